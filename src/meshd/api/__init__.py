@@ -1,0 +1,22 @@
+"""All that a plugin may import from meshd."""
+
+from meshd.api.exchange import CONTINUE, STOP, Denied, IExchange, Identity, Plan, Timeouts, Verdict
+from meshd.api.hook import API_VERSION, GROUP, Need, PluginType, hookimpl, hookspec
+from meshd.api.kind import (
+    KINDS, IAccessLogOperator, IAdminPage, IAuthenticator, IAuthorizer, ICircuitBreaker, IConfigDialect,
+    IConfigSource, ICtlVerb, IDiscovery, IEndpoint, IHealthChecker, IHttpFilter, IListenerFilter, ILoadBalancer,
+    INetworkFilter, IOutlierDetector, IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink, ITerminalFilter,
+)
+from meshd.api.site import IMetrics, ISite
+from meshd.document.option import (
+    REQUIRED, Address, Anything, Boolean, Choice, Duration, File, HeaderName, HeaderValue, Integer, ListOf, MapOf,
+    Nested, Number, PluginOf, Reference, Regex, Size, Text, config, option,
+)
+from meshd.errors import ConfigurationError, MeshdError, PluginError, ProtocolError
+from meshd.http import flag
+from meshd.http.head import RequestHead, ResponseHead
+from meshd.http.headers import Headers
+from meshd.model.cluster import EndpointSpec
+from meshd.model.plugin import Plugin
+
+__all__ = [name for name in dir() if not name.startswith("_")]

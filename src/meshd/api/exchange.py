@@ -1,0 +1,116 @@
+"""What a plugin sees of one request and its response."""
+
+import enum
+
+import attrs
+from zope.interface import Attribute, Interface
+
+
+class Verdict(enum.Enum):
+    """A filter's answer."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
+CONTINUE = Verdict.CONTINUE
+STOP = Verdict.STOP
+
+
+class Denied(Exception):
+    """Raised by an authenticator: credentials were given and are wrong. The text is for the log, never for the client."""
+
+
+@attrs.frozen(kw_only=True)
+class Identity:
+    """Who the caller is: ``name`` for logs, ``method`` how it was proven, ``claims`` what else is known."""
+
+    name: str
+    method: str
+    claims: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Timeouts:
+    """Of one route, in seconds; 0 turns one off. ``request`` includes retries and back-off (C1, C3)."""
+
+    request_s: float = 15.0
+    per_try_s: float = 0.0
+    idle_s: float = 0.0
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Plan:
+    """What the router asks the exchange to do: one per route, made at build time.
+
+    ``clusters`` is a tuple of (cumulative weight, cluster, request header edit or None, response header edit or None);
+    with one entry no random number is drawn. An edit is a callable(exchange), bound at build time.
+    ``on_request`` is such an edit run before every first attempt, ``on_response`` one run on the final response's head.
+    ``retry`` is an IRetryPolicy or None. ``upgrades`` are the lower-case protocols that this route passes on.
+    """
+
+    clusters: tuple
+    timeouts: Timeouts = Timeouts()
+    retry: object | None = None
+    on_request: object | None = None
+    on_response: object | None = None
+    upgrades: tuple[bytes, ...] = (b"websocket",)
+
+
+class IExchange(Interface):
+    """One request and its response, as filters, balancers, policies and telemetry see it.
+
+    Times are monotonic seconds, 0.0 where the thing has not happened. Plugins change only ``request``, ``response``
+    (their heads), ``identity`` and ``metadata``, and call the methods below.
+    """
+
+    request = Attribute("RequestHead: method, target, path, query, host, scheme, version, headers, content_length...")
+    response = Attribute("ResponseHead or None: status, headers, content_length")
+    route = Attribute("IRoute or None; matched when first read, kept until clear_route()")
+    cluster = Attribute("the cluster picked (name, endpoints), or None")
+    endpoint = Attribute("IEndpoint of the last attempt, or None")
+    tried = Attribute("tuple of endpoints of the attempts before this one")
+    attempts = Attribute("int: attempts made")
+    identity = Attribute("Identity or None, set by authentication")
+    metadata = Attribute("dict, made when first read; keys are plugin names")
+    flags = Attribute("int: response flags, meshd.api.flag")
+    detail = Attribute("str: response code detail (via_upstream, route_not_found, ...), '' before the answer")
+    failure = Attribute("str: the upstream transport failure's reason, '' if none")
+    peer = Attribute("str: address HOST:PORT of the downstream's socket")
+    client = Attribute("str: address of the client by x-forwarded-for and trusted hops, without port")
+    local = Attribute("str: our address HOST:PORT that it connected to")
+    upstream_local = Attribute("str: our address HOST:PORT on the upstream connection, '' if none")
+    listener = Attribute("str: the listener's name")
+    connection_id = Attribute("int")
+    stream_id = Attribute("int: unique in this process")
+    started = Attribute("float, monotonic: first byte of the head was read")
+    request_ended = Attribute("float, monotonic: last byte of the request was read")
+    upstream_began = Attribute("float, monotonic: first byte was sent upstream")
+    response_began = Attribute("float, monotonic: head of the response was read from upstream")
+    ended = Attribute("float, monotonic")
+    request_bytes = Attribute("int: body bytes received from downstream")
+    response_bytes = Attribute("int: body bytes sent downstream")
+    is_local_reply = Attribute("bool: the response is ours, not the upstream's")
+
+    def reply(status, body=b"", headers=(), flag=0, detail="", content_type=b"text/plain"):
+        """Answer here and now (a local reply); ``headers`` is an iterable of (name, value) bytes. The filter then returns STOP."""
+
+    def forward(plan):
+        """Send the request upstream (terminal filters)."""
+
+    def clear_route():
+        """The request was changed so that its route must be found anew."""
+
+    def transform_request(transform):
+        """Pass every request body chunk through ``transform(data: bytes, is_end: bool) -> bytes``. Only within on_request.
+
+        ``transform`` may call ``reply`` and return b""; the request then goes no further.
+        A transform that changes the length must remove content-length from ``request.headers`` first and set
+        ``request.content_length`` to -1.
+        """
+
+    def transform_response(transform):
+        """The same for the response body. Only within on_response."""
+
+    def read_body(limit):
+        """Return a Deferred of the whole request body (bytes, at most ``limit``), which is also passed on; or of None when it is longer."""

@@ -1,0 +1,247 @@
+"""The plugin kinds: one zope.interface Interface each. The contract suites stand in ``meshd.testing.contract``.
+
+Every object that ``build(config, site)`` returns may also have ``start()`` (run at the swap; may return a Deferred) and
+``stop()`` (run after the last request of the old runtime). ``build`` opens, starts and schedules nothing; it may be a
+generator that yields between slices of work of at most 2 ms and returns the object.
+"""
+
+from zope.interface import Attribute, Interface
+
+
+class IHttpFilter(Interface):
+    """A filter of the HTTP chain. One object serves every request of a chain; requests are told apart by ``exchange``.
+
+    All methods are optional but one of them; a filter without ``on_response`` costs nothing on the way back.
+    ``on_request`` answers CONTINUE, STOP (after ``exchange.reply``), or a Deferred or coroutine of either.
+    """
+
+    def on_request(exchange):
+        """The request's head is here. Return CONTINUE, STOP, or a Deferred or coroutine of either."""
+
+    def on_response(exchange):
+        """``exchange.response`` is here (also a local reply); change its head. Runs in the reverse order. Returns None."""
+
+    def on_complete(exchange):
+        """The exchange has ended, however it did. Returns None."""
+
+
+class ITerminalFilter(IHttpFilter):
+    """The last filter of a chain: the router."""
+
+    def match(exchange):
+        """Return the route (``IRoute``) of the request as it is now, or None. Pure: called when ``exchange.route`` is first read."""
+
+
+class IRoute(Interface):
+    """What the router found; kept in ``exchange.route``."""
+
+    name = Attribute("str, for logs")
+    virtual_host = Attribute("str")
+    overrides = Attribute("dict: filter instance name -> Plugin (its config for this route), or None where it is disabled")
+
+
+class IListenerFilter(Interface):
+    """Peeks at a new connection before its protocol is served."""
+
+    def on_accept(connection):
+        """Return CONTINUE, STOP (connection refused), or a Deferred of either."""
+
+
+class INetworkFilter(Interface):
+    """Sees the bytes of a connection (TCP)."""
+
+    def on_data(connection, data):
+        """Return the bytes to pass on."""
+
+
+class ILoadBalancer(Interface):
+    """Picks endpoints of one cluster."""
+
+    def update(endpoints):
+        """The usable endpoints (tuple of ``IEndpoint``) are these from now on. Called before the first ``pick``."""
+
+    def pick(exchange):
+        """Return one of them, or None where there is none. ``exchange.tried`` (tuple) holds the endpoints of earlier attempts."""
+
+
+class IEndpoint(Interface):
+    """Read view of one address of a cluster."""
+
+    address = Attribute("str: HOST:PORT or unix:PATH")
+    weight = Attribute("int >= 1")
+    active = Attribute("int: requests in flight to it from this worker")
+    healthy = Attribute("bool")
+    labels = Attribute("tuple of (key, value)")
+    locality = Attribute("str")
+    priority = Attribute("int")
+
+
+class IRetryPolicy(Interface):
+    """Decides whether a failed attempt is made again. Built once per route; no state of a request in it."""
+
+    body_limit_bytes = Attribute("int: request bodies up to this are kept for another attempt")
+
+    def judge(exchange, outcome):
+        """Return seconds to wait before the next attempt, or None to let ``outcome`` stand.
+
+        ``outcome.status`` is the upstream's status or 0; ``outcome.headers`` its Headers or None; ``outcome.flag`` is a response
+        flag (0 with a status), ``outcome.began`` says whether any byte of the request had been sent. ``exchange.attempts`` counts
+        the attempts made so far (1 after the first).
+        """
+
+
+class ICircuitBreaker(Interface):
+    """Admits work to one cluster. Each ``admit_*`` returns bool; True is paid back by one ``release_*``."""
+
+    def admit_request():
+        """A request wants to be in flight."""
+
+    def release_request():
+        """It has ended."""
+
+    def admit_pending():
+        """A request wants to wait for a connection."""
+
+    def release_pending():
+        """It waits no more."""
+
+    def admit_connection():
+        """A connection wants to be opened."""
+
+    def release_connection():
+        """It has closed."""
+
+    def admit_retry():
+        """An attempt wants to be a retry."""
+
+    def release_retry():
+        """It has ended."""
+
+    def state():
+        """Return a dict of name -> (used, limit) for /clusters and metrics."""
+
+
+class IOutlierDetector(Interface):
+    """Judges endpoints by the answers that they give."""
+
+    def on_result(endpoint, outcome):
+        """One attempt has ended. Returns None."""
+
+
+class IHealthChecker(Interface):
+    """Asks endpoints how they are."""
+
+    def check(endpoint):
+        """Return a Deferred of bool."""
+
+
+class IDiscovery(Interface):
+    """Finds the endpoints of a cluster."""
+
+    def watch(report):
+        """Call ``report(tuple of EndpointSpec)`` now or later, and again on each change, until ``stop()``. Never empties on a fault."""
+
+
+class IAuthenticator(Interface):
+    """Says who a caller is."""
+
+    def authenticate(exchange):
+        """Return an Identity, None (no credentials of this kind), or raise ``Denied``; or a Deferred or coroutine of these."""
+
+
+class IAuthorizer(Interface):
+    """Says what a caller may do."""
+
+    def authorize(exchange):
+        """Return True or False, or a Deferred or coroutine of it."""
+
+
+class ITelemetrySink(Interface):
+    """Told once of every exchange that ended."""
+
+    def on_complete(exchange):
+        """Record it; must not wait. Returns None."""
+
+
+class IAccessLogOperator(Interface):
+    """Makes the value of one ``%OPERATOR(argument):length%``."""
+
+    def compile(argument, length):
+        """Return a callable(exchange) -> str | int | float | None (unset). Raises ValueError on a bad argument."""
+
+
+class IConfigDialect(Interface):
+    """Turns documents into the model."""
+
+    def accepts(node):
+        """Say whether a parsed document is of this dialect."""
+
+    def load(documents, faults):
+        """Return a Snapshot, or None after adding to ``faults``."""
+
+
+class IConfigSource(Interface):
+    """Brings documents from somewhere."""
+
+    def read():
+        """Return an iterable of (name, text)."""
+
+
+class IStore(Interface):
+    """Keeps small values between runs."""
+
+    def get(key):
+        """Return bytes or None."""
+
+    def put(key, value):
+        """Keep bytes."""
+
+
+class IProtocolCodec(Interface):
+    """Frames of a request protocol."""
+
+    def decode(data):
+        """Return (frames, rest)."""
+
+    def encode(frame):
+        """Return bytes."""
+
+
+class IAdminPage(Interface):
+    """A page of the admin API."""
+
+    path = Attribute("str: /name")
+    methods = Attribute("tuple of str")
+
+    def render(query):
+        """``query`` is dict of str -> list of str. Return (status, content type, bytes)."""
+
+
+class ICtlVerb(Interface):
+    """A verb of meshctl."""
+
+    def command():
+        """Return a click.Command."""
+
+
+KINDS = {
+    "http_filter": IHttpFilter,
+    "network_filter": INetworkFilter,
+    "listener_filter": IListenerFilter,
+    "load_balancer": ILoadBalancer,
+    "retry_policy": IRetryPolicy,
+    "circuit_breaker": ICircuitBreaker,
+    "outlier_detector": IOutlierDetector,
+    "health_checker": IHealthChecker,
+    "discovery": IDiscovery,
+    "authenticator": IAuthenticator,
+    "authorizer": IAuthorizer,
+    "telemetry": ITelemetrySink,
+    "access_log_operator": IAccessLogOperator,
+    "config_dialect": IConfigDialect,
+    "config_source": IConfigSource,
+    "store": IStore,
+    "protocol_codec": IProtocolCodec,
+    "admin_page": IAdminPage,
+    "meshctl_verb": ICtlVerb,
+}

@@ -1,0 +1,52 @@
+"""``site``: the world that is handed to a plugin's constructor. Nothing else is reached for."""
+
+from zope.interface import Attribute, Interface
+
+
+class ISite(Interface):
+    """One per plugin instance; ``name`` and ``log`` are its own, the rest is shared."""
+
+    name = Attribute("str: the instance's name")
+    node = Attribute("meshd.model.snapshot.Node")
+    clock = Attribute("now() -> monotonic seconds; wall() -> epoch seconds; call_later(seconds, f, *args) -> cancellable")
+    random = Attribute("random.Random, the process's; never use the random module's own functions")
+    log = Attribute("twisted.logger.Logger with the plugin's name as namespace")
+    metrics = Attribute("IMetrics")
+    environment = Attribute("Mapping: the process's environment")
+
+    def state(scope, key, factory):
+        """Return the cell of ``key`` (a hashable: kind, owner, address, meaning), made by ``factory()`` when there is none.
+
+        It outlives the runtime and ends when no runtime claims it. ``scope`` is ``worker`` or ``host``.
+        """
+
+    def cluster(name):
+        """Return the live cluster ``name`` of the runtime under construction; raises KeyError."""
+
+    def build(plugin):
+        """Build another configured ``Plugin`` (an authenticator in a filter, an operator in a log) and return the object."""
+
+    def resolve(host):
+        """Return a Deferred of a list of addresses (str)."""
+
+    def on_reopen(callback):
+        """Call ``callback()`` on SIGUSR1 for as long as the plugin is in use."""
+
+
+class IMetrics(Interface):
+    """Families of cells. Ask at build time, keep the cell, add to it on the road. Same name and labels give the same cell.
+
+    Names are written as given: a counter's name ends in ``_total``.
+    """
+
+    def counter(name, doc, labels=()):
+        """Return a Family; ``family.cell(*values)`` has ``value`` and ``inc(amount=1)``."""
+
+    def gauge(name, doc, labels=()):
+        """Return a Family of cells with ``value``, ``inc``, ``dec``, ``set``; or ``family.function(callable, *values)``."""
+
+    def histogram(name, doc, labels=(), bounds=()):
+        """Return a Family of cells with ``observe(value)``."""
+
+    def collector(registry):
+        """Add a prometheus_client CollectorRegistry of the plugin's own to /metrics."""

@@ -1,0 +1,1 @@
+"""Configuration text: YAML trees with marks, faults, options and the decoder."""

@@ -1,0 +1,174 @@
+"""How a configuration class describes its fields; read by the decoder, the schema and the reference page.
+
+    @config
+    class LeastRequest:
+        "Power of two choices."
+        choices: int = option(Integer(minimum=2, maximum=16), default=2, doc="endpoints drawn for each pick")
+
+The YAML key is the attribute's name less its unit suffix (``_s``, ``_bytes``): ``connect_timeout_s`` is
+written ``connect_timeout: 5s``. Attribute values are always in seconds (float) or bytes (int).
+A class may have ``check(self)``, which yields ``(attribute, message)`` pairs, one for each fault.
+"""
+
+from typing import Any
+
+import attrs
+
+REQUIRED = attrs.NOTHING
+UNIT_SUFFIXES = ("_s", "_bytes")
+
+
+@attrs.frozen
+class Spec:
+    """What a value may be."""
+
+
+@attrs.frozen(kw_only=True)
+class Text(Spec):
+    """A string. ``pattern`` is a whole-match regular expression of ours; lengths are in characters."""
+
+    pattern: str | None = None
+    minimum: int = 0
+    maximum: int = 65536
+    secret: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Integer(Spec):
+    """A whole number in [minimum, maximum]."""
+
+    minimum: int = 0
+    maximum: int = 2**63 - 1
+
+
+@attrs.frozen(kw_only=True)
+class Number(Spec):
+    """A finite number in [minimum, maximum]."""
+
+    minimum: float = 0.0
+    maximum: float = 1e308
+
+
+@attrs.frozen
+class Boolean(Spec):
+    """``true`` or ``false``."""
+
+
+@attrs.frozen(kw_only=True)
+class Duration(Spec):
+    """Seconds, written with a unit as in ``250ms``, ``5s``, ``1m30s``, ``1h``; bounds in seconds."""
+
+    minimum: float = 0.0
+    maximum: float = 31_536_000.0
+
+
+@attrs.frozen(kw_only=True)
+class Size(Spec):
+    """Bytes, written ``64KiB``, ``1MiB`` or a whole number; bounds in bytes."""
+
+    minimum: int = 0
+    maximum: int = 2**40
+
+
+@attrs.frozen
+class Choice(Spec):
+    """One of these words."""
+
+    words: tuple[str, ...]
+
+
+@attrs.frozen(kw_only=True)
+class Regex(Spec):
+    """An RE2 regular expression, whole match, with a program size of at most ``maximum`` instructions."""
+
+    maximum: int = 1000
+
+
+@attrs.frozen(kw_only=True)
+class Address(Spec):
+    """``HOST:PORT``, ``[V6]:PORT`` or ``unix:PATH``; kept as that text, checked. ``resolve``: a name is accepted as HOST."""
+
+    resolve: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class File(Spec):
+    """A path, relative to the file that names it; made absolute. ``exists``: it must be readable now."""
+
+    exists: bool = False
+
+
+@attrs.frozen
+class Reference(Spec):
+    """The name of something else in the configuration: ``cluster`` or ``listener``. Checked after decoding."""
+
+    kind: str
+
+
+@attrs.frozen
+class HeaderName(Spec):
+    """A field name (an RFC 9110 token); decoded to lower case."""
+
+
+@attrs.frozen
+class HeaderValue(Spec):
+    """A field value without controls."""
+
+
+@attrs.frozen(kw_only=True)
+class ListOf(Spec):
+    """A sequence; decoded to a tuple. ``unique`` names the attribute that must differ between items."""
+
+    item: Spec
+    minimum: int = 0
+    maximum: int = 100_000
+    unique: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class MapOf(Spec):
+    """A mapping of text keys; decoded to a tuple of (key, value) pairs, in the order of the file."""
+
+    value: Spec
+    key: Spec = attrs.field(factory=Text)
+    maximum: int = 10_000
+
+
+@attrs.frozen
+class Nested(Spec):
+    """Another configuration class."""
+
+    cls: type
+
+
+@attrs.frozen(kw_only=True)
+class PluginOf(Spec):
+    """A plugin instance of this kind; decoded to ``meshd.model.plugin.Plugin``.
+
+    Written ``TYPE`` or ``{TYPE: CONFIG, name: ..., on_error: ..., disabled: ...}``.
+    """
+
+    kind: str
+
+
+@attrs.frozen
+class Anything(Spec):
+    """Any YAML value, as plain Python (str, int, float, bool, None, list, dict)."""
+
+
+def config(cls: type) -> type:
+    """Make ``cls`` a configuration class: frozen, slotted, keyword-only attrs."""
+    return attrs.frozen(kw_only=True, slots=True)(cls)
+
+
+def option(spec: Spec, *, default: Any = REQUIRED, doc: str) -> Any:
+    """One field of a configuration class. ``default`` is in decoded form (seconds, bytes, tuples)."""
+    return attrs.field(default=default, metadata={"spec": spec, "doc": doc})
+
+
+def key_of(name: str) -> str:
+    """Return the YAML key of the attribute ``name``."""
+    for suffix in UNIT_SUFFIXES:
+        if name.endswith(suffix):
+            return name[: -len(suffix)]
+    return name

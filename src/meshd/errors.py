@@ -1,0 +1,37 @@
+"""The exceptions of meshd; whose fault it is stands in the type.
+
+Texts follow ``where: what: cause``: lower case, no full stop, what was expected last.
+"""
+
+
+class MeshdError(Exception):
+    """The root of every exception that meshd raises on purpose."""
+
+
+class ConfigurationError(MeshdError):
+    """The configuration cannot be used; ``faults`` are ``meshd.document.fault.Fault`` objects, all of them."""
+
+    def __init__(self, message: str, faults: tuple = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+    def __reduce__(self):
+        return type(self), (self.args[0], self.faults)
+
+
+class PluginError(MeshdError):
+    """A plugin broke its contract; ``plugin`` names it, ``distribution`` who ships it."""
+
+    def __init__(self, message: str, plugin: str = "", distribution: str = "") -> None:
+        super().__init__(message)
+        self.plugin = plugin
+        self.distribution = distribution
+
+
+class ProtocolError(MeshdError):
+    """A peer broke HTTP. ``status`` is what a downstream gets, ``detail`` is Envoy's response code detail."""
+
+    def __init__(self, message: str, status: int = 400, detail: str = "http1.codec_error") -> None:
+        super().__init__(message)
+        self.status = status
+        self.detail = detail

@@ -1,0 +1,1 @@
+"""HTTP without I/O: heads, fields, framing rules, the HTTP/1.1 codec, response flags."""

@@ -1,0 +1,58 @@
+"""Clusters: the upstreams, how they are found, balanced and protected."""
+
+from meshd.document.option import (
+    Address, Choice, Duration, Integer, ListOf, MapOf, Nested, PluginOf, Size, Text, config, option,
+)
+from meshd.model.listener import NAME
+from meshd.model.plugin import Plugin
+
+
+@config
+class EndpointSpec:
+    """One address of a cluster as configured or discovered."""
+
+    address: str = option(Address(resolve=True), doc="HOST:PORT or unix:PATH")
+    weight: int = option(Integer(minimum=1, maximum=1_000_000), default=1, doc="share of the load")
+    labels: tuple[tuple[str, str], ...] = option(MapOf(value=Text()), default=(), doc="labels, for subsets and metrics")
+    locality: str = option(Text(), default="", doc="region/zone/subzone")
+    priority: int = option(Integer(maximum=128), default=0, doc="0 is used first")
+
+
+@config
+class Pool:
+    """Connections to one endpoint and their limits."""
+
+    idle_timeout_s: float = option(Duration(), default=30.0, doc="unused connection is closed (less than the peers')")
+    max_idle: int = option(Integer(minimum=0), default=1024, doc="unused connections kept, over the whole cluster")
+    max_requests_per_connection: int = option(Integer(), default=0, doc="then close (0: no limit)")
+    max_head_bytes: int = option(Size(minimum=1024), default=61440, doc="status line and fields: 502 beyond")
+    max_fields: int = option(Integer(minimum=1, maximum=10_000), default=100, doc="fields in an answer: 502 beyond")
+    buffer_high_bytes: int = option(Size(minimum=4096), default=65536, doc="buffered output at which the other side pauses")
+    buffer_low_bytes: int = option(Size(minimum=0), default=32768, doc="buffered output at which it resumes")
+
+
+@config
+class Cluster:
+    """A named set of endpoints that serve the same thing."""
+
+    name: str = option(NAME, doc="unique name")
+    protocol: str = option(Choice(("http1",)), default="http1", doc="what the endpoints speak")
+    endpoints: tuple[EndpointSpec, ...] = option(
+        ListOf(item=Nested(EndpointSpec), maximum=100_000), default=(), doc="static endpoints"
+    )
+    discovery: Plugin | None = option(PluginOf(kind="discovery"), default=None, doc="finds the endpoints")
+    load_balancer: Plugin | None = option(
+        PluginOf(kind="load_balancer"), default=None, doc="picks an endpoint (round_robin when absent)"
+    )
+    circuit_breaker: Plugin | None = option(
+        PluginOf(kind="circuit_breaker"), default=None, doc="admits work (limits with Envoy's figures when absent)"
+    )
+    connect_timeout_s: float = option(Duration(minimum=0.001), default=5.0, doc="until a connect is given up")
+    pool: Pool = option(Nested(Pool), default=Pool(), doc="connections")
+
+    def check(self):
+        """Yield faults between fields."""
+        if self.endpoints and self.discovery is not None:
+            yield "discovery", "expected either endpoints or discovery, not both"
+        if not self.endpoints and self.discovery is None:
+            yield "endpoints", "expected at least one endpoint, or a discovery plugin"

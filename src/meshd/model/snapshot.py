@@ -1,0 +1,74 @@
+"""The whole configuration of one proxy at one time, and the top level of the native file."""
+
+from typing import Any
+
+import attrs
+
+from meshd.document.option import (
+    Address, Choice, Duration, File, ListOf, MapOf, Nested, PluginOf, Text, config, option,
+)
+from meshd.model.cluster import Cluster
+from meshd.model.listener import Listener
+from meshd.model.plugin import Plugin, PluginSettings
+
+
+@config
+class Node:
+    """Who this proxy is."""
+
+    id: str = option(Text(minimum=1, maximum=253), default="meshd", doc="unique name of this proxy")
+    role: str = option(Choice(("sidecar", "ingress", "egress")), default="ingress", doc="what it does")
+    namespace: str = option(Text(maximum=253), default="default", doc="its namespace")
+    service_account: str = option(Text(maximum=253), default="default", doc="its account")
+    labels: tuple[tuple[str, str], ...] = option(MapOf(value=Text()), default=(), doc="its workload's labels")
+    locality: str = option(Text(), default="", doc="region/zone/subzone")
+
+
+@config
+class Admin:
+    """The admin API; loopback or a unix socket only."""
+
+    address: str = option(Address(), default="127.0.0.1:15000", doc="HOST:PORT or unix:PATH")
+
+
+@config
+class Drain:
+    """How the daemon ends."""
+
+    grace_s: float = option(Duration(), default=0.0, doc="keep accepting after readiness failed")
+    deadline_s: float = option(Duration(), default=60.0, doc="then what is left is cut")
+
+
+@config
+class Snapshot:
+    """Everything a runtime is built from. ``version`` counts the accepted configurations, ``digest`` names the content."""
+
+    node: Node = option(Nested(Node), default=Node(), doc="who this proxy is")
+    admin: Admin = option(Nested(Admin), default=Admin(), doc="the admin API")
+    documents: tuple[str, ...] = option(ListOf(item=File()), default=(), doc="files or folders of Istio documents")
+    listeners: tuple[Listener, ...] = option(
+        ListOf(item=Nested(Listener), maximum=10_000, unique="name"), default=(), doc="where traffic enters"
+    )
+    clusters: tuple[Cluster, ...] = option(
+        ListOf(item=Nested(Cluster), maximum=100_000, unique="name"), default=(), doc="where traffic goes"
+    )
+    telemetry: tuple[Plugin, ...] = option(
+        ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name"), default=(), doc="sinks for all listeners"
+    )
+    plugins: PluginSettings = option(Nested(PluginSettings), default=PluginSettings(), doc="plugin loading")
+    drain: Drain = option(Nested(Drain), default=Drain(), doc="how the daemon ends")
+
+
+@attrs.frozen(kw_only=True)
+class Loaded:
+    """A decoded configuration: the snapshot, where each value came from, and what was warned of.
+
+    ``origins`` maps a path as ``listeners[0].address`` to ``file:line:col`` or ``default of native``;
+    it is filled only when asked for.
+    """
+
+    snapshot: Snapshot
+    digest: str
+    files: tuple[str, ...] = ()
+    warnings: tuple[Any, ...] = ()
+    origins: dict[str, str] = attrs.field(factory=dict)
