@@ -1,0 +1,45 @@
+"""The compiled modules and nothing else: a ``.pyx``, or a ``.py`` with a ``.pxd`` beside it, is a leaf.
+
+Each leaf has a ``.py`` of the same name, so a missing Cython or compiler costs speed only. The hash of a
+leaf's source becomes the build id of its library; ``meshd.hot.compiled()`` compares the two.
+"""
+
+from hashlib import sha1
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+ROOTS = (("meshd", Path("src/meshd")), ("meshd_plugins", Path("plugins")))
+
+
+def leaf(package: str, root: Path, stem: Path) -> Extension:
+    """Describe the library of one leaf; ``stem`` is its path without a suffix."""
+    source = next(path for path in (stem.with_suffix(".pyx"), stem.with_suffix(".py")) if path.exists())
+    texts = [path.read_bytes() for path in (source, stem.with_suffix(".pxd")) if path.exists()]
+    return Extension(
+        ".".join((package, *stem.relative_to(root).parts)),
+        [source.as_posix()],
+        include_dirs=["src"],
+        extra_compile_args=["-O2", "-g0"],
+        extra_link_args=[f"-Wl,--build-id=0x{sha1(b''.join(texts)).hexdigest()}"],
+    )
+
+
+def leaves() -> list[Extension]:
+    """Return a library for each leaf in the tree, or none where Cython is missing."""
+    try:
+        from Cython.Build import cythonize
+    except ImportError:
+        return []
+    found = []
+    for package, root in ROOTS:
+        stems = {path.with_suffix("") for pattern in ("*.pyx", "*.pxd") for path in root.rglob(pattern)}
+        found += [leaf(package, root, stem) for stem in sorted(stems) if stem.with_suffix(".py").exists()]
+    directives = {"language_level": 3, "annotation_typing": False}
+    made = cythonize(found, include_path=["src"], build_dir="build/cython", compiler_directives=directives)
+    for extension in made:
+        extension.optional = True  # cythonize drops it when it is given earlier
+    return made
+
+
+setup(ext_modules=leaves())
