@@ -29,6 +29,9 @@ class ISite(Interface):
     def resolve(host):
         """Return a Deferred of a list of addresses (str)."""
 
+    def in_thread(function, *args):
+        """Run ``function(*args)``, which may block, in a thread; return a Deferred of its result. The number that wait is bounded."""
+
     def on_reopen(callback):
         """Call ``callback()`` on SIGUSR1 for as long as the plugin is in use."""
 

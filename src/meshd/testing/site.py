@@ -1,0 +1,116 @@
+"""A site for plugin tests: time, chance, names and threads are in the test's hand; metrics and state are the real ones."""
+
+import random
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.internet.task import Clock
+
+from meshd.api import Plugin
+from meshd.model.snapshot import Node
+from meshd.registry import Registry
+from meshd.runtime.assembly import Assembly
+from meshd.runtime.site import Ground, Site, finish
+from meshd.runtime.state import Claims, StateTable
+from meshd.telemetry.metrics import Metrics
+
+EPOCH_S = 1_700_000_000.0
+
+
+@cache
+def _installed() -> Registry:
+    return Registry.load(environ={})
+
+
+class FakeTime:
+    """``site.clock`` on twisted's Clock: monotonic time starts at 1000 s, wall time at ``EPOCH_S``."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.call_later = clock.callLater
+
+    def now(self) -> float:
+        """Return monotonic seconds."""
+        return 1000.0 + self._clock.seconds()
+
+    def wall(self) -> float:
+        """Return epoch seconds."""
+        return EPOCH_S + self._clock.seconds()
+
+
+class FakeWorld:
+    """What sites share, without a socket or a thread; ``reactor`` is a twisted Clock."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.reactor = Clock()
+        self.clock = FakeTime(self.reactor)
+        self.call_later = self.reactor.callLater
+        self.on_reopen: list[Callable[[], Any]] = []
+        self.node: Any = None
+        self.random = random.Random(seed)
+        self.metrics = Metrics()
+        self.log = None
+        self.poller = None
+        self.wheel = None
+        self.beat = 0.0
+
+
+class FakeSite(Site):
+    """``FakeSite()`` is a site; ``advance(seconds)`` moves its time.
+
+    ``registry`` holds the types that ``build`` may use (all that are installed when absent); ``clusters`` maps names to
+    live clusters; ``hosts`` maps names to addresses for ``resolve``. ``logged`` holds the log events (dicts), and
+    ``table`` the state, which another FakeSite may share to play the next runtime.
+    """
+
+    def __init__(
+        self, name: str = "test", *, registry: Registry | None = None, clusters: Mapping[str, Any] | None = None,
+        hosts: Mapping[str, list[str]] | None = None, environment: Mapping[str, str] | None = None,
+        node: Node = Node(), table: StateTable | None = None, world: Any = None,
+    ) -> None:
+        self._assembly = Assembly(_installed() if registry is None else registry)
+        self.logged: list[dict] = []
+        self.table = StateTable() if table is None else table
+        self.claims = Claims(self.table)
+        self.world = FakeWorld() if world is None else world
+        ground = Ground(
+            self.world, node=node, claims=self.claims, environment=environment or {},
+            build=self._assembly.build, observer=self.logged.append,
+        )
+        ground.clusters.update(clusters or {})
+        self._assembly.ground = ground
+        self._hosts = dict(hosts or {})
+        super().__init__(name, ground)
+
+    @property
+    def built(self) -> list[Any]:
+        """The objects that ``build`` and ``make`` returned."""
+        return [one.made for one in self._assembly.built]
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; calls that fall due are made."""
+        self.world.reactor.advance(seconds)
+
+    def make(self, kind: str, type: str, config: Any = None, name: str = "") -> Any:
+        """Build a plugin as the runtime does, contract check included. ``config`` is the decoded object."""
+        return self.build(Plugin(kind=kind, type=type, config=config, name=name or type))
+
+    def reopen(self) -> None:
+        """Do what SIGUSR1 does."""
+        for callback in self._ground.reopeners:
+            callback()
+
+    def release(self) -> None:
+        """Give the state back, as the end of a runtime does."""
+        finish(self.claims.release())
+
+    def resolve(self, host: str) -> Deferred:
+        """Return a Deferred of the addresses given for ``host``; fails with OSError on another name."""
+        found = self._hosts.get(host)
+        return fail(OSError(f"{host}: name unknown")) if found is None else succeed(list(found))
+
+    def in_thread(self, function: Callable, *args: Any) -> Deferred:
+        """Run ``function(*args)`` here and now."""
+        return maybeDeferred(function, *args)
