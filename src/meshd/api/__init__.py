@@ -13,9 +13,11 @@ from meshd.document.option import (
     Nested, Number, PluginOf, Reference, Regex, Size, Text, config, option,
 )
 from meshd.errors import ConfigurationError, MeshdError, PluginError, ProtocolError
+from meshd.hot.bucket import TokenBucket
 from meshd.http import flag
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
+from meshd.http.template import compile_template, parse as parse_template
 from meshd.model.cluster import EndpointSpec
 from meshd.model.plugin import Plugin
 
