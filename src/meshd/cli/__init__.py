@@ -1,1 +1,1 @@
-"""(to be written)"""
+"""The command lines: ``meshd`` (daemon.py) and ``meshctl`` (ctl.py)."""
