@@ -1,0 +1,94 @@
+"""Builds the router from its configuration, in slices; the runtime's construction drives the generator."""
+
+import attrs
+
+from meshd.api import Plan, Plugin, Timeouts
+from meshd_plugins.router.answer import compile_direct_response, compile_redirect
+from meshd_plugins.router.domain import Domains
+from meshd_plugins.router.edit import compile_edits, request_edit, response_edit
+from meshd_plugins.router.filter import Route, RouterFilter
+from meshd_plugins.router.rewrite import compile_rewrite
+from meshd_plugins.router.substitution import Context
+from meshd_plugins.router.table import build_table
+
+DEFAULT_RETRY = Plugin(kind="retry_policy", type="retry", config=None, name="retry", where="default of native")
+
+
+def build(config, site):
+    """A generator that returns the RouterFilter of a Router configuration."""
+    factory = RouteFactory(config, site)
+    hosts = Domains()
+    for host in config.virtual_hosts:
+        routes = []
+        for route in host.routes:
+            routes.append(factory.route(host, route))
+            yield
+        table = yield from build_table([route.match for route in host.routes], routes)
+        for domain in host.domains:
+            hosts.add(domain, table.find)
+    return RouterFilter(hosts)
+
+
+class RouteFactory:
+    """Makes the routes of one table; equal retry policies are built once."""
+
+    def __init__(self, config, site):
+        self._config = config
+        self._site = site
+        self._context = Context(site.environment, site.clock)
+        self._policies = {}
+
+    def route(self, host, route):
+        """Return the built Route of ``route`` in ``host`` (both configurations)."""
+        overrides = {name: None if plugin.disabled else plugin for name, plugin in (*host.filters, *route.filters)}
+        if route.redirect is not None or route.direct_response is not None:
+            return Route(route.name, host.name, overrides, answer=self._answer(host, route))
+        return Route(route.name, host.name, overrides, plan=self._plan(host, route))
+
+    def _answer(self, host, route):
+        status = route.redirect.response_code if route.redirect is not None else route.direct_response.status
+        context = Context(self._site.environment, self._site.clock, {"RESPONSE_CODE": b"%d" % status})
+        edits = (route.response_headers, host.response_headers, self._config.response_headers)
+        steps = compile_edits(edits, context)
+        if route.redirect is not None:
+            return compile_redirect(route.redirect, route.match, steps)
+        return compile_direct_response(route.direct_response, steps, context)
+
+    def _plan(self, host, route):
+        table, context = self._config, self._context
+        asking = compile_edits((route.request_headers, host.request_headers, table.request_headers), context)
+        answering = compile_edits((route.response_headers, host.response_headers, table.response_headers), context)
+        return Plan(
+            clusters=self._clusters(route),
+            timeouts=Timeouts(request_s=route.timeout_s, per_try_s=route.per_try_timeout_s, idle_s=route.idle_timeout_s),
+            retry=self._retry(route.retry or host.retry or DEFAULT_RETRY),
+            on_request=request_edit(asking, compile_rewrite(route)),
+            on_response=response_edit(answering),
+            upgrades=tuple(name.lower().encode() for name in route.upgrades),
+        )
+
+    def _clusters(self, route):
+        if route.cluster is not None:
+            return ((1, self._site.cluster(route.cluster), None, None),)
+        shares = route.weighted_clusters
+        if len(shares) == 1:
+            shares = (attrs.evolve(shares[0], weight=1),)
+        entries, total = [], 0
+        for share in shares:
+            if share.weight:
+                total += share.weight
+                entries.append((total, self._site.cluster(share.name), *self._share_edits(share)))
+        return tuple(entries)
+
+    def _share_edits(self, share):
+        asking = compile_edits((share.request_headers,), self._context)
+        answering = compile_edits((share.response_headers,), self._context)
+        return request_edit(asking), response_edit(answering)
+
+    def _retry(self, plugin):
+        if plugin.disabled:
+            return None
+        key = (plugin.type, repr(plugin.config))
+        if key not in self._policies:
+            self._policies[key] = self._site.build(plugin)
+        return self._policies[key]

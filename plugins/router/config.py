@@ -1,0 +1,199 @@
+"""The router's own configuration: virtual hosts, routes, actions. Matchers and edits stand beside it."""
+
+from meshd.api import (
+    REQUIRED, Boolean, Duration, Integer, ListOf, MapOf, Nested, Plugin, PluginOf, Reference, Regex, Text, config,
+    option,
+)
+from meshd_plugins.router.domain import domain_fault
+from meshd_plugins.router.edit_config import RequestEdits, ResponseEdits, is_field_name, value_fault
+from meshd_plugins.router.match_config import Match, given
+from meshd_plugins.router.rewrite import regex_rewrite_fault
+
+ACTIONS = ("cluster", "weighted_clusters", "redirect", "direct_response")
+PATH_REWRITES = ("prefix_rewrite", "path_rewrite", "regex_rewrite")
+HOST_REWRITES = ("host_rewrite", "host_rewrite_header")
+UPSTREAM_ONLY = PATH_REWRITES + HOST_REWRITES
+REDIRECT_CODES = (301, 302, 303, 307, 308)
+PATH = Text(pattern=r"/[!-~]*", maximum=8192)
+PATH_ONLY = Text(pattern=r"/[!-\"$->@-~]*", maximum=8192)
+
+
+@config
+class WeightedCluster:
+    """One destination of a split."""
+
+    name: str = option(Reference("cluster"), doc="cluster that gets this share")
+    weight: int = option(Integer(maximum=2**32 - 1), default=1, doc="share is weight / sum of weights; 0 gets nothing")
+    request_headers: RequestEdits = option(Nested(RequestEdits), default=RequestEdits(), doc="edits, this share only")
+    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ResponseEdits(), doc="edits, this share only")
+
+
+@config
+class RegexRewrite:
+    """Replace what a regular expression finds in the path."""
+
+    pattern: str = option(Regex(), doc="RE2, searched in the path (without the query); every occurrence is replaced")
+    substitution: str = option(Text(maximum=4096), doc=r"replacement; \1 to \9 are groups, \0 the whole")
+
+    def check(self):
+        """Yield faults of the substitution."""
+        fault = regex_rewrite_fault(self.pattern, self.substitution)
+        if fault:
+            yield "substitution", fault
+
+
+@config
+class Redirect:
+    """Send the client elsewhere; what is not named stays as it was."""
+
+    https_redirect: bool = option(Boolean(), default=False, doc="change the scheme to https")
+    scheme: str | None = option(Text(pattern=r"[a-z][a-z0-9+.-]*"), default=None, doc="change the scheme to this")
+    host: str | None = option(Text(minimum=1, pattern=r"[!-.0-~]+"), default=None, doc="change the host to this")
+    port: int | None = option(Integer(minimum=1, maximum=65535), default=None, doc="change the port to this")
+    path: str | None = option(PATH, default=None, doc="change the whole path (and the query where this has a ?)")
+    prefix_rewrite: str | None = option(PATH_ONLY, default=None, doc="change the prefix that the route matched")
+    response_code: int = option(Integer(minimum=301, maximum=308), default=301, doc="301, 302, 303, 307 or 308")
+    strip_query: bool = option(Boolean(), default=False, doc="drop the query")
+
+    def check(self):
+        """Yield faults between fields."""
+        if self.https_redirect and self.scheme is not None:
+            yield "scheme", "expected either https_redirect or scheme, not both"
+        if self.path is not None and self.prefix_rewrite is not None:
+            yield "prefix_rewrite", "expected either path or prefix_rewrite, not both"
+        if self.response_code not in REDIRECT_CODES:
+            yield "response_code", f"expected one of 301, 302, 303, 307, 308, got {self.response_code}"
+
+
+@config
+class DirectResponse:
+    """Answer from here. The body and the header values take the same %OPERATOR% substitutions as header edits."""
+
+    status: int = option(Integer(minimum=200, maximum=599), doc="status of the answer")
+    body: str = option(Text(maximum=65536), default="", doc="body, with substitutions (%% is a percent sign)")
+    headers: tuple[tuple[str, str], ...] = option(
+        MapOf(value=Text(maximum=8192), key=Text(minimum=1, maximum=256)), default=(), doc="fields, with substitutions"
+    )
+
+    def check(self):
+        """Yield faults of the fields and of the substitutions."""
+        if fault := value_fault(self.body, is_field=False):
+            yield "body", fault
+        if self.body and self.status in (204, 304):
+            yield "body", f"expected no body with status {self.status}"
+        for name, value in self.headers:
+            if not is_field_name(name):
+                yield "headers", f"expected a field name, got {name!r}"
+            elif fault := value_fault(value):
+                yield "headers", f"{name}: {fault}"
+
+
+@config
+class Route:
+    """What matches, and what is done with it."""
+
+    name: str = option(Text(maximum=200), default="", doc="name in logs (%ROUTE_NAME%)")
+    match: Match = option(Nested(Match), doc="the conditions; all must hold")
+    cluster: str | None = option(Reference("cluster"), default=None, doc="action: forward to this cluster")
+    weighted_clusters: tuple[WeightedCluster, ...] | None = option(
+        ListOf(item=Nested(WeightedCluster), minimum=1, maximum=1000), default=None, doc="action: split over clusters"
+    )
+    redirect: Redirect | None = option(Nested(Redirect), default=None, doc="action: redirect the client")
+    direct_response: DirectResponse | None = option(Nested(DirectResponse), default=None, doc="action: answer here")
+    prefix_rewrite: str | None = option(PATH_ONLY, default=None, doc="put this where the matched prefix stands")
+    path_rewrite: str | None = option(PATH_ONLY, default=None, doc="put this where the path stands; the query stays")
+    regex_rewrite: RegexRewrite | None = option(Nested(RegexRewrite), default=None, doc="rewrite the path by a pattern")
+    host_rewrite: str | None = option(Text(pattern=r"[!-.0-~]+"), default=None, doc="Host sent upstream")
+    host_rewrite_header: str | None = option(
+        Text(minimum=1, maximum=256), default=None, doc="Host sent upstream is this field's value, where it has one"
+    )
+    request_headers: RequestEdits = option(Nested(RequestEdits), default=RequestEdits(), doc="edits of the request")
+    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ResponseEdits(), doc="edits of the response")
+    timeout_s: float = option(
+        Duration(), default=15.0, doc="until the whole answer is here, retries included: 504 (Envoy's default; 0: none)"
+    )
+    per_try_timeout_s: float = option(
+        Duration(), default=0.0, doc="until one attempt's answer begins; ignored where not below timeout (0: none)"
+    )
+    idle_timeout_s: float = option(Duration(), default=0.0, doc="longest silence (0: the listener's stream_idle)")
+    retry: Plugin | None = option(
+        PluginOf(kind="retry_policy"), default=None, doc="retry policy (the virtual host's, then `retry`, when absent)"
+    )
+    upgrades: tuple[str, ...] = option(
+        ListOf(item=Text(minimum=1), maximum=20), default=("websocket",), doc="upgrade protocols passed on"
+    )
+    filters: tuple[tuple[str, Plugin], ...] = option(
+        MapOf(value=PluginOf(kind="http_filter")), default=(), doc="HTTP filter instance -> its config on this route"
+    )
+
+    def check(self):
+        """Yield faults between fields."""
+        yield from self._action_faults()
+        yield from self._rewrite_faults()
+        weights = self.weighted_clusters or ()
+        if len(weights) > 1 and not any(item.weight for item in weights):
+            yield "weighted_clusters", "expected at least one weight above 0"
+        if sum(item.weight for item in weights) >= 2**32:
+            yield "weighted_clusters", "expected a sum of weights below 4294967296"
+
+    def _action_faults(self):
+        actions = given(self, ACTIONS)
+        if len(actions) != 1:
+            got = ", ".join(actions) or "none"
+            yield (actions or ACTIONS)[-1], f"expected exactly one of {', '.join(ACTIONS)}, got {got}"
+        elif actions[0] in ("redirect", "direct_response"):
+            for name in given(self, UPSTREAM_ONLY):
+                yield name, f"expected no {name} beside {actions[0]}"
+
+    def _rewrite_faults(self):
+        for group in (PATH_REWRITES, HOST_REWRITES):
+            names = given(self, group)
+            if len(names) > 1:
+                yield names[1], f"expected at most one of {', '.join(group)}, got {', '.join(names)}"
+        name = self.host_rewrite_header
+        if name is not None and not is_field_name(name):
+            yield "host_rewrite_header", f"expected a field name, got {name!r}"
+
+
+@config
+class VirtualHost:
+    """A group of domains with one list of routes."""
+
+    name: str = option(Text(minimum=1, maximum=200), doc="name in logs and metrics")
+    domains: tuple[str, ...] = option(
+        ListOf(item=Text(minimum=1, maximum=253), minimum=1, maximum=10_000),
+        doc="foo.com, *.foo.com, foo.* or *; with or without a port",
+    )
+    routes: tuple[Route, ...] = option(ListOf(item=Nested(Route)), default=(), doc="the first that matches is taken")
+    request_headers: RequestEdits = option(Nested(RequestEdits), default=RequestEdits(), doc="edits of every request")
+    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ResponseEdits(), doc="edits of every answer")
+    retry: Plugin | None = option(PluginOf(kind="retry_policy"), default=None, doc="retry policy of routes without one")
+    filters: tuple[tuple[str, Plugin], ...] = option(
+        MapOf(value=PluginOf(kind="http_filter")), default=(), doc="HTTP filter instance -> its config in this host"
+    )
+
+    def check(self):
+        """Yield faults of the domains."""
+        for domain in self.domains:
+            if fault := domain_fault(domain):
+                yield "domains", fault
+
+
+@config
+class Router:
+    """The route table."""
+
+    virtual_hosts: tuple[VirtualHost, ...] = option(
+        ListOf(item=Nested(VirtualHost), maximum=10_000, unique="name"), default=REQUIRED, doc="hosts and their routes"
+    )
+    request_headers: RequestEdits = option(Nested(RequestEdits), default=RequestEdits(), doc="edits of every request")
+    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ResponseEdits(), doc="edits of every answer")
+
+    def check(self):
+        """Yield a fault for each domain that stands twice."""
+        seen: dict[str, str] = {}
+        for host in self.virtual_hosts:
+            for domain in host.domains:
+                first = seen.setdefault(domain.lower(), host.name)
+                if first != host.name or host.domains.count(domain) > 1:
+                    yield "virtual_hosts", f"domain {domain!r} stands twice, in {first!r} and {host.name!r}"

@@ -1,0 +1,166 @@
+"""Conditions of a route compiled to predicates of the request's head; the route table calls them."""
+
+import re2
+
+from meshd_plugins.router.operator_table import pseudo_or_field
+
+
+def compile_path(match):
+    """Return a callable(path) -> bool, for tables too small for an index."""
+    if match.regex is not None:
+        whole = re2.compile(match.regex).fullmatch
+        return lambda path: whole(path) is not None
+    test = _plain_path(match)
+    return (lambda path: test(path.lower())) if match.ignore_case else test
+
+
+def _plain_path(match):
+    text = path_text(match)
+    if match.path is not None:
+        return text.__eq__
+    if match.prefix is not None:
+        return (lambda path: path[:1] == b"/") if text == b"/" else (lambda path: path.startswith(text))
+    inner = text + b"/"
+    return lambda path: path == text or path.startswith(inner)
+
+
+def path_text(match):
+    """Return the path or prefix of ``match`` as it is compared."""
+    text = next(value for value in (match.path, match.prefix, match.path_separated_prefix) if value is not None).encode()
+    return text.lower() if match.ignore_case else text
+
+
+def compile_conditions(match, query):
+    """Return a callable(request) -> bool for all but the path, or None where there is nothing else.
+
+    ``query`` is a ``ParsedQuery`` that is shared by the table.
+    """
+    tests = []
+    if match.methods:
+        methods = frozenset(method.encode() for method in match.methods)
+        tests.append(lambda request: request.method in methods)
+    tests += [_header_test(item) for item in match.headers]
+    tests += [_query_test(item, query) for item in match.query]
+    if len(tests) < 2:
+        return tests[0] if tests else None
+    if len(tests) == 2:
+        first, second = tests
+        return lambda request: first(request) and second(request)
+    return _all(tuple(tests))
+
+
+def _all(tests):
+    def test(request):
+        for item in tests:
+            if not item(request):
+                return False
+        return True
+
+    return test
+
+
+def field_value(request, name):
+    """Return the value of a field, its lines joined by commas (as Envoy does), or None."""
+    headers = request.headers
+    value = headers.get(name)
+    if value is not None and headers.low.count(b"\r\n" + name + b":") > 1:
+        return b",".join(headers.get_all(name))
+    return value
+
+
+def _reader(name):
+    if name.startswith(b":") or name == b"host":
+        return lambda request: pseudo_or_field(request, name)
+    return lambda request: field_value(request, name)
+
+
+def _header_test(item):
+    read = _reader(item.name.lower().encode())
+    test = _value_test(item)
+    if test is None:
+        wanted = (item.present is not False) != item.invert
+        return lambda request: (read(request) is not None) is wanted
+    missing = item.treat_missing_as_empty and bool(test(b"")) != item.invert
+    wanted = not item.invert
+
+    def matches(request):
+        value = read(request)
+        return missing if value is None else bool(test(value)) is wanted
+
+    return matches
+
+
+def _query_test(item, query):
+    name = item.name.encode()
+    test = _value_test(item)
+    if test is None:
+        wanted = item.present is not False
+        return lambda request: (name in query.of(request)) is wanted
+
+    def matches(request):
+        value = query.of(request).get(name)
+        return value is not None and bool(test(value))
+
+    return matches
+
+
+def _value_test(item):
+    """Return a callable(value) -> truth, or None where only presence is asked for."""
+    if item.regex is not None:
+        return re2.compile(item.regex).fullmatch
+    if getattr(item, "range", None) is not None:
+        return _range_test(item.range.start, item.range.end)
+    for word, make in _TEXT_TESTS.items():
+        text = getattr(item, word)
+        if text is not None:
+            return _with_case(make, text, item.ignore_case)
+    return None
+
+
+def _with_case(make, text, ignore_case):
+    if not ignore_case:
+        return make(text.encode())
+    test = make(text.lower().encode())
+    return lambda value: test(value.lower())
+
+
+_TEXT_TESTS = {
+    "exact": lambda text: text.__eq__,
+    "prefix": lambda text: lambda value: value.startswith(text),
+    "suffix": lambda text: lambda value: value.endswith(text),
+    "contains": lambda text: lambda value: text in value,
+}
+
+
+def _range_test(start, end):
+    def test(value):
+        digits = value[1:] if value[:1] in (b"-", b"+") else value
+        return len(value) <= 20 and digits.isdigit() and start <= int(value) < end
+
+    return test
+
+
+class ParsedQuery:
+    """The parameters of the request looked at last; the first value of a name counts, nothing is decoded (Envoy)."""
+
+    __slots__ = ("_target", "_parameters")
+
+    def __init__(self):
+        self._target = None
+        self._parameters = {}
+
+    def of(self, request):
+        """Return the dict of parameters."""
+        target = request.target
+        if target is not self._target:
+            self._parameters = _parse(request.query or b"")
+            self._target = target
+        return self._parameters
+
+
+def _parse(query):
+    parameters = {}
+    for item in query.partition(b"#")[0].split(b"&"):
+        name, _, value = item.partition(b"=")
+        parameters.setdefault(name, value)
+    return parameters
