@@ -80,6 +80,7 @@ class IRetryPolicy(Interface):
     """Decides whether a failed attempt is made again. Built once per route; no state of a request in it."""
 
     body_limit_bytes = Attribute("int: request bodies up to this are kept for another attempt")
+    judges_responses = Attribute("bool: judge() wants to see answers too, not only failures")
 
     def judge(exchange, outcome):
         """Return seconds to wait before the next attempt, or None to let ``outcome`` stand.

@@ -1,1 +1,1 @@
-"""(to be written)"""
+"""Listeners and downstream connections: where requests come in and answers go out."""

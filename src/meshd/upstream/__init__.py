@@ -1,1 +1,1 @@
-"""(to be written)"""
+"""Clusters: endpoints, pools, leases of connections. Knows nothing of exchanges but the face of an attempt."""

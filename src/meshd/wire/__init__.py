@@ -1,1 +1,1 @@
-"""(to be written)"""
+"""Descriptors, dialers and deadlines: bytes in and out of sockets, nothing of HTTP."""

@@ -1,0 +1,94 @@
+"""What is done to every request's head before the filters see it: path rules, client address, request id.
+
+The rules are Envoy's connection manager's (use_remote_address, xff_num_trusted_hops, path normalisation); an
+Edge is made of a listener's HttpOptions at build time.
+"""
+
+from typing import Any
+
+from meshd.errors import ProtocolError
+from meshd.http import path
+
+INTERNAL = (
+    b"x-envoy-internal", b"x-envoy-external-address", b"x-envoy-retry-on", b"x-envoy-retry-grpc-on", b"x-envoy-max-retries",
+    b"x-envoy-retriable-status-codes", b"x-envoy-retriable-header-names", b"x-envoy-upstream-rq-timeout-ms",
+    b"x-envoy-upstream-rq-per-try-timeout-ms", b"x-envoy-upstream-rq-timeout-alt-response", b"x-envoy-expected-rq-timeout-ms",
+    b"x-envoy-hedge-on-per-try-timeout", b"x-envoy-decorator-operation", b"x-envoy-force-trace", b"x-envoy-ip-tags",
+    b"x-envoy-original-path", b"x-envoy-original-dst-host", b"x-envoy-peer-metadata", b"x-envoy-peer-metadata-id",
+    b"x-envoy-attempt-count", b"x-forwarded-client-cert",
+)
+"""Fields that only this mesh may set: dropped from a request that comes from outside (reliability row 17)."""
+
+
+class Edge:
+    """``prepare(exchange)`` changes the request's head; raises ProtocolError where it must be refused and
+    ``path.Redirect`` where the client has to ask again."""
+
+    def __init__(self, options: Any, random: Any) -> None:
+        self.options = options
+        self.getrandbits = random.getrandbits
+        self.is_edge = options.use_remote_address
+        self.hops = options.xff_num_trusted_hops
+        self.makes_id = options.generate_request_id
+        self.normalizes = options.normalize_path
+        self.slashes = options.path_with_escaped_slashes_action
+        self.merges = options.merge_slashes
+
+    def prepare(self, exchange: Any) -> None:
+        """Apply every rule to the request of ``exchange``."""
+        request = exchange.request
+        if self.normalizes and request.target != b"*":
+            target = path.normalize(request.target, merge_slashes=self.merges, escaped_slashes=self.slashes)
+            if target is not request.target:
+                request.set_target(target)
+        headers = request.headers
+        if b"\r\nx-" in headers.low:
+            self.sanitize(exchange, headers)
+        else:
+            self.stamp(exchange, headers)
+
+    def stamp(self, exchange: Any, headers: Any) -> None:
+        """No x- field came: add ours in one piece."""
+        lines = b""
+        if self.is_edge:
+            lines = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b" % (
+                exchange.downstream.host_bytes, exchange.request.scheme)
+        if self.makes_id:
+            lines += b"\r\nx-request-id: " + self.request_id()
+        headers.raw += lines
+        headers.low += lines
+
+    def request_id(self) -> bytes:
+        """Return a random UUID (version 4, RFC 9562)."""
+        digits = b"%032x" % self.getrandbits(128)
+        return b"%b-%b-4%b-a%b-%b" % (digits[:8], digits[8:12], digits[13:16], digits[17:20], digits[20:])
+
+    def sanitize(self, exchange: Any, headers: Any) -> None:
+        """Trust what may be trusted, drop the rest, add ours."""
+        forwarded = headers.joined(b"x-forwarded-for")
+        entries = [entry.strip() for entry in forwarded.split(b",")] if forwarded else []
+        host = exchange.downstream.host_bytes
+        if self.is_edge:
+            is_trusted = 0 < self.hops <= len(entries)
+            exchange.client = (entries[-self.hops] if is_trusted else host).decode("latin-1")
+            self.drop_internal(headers)
+            headers.set(b"x-forwarded-for", b", ".join([*entries, host]))
+            if not (is_trusted and headers.get(b"x-forwarded-proto") in (b"http", b"https")):
+                headers.set(b"x-forwarded-proto", exchange.request.scheme)
+        elif len(entries) > self.hops:
+            exchange.client = entries[-1 - self.hops].decode("latin-1")
+        keeps = not self.is_edge or self.options.preserve_external_request_id
+        if self.makes_id and not (keeps and headers.get(b"x-request-id")):
+            headers.set(b"x-request-id", self.request_id())
+
+    def drop_internal(self, headers: Any) -> None:
+        """Remove the mesh's own control fields."""
+        if b"\r\nx-envoy-" in headers.low or b"\r\nx-forwarded-client-cert:" in headers.low:
+            for name in INTERNAL:
+                headers.remove(name)
+
+
+def refuse_connect(request: Any) -> None:
+    """CONNECT is not served by an HTTP chain: raises ProtocolError 405."""
+    if request.method == b"CONNECT":
+        raise ProtocolError("CONNECT is not served here", 405, "connect_not_allowed")

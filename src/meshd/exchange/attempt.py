@@ -1,0 +1,111 @@
+"""One try of an exchange at one endpoint: takes a lease, sends, receives, reports. Called by the exchange."""
+
+from typing import Any
+
+from meshd.http import compose
+
+
+class Outcome:
+    """How an attempt ended, for the retry policy. ``status`` is 0 where no head came; ``began``: bytes of the request had been sent."""
+
+    __slots__ = ("status", "headers", "flag", "began", "reason")
+
+    def __init__(self, status: int, headers: Any, flag: int, began: bool, reason: str) -> None:
+        self.status = status
+        self.headers = headers
+        self.flag = flag
+        self.began = began
+        self.reason = reason
+
+
+class Attempt:
+    """``connection`` is the lease, None before and after. ``is_tunnel``: bytes are passed on as they are."""
+
+    __slots__ = ("exchange", "endpoint", "pool", "connection", "is_tunnel", "began", "has_head", "is_ended")
+
+    def __init__(self, exchange: Any, endpoint: Any) -> None:
+        self.exchange = exchange
+        self.endpoint = endpoint
+        self.pool = endpoint.pool
+        self.connection = None
+        self.is_tunnel = False
+        self.began = False
+        self.has_head = False
+        self.is_ended = False
+        endpoint.active += 1
+
+    def run(self) -> None:
+        """Take a lease: at once where there is one, else ``on_connection`` or ``on_failure`` follows."""
+        connection = self.pool.take(self)
+        if connection is not None:
+            self.on_connection(connection)
+
+    def on_connection(self, connection: Any) -> None:
+        """The lease is here: send what there is of the request."""
+        self.connection = connection
+        connection.lease(self, self.exchange.request.method)
+        self.began = True
+        self.exchange.on_lease(self)
+
+    def on_informational(self, head: Any) -> None:
+        """A 1xx on the way."""
+        self.exchange.on_informational(head)
+
+    def on_response(self, head: Any) -> None:
+        """The final head."""
+        self.has_head = True
+        self.exchange.on_upstream_head(self, head)
+
+    def on_body(self, data: bytes) -> None:
+        """Bytes of the answer."""
+        if not self.is_ended:
+            self.exchange.on_upstream_body(data)
+
+    def on_end(self, trailers: Any) -> None:
+        """The answer is whole."""
+        if not self.is_ended:
+            self.exchange.on_upstream_end(self, trailers)
+
+    def flush(self) -> None:
+        """One read of the upstream has been worked off."""
+        self.exchange.flush()
+
+    def drained(self) -> None:
+        """The upstream has taken what was kept for it."""
+        self.exchange.on_upstream_drained(self)
+
+    def on_tunnel_eof(self) -> None:
+        """The upstream's half of a tunnel has ended."""
+        self.exchange.on_upstream_tunnel_eof(self)
+
+    def on_failure(self, flag: int, reason: str, is_stale: bool) -> None:
+        """No connection, or it broke. ``is_stale``: it had served before and died without a byte of this answer."""
+        if not self.is_ended:
+            self.end()
+            self.exchange.on_attempt_failed(self, flag, reason, is_stale)
+
+    def send(self, data: bytes, is_chunked: bool) -> None:
+        """Pass body bytes on."""
+        self.connection.descriptor.send(compose.chunk(data) if is_chunked else data)
+
+    def finish(self, is_reusable: bool) -> None:
+        """Both messages are whole, or not: give the lease back."""
+        self.end()
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.release(is_reusable)
+
+    def cancel(self) -> None:
+        """Give up: nothing of it will be reported any more."""
+        if not self.is_ended:
+            self.end()
+            connection, self.connection = self.connection, None
+            if connection is not None:
+                connection.abort()
+            else:
+                self.pool.give_up(self)
+
+    def end(self) -> None:
+        """Uncount."""
+        self.is_ended = True
+        self.endpoint.active -= 1

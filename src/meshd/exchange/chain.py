@@ -1,0 +1,221 @@
+"""The chain: walks the filters of a listener for each exchange, and contains their faults.
+
+Strategy: at build time the chain becomes one tuple of (bound method, use) per phase, so a filter without
+``on_response`` costs nothing on the way back. The synchronous walk makes no Deferred; a filter that waits
+suspends the walk and the rest is taken up from its index. One exchange in ``sample_every`` is timed.
+"""
+
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from meshd.api.exchange import CONTINUE, STOP
+from meshd.errors import PluginError
+from meshd.model.plugin import FAIL_OPEN
+
+PHASES = ("on_request", "on_response", "on_complete")
+
+
+@attrs.define(eq=False)
+class Use:
+    """One plugin object in a chain. ``record`` counts its faults and times; ``overrides`` maps a route to the object that
+    replaces ``object`` there, or to None where it is disabled."""
+
+    plugin: Any
+    object: Any
+    record: Any
+    overrides: dict[Any, Any] = attrs.field(factory=dict)
+
+    def method(self, phase: str) -> Callable[[Any], Any] | None:
+        """Return what is called for ``phase``, or None where there is nothing to call."""
+        plain = getattr(self.object, phase, None)
+        if not self.overrides:
+            return plain
+        table = {route: getattr(target, phase, None) for route, target in self.overrides.items()}
+        if plain is None and not any(table.values()):
+            return None
+
+        def by_route(exchange: Any) -> Any:
+            call = table.get(exchange.route, plain)
+            return CONTINUE if call is None else call(exchange)
+
+        return by_route
+
+
+class Chain:
+    """``uses`` in the order of the configuration, the terminal filter last; ``sinks`` are told once of each end."""
+
+    def __init__(self, uses: tuple[Use, ...], sinks: tuple[Use, ...], *, sample_every: int = 0) -> None:
+        self.uses = uses
+        self.all_sinks = sinks
+        self.sample_every = self.countdown = sample_every
+        self.active = 0
+        self.on_idle: Callable[[], Any] | None = None
+        self.match = getattr(uses[-1].object, "match", no_match)
+        for use in uses + sinks:
+            use.record.on_change = self.bind
+        self.bind()
+
+    def bind(self) -> None:
+        """Lay out the phases; again when a plugin is bypassed."""
+        self.request_steps = self.steps(self.uses, "on_request")
+        self.response_steps = self.steps(tuple(reversed(self.uses)), "on_response")
+        self.complete_steps = self.steps(self.uses, "on_complete") + self.steps(self.all_sinks, "on_complete")
+        self.sink_steps = self.steps(self.all_sinks, "on_complete")
+
+    def steps(self, uses: tuple[Use, ...], phase: str) -> tuple[tuple[Callable[[Any], Any], Use], ...]:
+        """Return the (method, use) pairs of one phase."""
+        found = []
+        for use in uses:
+            method = use.method(phase)
+            if use.record.is_bypassed:
+                method = None if use.plugin.on_error == FAIL_OPEN else refusal(use, phase)
+            if method is not None:
+                found.append((method, use))
+        return tuple(found)
+
+    def request(self, exchange: Any) -> None:
+        """Walk the filters with a new request."""
+        self.active += 1
+        if self.sample_every:
+            self.countdown -= 1
+            if self.countdown <= 0:
+                self.countdown = self.sample_every
+                exchange.is_sampled = True
+                self.walk_timed(exchange, 0)
+                return
+        self.walk(exchange, 0)
+
+    def walk(self, exchange: Any, index: int) -> None:
+        """Call the filters from ``index`` on until one stops or waits."""
+        steps = self.request_steps
+        while index < len(steps):
+            call, use = steps[index]
+            try:
+                verdict = call(exchange)
+            except Exception as error:
+                if not self.contain(exchange, use, "on_request", error):
+                    return
+                verdict = CONTINUE
+            index += 1
+            if verdict is not CONTINUE and not self.heed(exchange, use, verdict, index):
+                return
+
+    def walk_timed(self, exchange: Any, index: int) -> None:
+        """The same, with one clock reading at each boundary."""
+        begin = time.perf_counter()
+        for call, use in self.request_steps[index:]:
+            try:
+                verdict = call(exchange)
+            except Exception as error:
+                if not self.contain(exchange, use, "on_request", error):
+                    return
+                verdict = CONTINUE
+            end = time.perf_counter()
+            use.record.observe("on_request", end - begin)
+            exchange.spent(use.plugin.name, end - begin)
+            begin = end
+            index += 1
+            if verdict is not CONTINUE and not self.heed(exchange, use, verdict, index):
+                return
+
+    def heed(self, exchange: Any, use: Use, verdict: Any, index: int) -> bool:
+        """Say whether the walk goes on at once after a verdict other than CONTINUE."""
+        if verdict is STOP:
+            return False
+        if inspect.iscoroutine(verdict):
+            verdict = Deferred.fromCoroutine(verdict)
+        if isinstance(verdict, Deferred):
+            self.wait(exchange, use, verdict, index)
+            return False
+        error = PluginError(f"{use.plugin.name}: on_request returned {verdict!r}: expected CONTINUE, STOP, a Deferred or a coroutine")
+        return self.contain(exchange, use, "on_request", error)
+
+    def wait(self, exchange: Any, use: Use, deferred: Deferred, index: int) -> None:
+        """Take the walk up again when ``deferred`` fires, if the exchange still lives then."""
+        exchange.waiting = deferred
+
+        def done(verdict: Any) -> None:
+            exchange.waiting = None
+            if exchange.is_ended or exchange.response is not None:
+                return
+            if verdict is CONTINUE or self.heed(exchange, use, verdict, index):
+                self.walk(exchange, index)
+            exchange.flush()
+
+        def failed(failure: Any) -> None:
+            exchange.waiting = None
+            if not exchange.is_ended and self.contain(exchange, use, "on_request", failure.value):
+                self.walk(exchange, index)
+
+        deferred.addCallbacks(done, failed)
+        deferred.addErrback(lambda failure: use.record.fault("on_request", failure.value))
+
+    def contain(self, exchange: Any, use: Use, phase: str, error: BaseException) -> bool:
+        """Count a plugin's fault; say whether the exchange goes on (fail-open) or has been answered (fail-closed)."""
+        use.record.fault(phase, error)
+        if use.plugin.on_error == FAIL_OPEN and exchange.plan is None:
+            return True
+        exchange.reply(500, b"a plugin failed\n", detail=f"plugin_error{{{use.plugin.name}}}")
+        return False
+
+    def response(self, exchange: Any) -> None:
+        """Walk the filters back with a response's head."""
+        for call, use in self.response_steps:
+            try:
+                call(exchange)
+            except Exception as error:
+                use.record.fault("on_response", error)
+                if use.plugin.on_error != FAIL_OPEN:
+                    exchange.refuse_response(use.plugin.name)
+
+    def complete(self, exchange: Any) -> None:
+        """Tell everybody, once, that the exchange has ended."""
+        for call, use in self.complete_steps:
+            try:
+                call(exchange)
+            except Exception as error:
+                use.record.fault("on_complete", error)
+        self.active -= 1
+        if self.on_idle is not None and not self.active:
+            self.idle()
+
+    def refused(self, exchange: Any) -> None:
+        """Tell the sinks of a request that never reached the filters (it broke HTTP)."""
+        for call, use in self.sink_steps:
+            try:
+                call(exchange)
+            except Exception as error:
+                use.record.fault("on_complete", error)
+
+    def retire(self, on_idle: Callable[[], Any]) -> None:
+        """Call ``on_idle`` once no exchange is in flight any more."""
+        self.on_idle = on_idle
+        if not self.active:
+            self.idle()
+
+    def idle(self) -> None:
+        """The last exchange has ended."""
+        callback, self.on_idle = self.on_idle, None
+        if callback is not None:
+            callback()
+
+
+def refusal(use: Use, phase: str) -> Callable[[Any], Any] | None:
+    """Return what stands for a bypassed fail-closed plugin."""
+    if phase != "on_request":
+        return None
+
+    def refuse(exchange: Any) -> Any:
+        exchange.reply(503, b"a plugin is out of order\n", detail=f"plugin_bypassed{{{use.plugin.name}}}")
+        return STOP
+
+    return refuse
+
+
+def no_match(exchange: Any) -> None:
+    """A terminal filter without routes."""

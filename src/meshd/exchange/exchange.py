@@ -1,0 +1,337 @@
+"""One request and its response, from the head's arrival to the last telemetry; steps 3 to 8 of the way of a request.
+
+Strategy: everything is called synchronously from the read that brought the bytes. Output of one read is
+gathered in ``out`` and leaves in one write when the read has been worked off (``flush``). The downstream is any
+object with ``begin(exchange, head)``, ``write(data)``, ``complete(exchange, is_whole)``, ``pause``, ``resume``, ``is_full`` and
+``arm``; the upstream is an Attempt.
+"""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from zope.interface import implementer
+
+from meshd.api.exchange import IExchange
+from meshd.exchange import forward
+from meshd.exchange.body import RequestBody
+from meshd.exchange.reply import DETAILS, REPLY_HEADERS, explain, local_head
+from meshd.http import flag as flags
+
+HOLD_BYTES = 65536
+"""Request body bytes held while no upstream takes them, until the downstream is paused."""
+
+
+@implementer(IExchange)
+class Exchange:
+    """See ``IExchange``. ``is_ended`` is set once, by ``end``; nothing of the exchange runs after it."""
+
+    __slots__ = (
+        "downstream", "chain", "request", "response", "route_found", "plan", "cluster", "endpoint", "tried", "attempts",
+        "attempt", "identity", "notes", "flags", "detail", "failure", "client", "started", "request_ended",
+        "upstream_began", "response_began", "ended", "request_bytes", "response_bytes", "is_local_reply", "is_ended",
+        "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform", "response_transform", "deadline",
+        "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up", "upstream_head", "is_admitted", "retry_call",
+        "is_retry_admitted", "reader", "stream_id", "upstream_local", "last_body", "half_ended",
+    )
+
+    def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
+        self.downstream = downstream
+        self.chain = chain
+        self.request = request
+        self.started = now
+        self.last_body = now
+        self.client = downstream.host
+        self.stream_id = downstream.world.unique()
+        self.response = self.plan = self.cluster = self.endpoint = self.attempt = self.identity = None
+        self.notes = self.durations = self.waiting = self.request_transform = self.response_transform = None
+        self.upstream_head = self.retry_call = self.reader = None
+        self.route_found = False
+        self.tried = ()
+        self.attempts = self.flags = self.request_bytes = self.response_bytes = 0
+        self.detail = self.failure = self.upstream_local = ""
+        self.request_ended = self.upstream_began = self.response_began = self.ended = 0.0
+        self.deadline = self.try_deadline = 0.0
+        self.is_local_reply = self.is_ended = self.is_tunnel = self.is_sampled = False
+        self.half_ended = self.is_admitted = self.is_retry_admitted = self.is_chunked = self.is_chunked_up = self.has_body = False
+        self.out = []
+        self.body = RequestBody() if request.content_length else None
+
+    # What plugins see
+
+    @property
+    def route(self) -> Any:
+        """The route, matched when first read."""
+        if self.route_found is False:
+            self.route_found = self.chain.match(self)
+        return self.route_found
+
+    def clear_route(self) -> None:
+        """Match again when the route is next read."""
+        self.route_found = False
+
+    @property
+    def metadata(self) -> dict:
+        """Notes of plugins."""
+        if self.notes is None:
+            self.notes = {}
+        return self.notes
+
+    @property
+    def peer(self) -> str:
+        """The downstream socket's address."""
+        return self.downstream.peer
+
+    @property
+    def local(self) -> str:
+        """Our address on the downstream connection."""
+        return self.downstream.local
+
+    @property
+    def listener(self) -> str:
+        """The listener's name."""
+        return self.downstream.listener.name
+
+    @property
+    def connection_id(self) -> int:
+        """The downstream connection's number."""
+        return self.downstream.id
+
+    def transform_request(self, transform: Any) -> None:
+        """Pass request body chunks through ``transform`` (after those asked for earlier)."""
+        self.request_transform = transform if self.request_transform is None else compose(self.request_transform, transform)
+
+    def transform_response(self, transform: Any) -> None:
+        """Pass response body chunks through ``transform``."""
+        self.response_transform = (
+            transform if self.response_transform is None else compose(self.response_transform, transform)
+        )
+
+    def spent(self, name: str, seconds: float) -> None:
+        """Note the time of a plugin on a sampled exchange."""
+        if self.durations is None:
+            self.durations = {}
+        self.durations[name] = self.durations.get(name, 0.0) + seconds
+
+    def read_body(self, limit: int) -> Deferred:
+        """Return a Deferred of the whole body, or of None when it is longer than ``limit`` bytes."""
+        body = self.body
+        if body is None:
+            return succeed(b"")
+        if body.is_complete or body.size > limit:
+            return succeed(b"".join(body.held) if body.size <= limit else None)
+        if self.request.expect_continue:
+            self.downstream.proceed()
+        deferred: Deferred = Deferred()
+        self.reader = (deferred, limit)
+        return deferred
+
+    # The request's body, from the downstream
+
+    def on_body(self, data: bytes) -> None:
+        """Body bytes have come."""
+        self.request_bytes += len(data)
+        self.last_body = self.downstream.world.poller.now
+        if self.request_transform is not None:
+            data = self.request_transform(data, False)
+        if data and not self.is_ended:
+            forward.pass_body(self, data)
+
+    def on_request_end(self, trailers: Any) -> None:
+        """The request is whole."""
+        self.request_ended = self.downstream.world.poller.now
+        if self.is_ended or self.body is None:
+            return
+        if self.request_transform is not None:
+            tail = self.request_transform(b"", True)
+            if tail and not self.is_ended:
+                forward.pass_body(self, tail)
+        if not self.is_ended:
+            forward.end_body(self, trailers)
+
+    # Upstream
+
+    def forward(self, plan: Any) -> None:
+        """Send the request upstream (step 5 on)."""
+        forward.begin(self, plan)
+
+    def on_lease(self, attempt: Any) -> None:
+        """The attempt can send."""
+        forward.send_request(self, attempt)
+
+    def on_informational(self, head: Any) -> None:
+        """Relay a 1xx."""
+        if self.response is None and self.request.version > 10:
+            self.downstream.inform(head)
+
+    def on_upstream_head(self, attempt: Any, head: Any) -> None:
+        """The upstream's head has come."""
+        self.response_began = self.downstream.world.poller.now
+        self.try_deadline = 0.0
+        if head.status == 101 and not (self.request.upgrade and attempt.is_tunnel is False):
+            attempt.cancel()
+            forward.give_up(self, flags.UPE, "101 that was not asked for")
+            return
+        retry = self.plan.retry
+        if retry is not None and retry.judges_responses and forward.retry_response(self, attempt, head):
+            return
+        self.detail = "via_upstream"
+        if head.status == 101:
+            attempt.is_tunnel = self.is_tunnel = True
+            self.deadline = 0.0
+        self.answer(head)
+
+    def answer(self, head: Any) -> None:
+        """Send a head on its way back (step 8)."""
+        self.response = head
+        plan = self.plan
+        if plan is not None and plan.on_response is not None and not self.is_local_reply:
+            plan.on_response(self)
+        if self.chain.response_steps:
+            self.chain.response(self)
+            if self.is_ended:
+                return
+        self.downstream.begin(self, self.response)
+
+    def refuse_response(self, name: str) -> None:
+        """A fail-closed plugin failed on the way back: answer 500 in place of what came."""
+        if self.attempt is not None:
+            self.attempt.cancel()
+        self.detail = f"plugin_error{{{name}}}"
+        self.is_local_reply = True
+        self.response_transform = None
+        body = b"a plugin failed\n"
+        self.response = local_head(self.downstream.world.clock.wall(), 500, body, (), b"text/plain")
+        self.downstream.begin(self, self.response)
+        self.on_upstream_body(body)
+        self.end(True)
+
+    def on_upstream_body(self, data: bytes) -> None:
+        """Body bytes of the answer."""
+        if self.response_transform is not None:
+            data = self.response_transform(data, False)
+        if data and self.has_body:
+            self.response_bytes += len(data)
+            self.downstream.write(self, data)
+
+    def on_upstream_end(self, attempt: Any, trailers: Any) -> None:
+        """The answer is whole."""
+        if self.response_transform is not None and self.has_body:
+            tail = self.response_transform(b"", True)
+            if tail:
+                self.response_bytes += len(tail)
+                self.downstream.write(self, tail)
+        body = self.body
+        self.attempt = None
+        attempt.finish((body is None or body.is_complete) and self.response.keep_alive)
+        self.downstream.finish(self, trailers)
+        self.end(True)
+
+    def on_attempt_failed(self, attempt: Any, bit: int, reason: str, is_stale: bool) -> None:
+        """The attempt got no connection, or lost it."""
+        self.attempt = None
+        if self.response is not None:
+            self.flags |= bit
+            self.failure = reason
+            self.end(False)
+        else:
+            forward.retry_failure(self, attempt, bit, reason, is_stale)
+
+    def on_upstream_drained(self, attempt: Any) -> None:
+        """The upstream takes bytes again."""
+        if attempt.connection.descriptor.pending_bytes <= attempt.pool.settings.buffer_low_bytes:
+            self.downstream.resume()
+
+    def on_upstream_tunnel_eof(self, attempt: Any) -> None:
+        """The upstream's half of a tunnel is over."""
+        self.flush()
+        self.downstream.end_tunnel(self)
+
+    def drained(self) -> None:
+        """The downstream takes bytes again."""
+        attempt = self.attempt
+        if attempt is not None and attempt.connection is not None:
+            attempt.connection.descriptor.resume()
+
+    # Ends
+
+    def reply(self, status: int, body: bytes = b"", headers: Any = (), flag: int = 0, detail: str = "",
+              content_type: bytes = b"text/plain") -> None:
+        """Answer here and now; where an answer has begun already, cut it."""
+        if self.is_ended:
+            return
+        self.flags |= flag
+        self.detail = detail
+        self.drop_attempt()
+        if self.response is not None:
+            self.end(False)
+            return
+        self.is_local_reply = True
+        self.answer(local_head(self.downstream.world.clock.wall(), status, body, headers, content_type))
+        if not self.is_ended:
+            if body:
+                self.on_upstream_body(body)
+            self.finish_local()
+
+    def finish_local(self) -> None:
+        """End a local reply's body."""
+        if self.response_transform is not None and self.has_body:
+            tail = self.response_transform(b"", True)
+            if tail:
+                self.response_bytes += len(tail)
+                self.downstream.write(self, tail)
+        self.downstream.finish(self, None)
+        self.end(True)
+
+    def fail(self, bit: int, reason: str) -> None:
+        """Answer for the failure that ``bit`` names."""
+        status, detail = DETAILS[bit]
+        self.failure = reason
+        self.reply(status, explain(self.flags | bit), REPLY_HEADERS.get(bit, ()), bit, detail)
+
+    def drop_attempt(self) -> None:
+        """Nothing more is wanted of the upstream."""
+        attempt, self.attempt = self.attempt, None
+        if attempt is not None:
+            attempt.cancel()
+        if self.retry_call is not None:
+            self.retry_call.cancel()
+            self.retry_call = None
+
+    def abandon(self, bit: int, detail: str) -> None:
+        """The downstream has gone."""
+        if not self.is_ended:
+            self.flags |= bit
+            self.detail = self.detail or detail
+            self.end(False)
+
+    def end(self, is_whole: bool) -> None:
+        """The last step: give everything back, tell the downstream and telemetry."""
+        if self.is_ended:
+            return
+        self.is_ended = True
+        self.drop_attempt()
+        forward.release(self)
+        waiting, self.waiting = self.waiting, None
+        if waiting is not None:
+            waiting.cancel()
+        downstream = self.downstream
+        downstream.flush(self)
+        self.ended = downstream.world.poller.now
+        self.chain.complete(self)
+        downstream.complete(self, is_whole)
+
+    def flush(self) -> None:
+        """One read has been worked off: write what it made."""
+        if self.out:
+            self.downstream.flush(self)
+
+    def on_timer(self, now: float) -> None:
+        """A deadline may have passed."""
+        forward.on_timer(self, now)
+
+
+def compose(first: Any, second: Any) -> Any:
+    """Return the transform that applies ``first``, then ``second``."""
+    def both(data: bytes, is_end: bool) -> bytes:
+        return second(first(data, is_end), is_end)
+    return both

@@ -1,0 +1,273 @@
+"""Forwarding: from a plan to an attempt, its body, its timeouts and the next attempt. Called by the exchange alone."""
+
+from typing import Any
+
+from meshd.exchange.attempt import Attempt, Outcome
+from meshd.http import compose
+from meshd.http import flag as flags
+
+REASONS = {flags.UF: "connect-failure", flags.UC: "reset", flags.UR: "reset", flags.UPE: "reset"}
+"""Response flag of a failed attempt -> the word that retry policies know it by."""
+IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+
+
+def begin(exchange: Any, plan: Any) -> None:
+    """Choose the cluster, apply the route's edits, start the first attempt."""
+    exchange.plan = plan
+    clusters = plan.clusters
+    row = clusters[0] if len(clusters) == 1 else draw(exchange, clusters)
+    cluster = exchange.cluster = row[1]
+    if row[2] is not None:
+        row[2](exchange)
+    if plan.on_request is not None:
+        plan.on_request(exchange)
+    if cluster is None:
+        exchange.fail(flags.NC, "the cluster does not exist")
+        return
+    if not cluster.breaker.admit_request():
+        cluster.cells.request_overflow.value += 1
+        exchange.fail(flags.UO, "too many requests in flight")
+        return
+    exchange.is_admitted = True
+    cluster.cells.active_requests.value += 1
+    request = exchange.request
+    if request.upgrade is not None and (request.upgrade not in plan.upgrades or exchange.body is not None):
+        request.upgrade = None
+    if exchange.body is not None and plan.retry is not None:
+        exchange.body.replay_limit = plan.retry.body_limit_bytes
+    if exchange.body is None or exchange.body.is_complete:
+        start_timeouts(exchange)
+    attempt(exchange)
+
+
+def draw(exchange: Any, clusters: tuple) -> tuple:
+    """Draw one of weighted clusters: share = weight / sum of weights (B10)."""
+    point = exchange.downstream.world.random.random() * clusters[-1][0]
+    for row in clusters:
+        if point < row[0]:
+            return row
+    return clusters[-1]
+
+
+def start_timeouts(exchange: Any) -> None:
+    """The request is whole: the route's timeout runs from now (Envoy's rule), retries included."""
+    request_s = exchange.plan.timeouts.request_s
+    if request_s and not exchange.is_tunnel:
+        exchange.deadline = exchange.downstream.world.poller.now + request_s
+        exchange.downstream.timer.arm(exchange.deadline)
+
+
+def attempt(exchange: Any) -> None:
+    """Make one attempt at an endpoint."""
+    cluster = exchange.cluster
+    endpoint = cluster.pick(exchange)
+    if endpoint is None:
+        exchange.fail(flags.UH, "no endpoint can be used")
+        return
+    exchange.endpoint = endpoint
+    exchange.attempts += 1
+    cluster.cells.requests.value += 1
+    per_try_s = exchange.plan.timeouts.per_try_s
+    if per_try_s:
+        exchange.try_deadline = exchange.downstream.world.poller.now + per_try_s
+        exchange.downstream.timer.arm(exchange.try_deadline)
+    exchange.attempt = Attempt(exchange, endpoint)
+    exchange.attempt.run()
+
+
+def send_request(exchange: Any, attempt: Any) -> None:
+    """Send the head and what there is of the body in one write."""
+    request = exchange.request
+    now = exchange.downstream.world.poller.now
+    exchange.upstream_began = now
+    connection = attempt.connection
+    exchange.upstream_local = connection.local
+    data = exchange.upstream_head
+    if data is None:
+        if request.expect_continue:
+            request.headers.remove(b"expect")
+        data = exchange.upstream_head = compose.request_head(request)
+        exchange.is_chunked_up = request.content_length < 0
+    body = exchange.body
+    if body is not None:
+        if request.expect_continue and not exchange.request_bytes and not body.is_complete:
+            exchange.downstream.proceed()
+        data = with_body(exchange, body, data)
+    connection.descriptor.send(data)
+    if body is not None and not body.is_complete:
+        exchange.downstream.resume()
+
+
+def with_body(exchange: Any, body: Any, head: bytes) -> bytes:
+    """Return the head with all that is held of the body behind it."""
+    parts = [head]
+    for data in body.held:
+        parts.append(compose.chunk(data) if exchange.is_chunked_up else data)
+    if body.is_complete and exchange.is_chunked_up:
+        parts.append(compose.last_chunk(body.trailers))
+    body.taken()
+    return b"".join(parts)
+
+
+def pass_body(exchange: Any, data: bytes) -> None:
+    """Send body bytes on, or hold them."""
+    attempt = exchange.attempt
+    if exchange.is_tunnel:
+        if attempt is not None:
+            push(exchange, attempt, data, False)
+        return
+    body = exchange.body
+    if attempt is not None and attempt.connection is not None:
+        body.passed(data)
+        push(exchange, attempt, data, exchange.is_chunked_up)
+        return
+    body.hold(data)
+    if exchange.reader is not None:
+        feed_reader(exchange, body)
+    elif body.size > 65536:
+        exchange.downstream.pause()
+
+
+def push(exchange: Any, attempt: Any, data: bytes, is_chunked: bool) -> None:
+    """Write to the upstream, and stop reading from the downstream where it does not keep up."""
+    attempt.send(data, is_chunked)
+    connection = attempt.connection
+    if connection is not None and connection.descriptor.pending_bytes > attempt.pool.settings.buffer_high_bytes:
+        exchange.downstream.pause()
+
+
+def feed_reader(exchange: Any, body: Any) -> None:
+    """A filter waits for the whole body: give it, or say that it is too long."""
+    deferred, limit = exchange.reader
+    if body.size > limit:
+        exchange.reader = None
+        exchange.downstream.pause()
+        deferred.callback(None)
+    elif body.is_complete:
+        exchange.reader = None
+        deferred.callback(b"".join(body.held))
+
+
+def end_body(exchange: Any, trailers: Any) -> None:
+    """The request's body has ended."""
+    body = exchange.body
+    body.is_complete = True
+    body.trailers = trailers
+    attempt = exchange.attempt
+    if attempt is not None and attempt.connection is not None and exchange.is_chunked_up:
+        attempt.connection.descriptor.send(compose.last_chunk(trailers))
+    if exchange.reader is not None:
+        feed_reader(exchange, body)
+    if exchange.plan is not None and not exchange.is_ended:
+        start_timeouts(exchange)
+
+
+def retry_response(exchange: Any, attempt: Any, head: Any) -> bool:
+    """Ask the retry policy about an answer; say whether another attempt is made of it."""
+    outcome = Outcome(head.status, head.headers, 0, True, "")
+    delay_s = judge(exchange, outcome)
+    if delay_s is None:
+        return False
+    exchange.attempt = None
+    attempt.cancel()
+    again(exchange, delay_s)
+    return True
+
+
+def retry_failure(exchange: Any, attempt: Any, bit: int, reason: str, is_stale: bool) -> None:
+    """Ask the retry policy about a failure, and answer for it where there is no other attempt.
+
+    An idle connection that the upstream closed just as it was taken has not seen the request: that counts as
+    ``reset-before-request`` (RFC 9112 9.3.1), which a policy grants to idempotent requests.
+    """
+    exchange.failure = reason
+    word = REASONS.get(bit, "")
+    if word == "reset" and (is_stale or not attempt.began):
+        word = "reset-before-request"
+    delay_s = judge(exchange, Outcome(0, None, bit, attempt.began, word)) if word else None
+    if delay_s is None:
+        give_up(exchange, bit, reason)
+    else:
+        again(exchange, delay_s)
+
+
+def give_up(exchange: Any, bit: int, reason: str) -> None:
+    """No other attempt: answer."""
+    if exchange.attempts > 1 and exchange.plan.retry is not None:
+        exchange.flags |= flags.URX
+    exchange.fail(bit, reason)
+
+
+def judge(exchange: Any, outcome: Outcome) -> float | None:
+    """Return the seconds until the next attempt, or None."""
+    policy = exchange.plan.retry
+    body = exchange.body
+    if policy is None or (body is not None and not body.can_replay):
+        return None
+    if exchange.is_retry_admitted:
+        exchange.cluster.breaker.release_retry()
+        exchange.is_retry_admitted = False
+    delay_s = policy.judge(exchange, outcome)
+    if delay_s is None:
+        return None
+    if not exchange.cluster.breaker.admit_retry():
+        exchange.cluster.cells.retry_overflow.value += 1
+        return None
+    exchange.is_retry_admitted = True
+    return delay_s
+
+
+def again(exchange: Any, delay_s: float) -> None:
+    """Make another attempt after ``delay_s`` seconds."""
+    exchange.tried = (*exchange.tried, exchange.endpoint)
+    exchange.cluster.cells.retries.value += 1
+    exchange.try_deadline = 0.0
+    if delay_s <= 0:
+        attempt(exchange)
+    else:
+        exchange.retry_call = exchange.downstream.world.call_later(delay_s, resume, exchange)
+
+
+def resume(exchange: Any) -> None:
+    """The back-off is over."""
+    exchange.retry_call = None
+    attempt(exchange)
+    exchange.flush()
+
+
+def release(exchange: Any) -> None:
+    """Pay the circuit breaker back."""
+    if exchange.is_admitted:
+        exchange.is_admitted = False
+        cluster = exchange.cluster
+        cluster.cells.active_requests.value -= 1
+        cluster.breaker.release_request()
+        if exchange.is_retry_admitted:
+            exchange.is_retry_admitted = False
+            cluster.breaker.release_retry()
+
+
+def on_timer(exchange: Any, now: float) -> None:
+    """Act on the deadlines that have passed."""
+    if exchange.deadline and now >= exchange.deadline:
+        exchange.deadline = 0.0
+        exchange.cluster.cells.timeouts.value += 1
+        exchange.fail(flags.UT, "the route's timeout passed")
+    elif exchange.try_deadline and now >= exchange.try_deadline:
+        exchange.try_deadline = 0.0
+        exchange.cluster.cells.per_try_timeouts.value += 1
+        expire_attempt(exchange)
+
+
+def expire_attempt(exchange: Any) -> None:
+    """The per-try timeout passed: another attempt, or 504."""
+    tried, exchange.attempt = exchange.attempt, None
+    if tried is None or exchange.response is not None:
+        return
+    began = tried.began
+    tried.cancel()
+    delay_s = judge(exchange, Outcome(0, None, flags.UT, began, "per-try-timeout"))
+    if delay_s is None:
+        give_up(exchange, flags.UT, "the per-try timeout passed")
+    else:
+        again(exchange, delay_s)

@@ -1,0 +1,51 @@
+"""Local replies: the answers that meshd makes itself."""
+
+import email.utils
+from typing import Any
+
+from meshd.http import flag as flags
+from meshd.http.head import ResponseHead
+from meshd.http.headers import Headers
+
+_date = (0, b"")
+
+
+def date(wall: float) -> bytes:
+    """Return the Date field's value; formatted once a second. ``wall`` is epoch seconds."""
+    global _date
+    second = int(wall)
+    if _date[0] != second:
+        _date = (second, email.utils.formatdate(second, usegmt=True).encode())
+    return _date[1]
+
+
+def local_head(wall: float, status: int, body: bytes, headers: Any, content_type: bytes) -> ResponseHead:
+    """Return the head of a local reply with ``headers``, an iterable of (name, value)."""
+    pairs = [(b"content-length", b"%d" % len(body))]
+    if body:
+        pairs.append((b"content-type", content_type))
+    pairs += [*headers, (b"date", date(wall))]
+    head = ResponseHead(status, Headers.of(*pairs))
+    head.content_length = len(body)
+    return head
+
+
+def explain(bit: int) -> bytes:
+    """Return the body for a flag: its sentence."""
+    return "; ".join(flags.sentences(bit)).encode() + b"\n"
+
+
+REPLY_HEADERS = {flags.UO: ((b"x-envoy-overloaded", b"true"),), flags.RL: ((b"x-envoy-ratelimited", b"true"),)}
+
+DETAILS = {
+    flags.UH: (503, "no_healthy_upstream"),
+    flags.UO: (503, "upstream_reset_before_response_started{overflow}"),
+    flags.UF: (503, "upstream_reset_before_response_started{connection_failure}"),
+    flags.UC: (503, "upstream_reset_before_response_started{connection_termination}"),
+    flags.UR: (503, "upstream_reset_before_response_started{remote_reset}"),
+    flags.UPE: (502, "upstream_reset_before_response_started{protocol_error}"),
+    flags.UT: (504, "response_timeout"),
+    flags.SI: (408, "stream_idle_timeout"),
+    flags.NC: (503, "cluster_not_found"),
+}
+"""Response flag -> (status, Envoy's response code detail) of the reply made for it."""

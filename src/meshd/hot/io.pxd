@@ -1,0 +1,2 @@
+cpdef bytes recv(int fd)
+cpdef Py_ssize_t send(int fd, bytes data) except -1

@@ -1,0 +1,158 @@
+"""One HTTP/1.1 connection to an endpoint, from its dial to its close.
+
+It serves one attempt at a time. An attempt has ``on_connection(connection)``, ``on_failure(flag, reason, began)``,
+``on_response(head)``, ``on_body(data)``, ``on_end(trailers)``, ``on_informational(head)``, ``flush()`` and ``drained()``.
+"""
+
+import socket
+from typing import Any
+
+from meshd.errors import ProtocolError
+from meshd.http import flag
+from meshd.http.response import ResponseParser
+from meshd.wire.address import render
+from meshd.wire.descriptor import Descriptor
+from meshd.wire.dialer import Dial
+
+
+class NoAttempt:
+    """Stands for the attempt of an idle connection: whatever an upstream says now is unasked."""
+
+    def on_response(self, head: Any) -> None:
+        """Refuse."""
+        raise ProtocolError("unasked response", 502)
+
+    on_body = on_end = on_informational = on_response
+
+
+IDLE = NoAttempt()
+
+
+class UpstreamConnection:
+    """``requests`` counts those served; ``attempt`` is the one that has the lease, or None.
+
+    ``is_counted``: the circuit breaker admitted it (the first connection of a pool is made in any case).
+    """
+
+    __slots__ = (
+        "pool", "attempt", "descriptor", "parser", "timer", "requests", "dial", "local", "is_counted", "answered", "since",
+    )
+
+    def __init__(self, pool: Any, is_counted: bool) -> None:
+        self.pool = pool
+        self.is_counted = is_counted
+        self.attempt = None
+        self.descriptor = None
+        self.requests = 0
+        self.local = ""
+        self.answered = False
+        settings = pool.settings
+        self.parser = ResponseParser(IDLE, settings.max_head_bytes, settings.max_fields)
+        world = pool.world
+        self.since = world.poller.now
+        self.timer = world.wheel.timer(self.on_idle_timeout)
+        self.dial = Dial(world.poller, world.wheel, pool.connect_timeout_s, self.on_dialed)
+
+    def on_dialed(self, fd: int | None, reason: str) -> None:
+        """The dial has ended."""
+        self.dial = None
+        if fd is None:
+            self.pool.on_dial_failed(self, reason)
+            return
+        self.descriptor = Descriptor(fd, self.pool.world.poller, self)
+        borrowed = socket.socket(fileno=fd)
+        self.local = render(borrowed.getsockname())
+        borrowed.detach()
+        self.pool.on_dialed(self)
+
+    def lease(self, attempt: Any, method: bytes) -> None:
+        """Serve ``attempt`` from now on."""
+        self.attempt = attempt
+        self.answered = False
+        self.timer.deadline = 0.0
+        parser = self.parser
+        parser.sink = attempt
+        parser.expect(method)
+
+    def release(self, is_reusable: bool) -> None:
+        """The attempt has ended; ``is_reusable`` says whether both messages were whole."""
+        self.attempt = None
+        self.parser.sink = IDLE
+        self.requests += 1
+        if is_reusable and self.descriptor.is_open and not self.descriptor.pending:
+            self.pool.put(self)
+        else:
+            self.close()
+
+    def received(self, data: bytes) -> None:
+        """Bytes from upstream."""
+        attempt = self.attempt
+        if attempt is None:
+            self.close()
+            return
+        self.answered = True
+        try:
+            self.parser.receive(data)
+        except ProtocolError as error:
+            self.end(flag.UPE, f"protocol error: {error}")
+            return
+        if self.attempt is attempt:
+            attempt.flush()
+
+    def received_eof(self) -> None:
+        """The upstream will send nothing more."""
+        attempt = self.attempt
+        if attempt is None:
+            self.close()
+        elif attempt.is_tunnel:
+            attempt.on_tunnel_eof()
+        else:
+            self.end_of_stream(attempt)
+
+    def end_of_stream(self, attempt: Any) -> None:
+        """End a body that lasts until the close, or cut what is not whole."""
+        try:
+            self.parser.eof()
+        except ProtocolError:
+            self.end(flag.UC, "connection closed by upstream")
+            return
+        if self.attempt is attempt:
+            self.end(flag.UC, "connection closed by upstream")
+
+    def lost(self, reason: str) -> None:
+        """The socket broke."""
+        self.end(flag.UC, reason)
+
+    def end(self, bit: int, reason: str) -> None:
+        """Close, and tell the attempt that had the lease."""
+        attempt, self.attempt = self.attempt, None
+        is_stale = self.requests > 0 and not self.answered
+        self.close()
+        if attempt is not None:
+            attempt.on_failure(bit, reason, is_stale)
+
+    def drained(self) -> None:
+        """What was kept for the upstream has been written, or some of it."""
+        if self.attempt is not None:
+            self.attempt.drained()
+
+    def on_idle_timeout(self, now: float) -> None:
+        """Nobody has used it for long enough."""
+        if self.attempt is None:
+            self.close()
+
+    def abort(self) -> None:
+        """The attempt gives up: the connection cannot be used again."""
+        self.attempt = None
+        self.parser.sink = IDLE
+        self.close()
+
+    def close(self) -> None:
+        """Close and leave the pool."""
+        self.timer.cancel()
+        if self.dial is not None:
+            self.dial.cancel()
+            self.dial = None
+        if self.descriptor is not None:
+            self.descriptor.release()
+        self.pool.on_closed(self)

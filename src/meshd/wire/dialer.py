@@ -1,0 +1,92 @@
+"""Opens connections without waiting for them; called by the pools of ``upstream``."""
+
+import errno
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from meshd.wire.poller import WRITE, Poller
+from meshd.wire.wheel import Wheel
+
+
+class Dial:
+    """One connect under way. ``done(fd, reason)`` is called once: with a connected descriptor, or with None and why not.
+
+    ``cancel()`` gives it up silently. Errors that the kernel names at once (EMFILE, no route) come through ``done`` too,
+    from within ``begin``.
+    """
+
+    __slots__ = ("poller", "done", "fd", "timer", "timeout_s")
+
+    def __init__(self, poller: Poller, wheel: Wheel, timeout_s: float, done: Callable[[int | None, str], Any]) -> None:
+        self.poller = poller
+        self.done = done
+        self.fd = -1
+        self.timeout_s = timeout_s
+        self.timer = wheel.timer(self.on_timeout)
+
+    def begin(self, family: int, sockaddr: Any) -> None:
+        """Start connecting."""
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        except OSError as error:
+            self.done(None, reason_of(error.errno))
+            return
+        if family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        code = connect(sock, sockaddr)
+        self.fd = sock.detach()
+        if code in (0, errno.EINPROGRESS):
+            self.timer.arm(self.poller.now + self.timeout_s)
+            self.poller.register(self.fd, WRITE, self)
+        else:
+            self.finish(None, reason_of(code))
+
+    def on_event(self, mask: int) -> None:
+        """The kernel has decided."""
+        borrowed = socket.socket(fileno=self.fd)
+        code = borrowed.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        borrowed.detach()
+        if code:
+            self.finish(None, reason_of(code))
+        else:
+            fd = self.fd
+            self.poller.detach(fd)
+            self.finish(fd, "")
+
+    def on_timeout(self, now: float) -> None:
+        """Nobody answered."""
+        self.finish(None, f"connect timed out after {self.timeout_s:g} s")
+
+    def finish(self, fd: int | None, reason: str) -> None:
+        """Report, once."""
+        self.timer.cancel()
+        if fd is None and self.fd >= 0:
+            self.poller.close(self.fd)
+        self.fd = -1
+        self.done(fd, reason)
+
+    def cancel(self) -> None:
+        """Nobody wants it any more."""
+        self.timer.cancel()
+        if self.fd >= 0:
+            self.poller.close(self.fd)
+            self.fd = -1
+
+    def on_bug(self) -> None:
+        """The owner raised while it was told."""
+        self.cancel()
+
+
+def connect(sock: socket.socket, sockaddr: Any) -> int:
+    """Return errno of a connect; a path that is too long is named ENAMETOOLONG."""
+    try:
+        return sock.connect_ex(sockaddr)
+    except OSError as error:
+        return error.errno or errno.ENAMETOOLONG
+
+
+def reason_of(code: int | None) -> str:
+    """Return the words for an errno."""
+    return os.strerror(code or errno.EIO).lower()

@@ -1,0 +1,59 @@
+"""The world of the data plane: the poller, the wheel, the clock and what else lives as long as the process."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from meshd.wire.poller import Poller
+from meshd.wire.wheel import Wheel
+
+
+class World:
+    """One per process; handed to constructors in place of globals.
+
+    reactor: Twisted's. random: a ``random.Random``. metrics: an ``IMetrics``. log: a ``twisted.logger.Logger``.
+    ``clock`` has ``now()``, ``wall()`` and ``call_later``. ``node`` is the model's Node, set by the runtime.
+    """
+
+    def __init__(self, reactor: Any, clock: Any, random: Any, metrics: Any, log: Any) -> None:
+        self.reactor = reactor
+        self.clock = clock
+        self.random = random
+        self.metrics = metrics
+        self.log = log
+        self.node: Any = None
+        self.poller = Poller(reactor, log)
+        self.wheel = Wheel(time.monotonic, self.call_later, log)
+        self.on_reopen: list[Callable[[], Any]] = []
+        self.connections: set[Any] = set()
+        self.next_id = 0
+
+    @property
+    def beat(self) -> float:
+        """When the running batch of work began (monotonic seconds), 0.0 while the reactor may sleep."""
+        return self.poller.beat
+
+    def call_later(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
+        """Call ``function`` from the reactor, with the heartbeat on."""
+        return self.reactor.callLater(seconds, self.run, function, *args)
+
+    def run(self, function: Callable[..., Any], *args: Any) -> None:
+        """Run one piece of work from the reactor so that the watchdog sees it."""
+        poller = self.poller
+        poller.now = poller.beat = time.monotonic()
+        try:
+            function(*args)
+        finally:
+            poller.beat = 0.0
+            if poller.closing:
+                poller.close_pending()
+
+    def reopen(self) -> None:
+        """Tell every log writer to open its file anew (SIGUSR1)."""
+        for callback in list(self.on_reopen):
+            callback()
+
+    def unique(self) -> int:
+        """Return the next number of this process, for connections and streams."""
+        self.next_id += 1
+        return self.next_id
