@@ -49,9 +49,10 @@ class ResponseHead:
 
     ``status`` int, ``reason`` bytes, ``version`` 10, 11 or 20. ``content_length`` is bytes, -1 when unknown (chunked or until
     the connection's end), 0 where there is no body. ``keep_alive``: the upstream connection can be used again.
+    ``upgrade`` is the lower-case protocol that a 101 switches to, else None.
     """
 
-    __slots__ = ("status", "reason", "version", "headers", "content_length", "keep_alive")
+    __slots__ = ("status", "reason", "version", "headers", "content_length", "keep_alive", "upgrade")
 
     def __init__(self, status: int, headers: Headers, reason: bytes = b"", version: int = 11) -> None:
         self.status = status
@@ -60,3 +61,4 @@ class ResponseHead:
         self.headers = headers
         self.content_length = -1
         self.keep_alive = True
+        self.upgrade = None

@@ -1,0 +1,319 @@
+"""The client side of HTTP/1.1 (RFC 9112) without I/O: the bytes of an upstream become responses; owned by an upstream connection.
+
+Strategy: as in ``request``. One response at a time is expected (``expect``); bytes beyond its end were answers that nobody
+asked for (response queue poisoning): the response that is whole is still delivered, and the parser is FAILED before the sink
+hears of its end, so that the connection is not pooled. Interim answers are passed on, at most eight for one request.
+A body that is allowed nowhere (1xx, 204) and framing that contradicts itself are refused with 502.
+"""
+
+import re
+
+from meshd.errors import ProtocolError
+from meshd.hot.field import (
+    CODING, CODING_TWICE, CONNECTION, HOP, LENGTH, LENGTH_TWICE, scan_fields,
+)
+from meshd.http import framing
+from meshd.http.chunk import ENDED, Chunks
+from meshd.http.framing import BODY, FAILED, HEAD, IDLE, TUNNEL
+from meshd.http.head import ResponseHead
+from meshd.http.headers import Headers
+
+MAX_INFORMATIONAL = 8
+
+_FRAMED = LENGTH | LENGTH_TWICE | CODING | CODING_TWICE
+_status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -~\x80-\xff]*+))?+").fullmatch
+_part_of_line = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t -~\x80-\xff]*+)?+\r?+").fullmatch
+_SHORTEST = b"HTTP/1.1 200"
+
+
+class Truncated(ProtocolError):
+    """The upstream ended the connection in the middle of a response."""
+
+
+class ResponseParser:
+    """Turns an upstream's bytes into calls of ``sink``: on_informational(head), on_response(head), on_body(data), on_end(trailers).
+
+    ``max_head_bytes`` counts the status line, the fields and the empty line. A 101, or a 2xx to CONNECT, makes a tunnel of
+    the connection: everything after it goes to ``on_body``. Raises ProtocolError (status 502); the parser is FAILED then.
+    """
+
+    __slots__ = ("sink", "state", "max_head_bytes", "max_fields", "_method", "_takes_101", "_is_expected", "_data", "_at",
+                 "_seen", "_left", "_chunks", "_informational", "_is_running", "__weakref__")
+
+    def __init__(self, sink, max_head_bytes: int = 61440, max_fields: int = 100) -> None:
+        self.sink = sink
+        self.state = IDLE
+        self.max_head_bytes = max_head_bytes
+        self.max_fields = max_fields
+        self._method = b"GET"
+        self._takes_101 = True
+        self._is_expected = False
+        self._data = b""
+        self._at = 0  # what lies before it has been used
+        self._seen = 0  # no head ends before it
+        self._left = 0  # bytes of the body; -1 in chunks, -2 until the connection's end
+        self._chunks = None
+        self._informational = 0
+        self._is_running = False
+
+    @property
+    def buffered(self) -> int:
+        """How many received bytes wait here."""
+        return len(self._data) - self._at
+
+    def expect(self, method: bytes, is_upgrade: bool = True) -> None:
+        """A request with ``method`` was sent; its response may come. Without ``is_upgrade`` a 101 is refused."""
+        if self._is_expected or self.state != IDLE:
+            raise ProtocolError("response: expected one request at a time", 502)
+        self._method = method
+        self._takes_101 = is_upgrade
+        self._is_expected = True
+        self._informational = 0
+
+    def receive(self, data: bytes) -> None:
+        """Take what the upstream sent."""
+        if self._data:
+            data = self._data[self._at:] + data
+            self._seen -= self._at
+            self._at = 0
+        self._data = data
+        if not self._is_running:
+            self._run()
+
+    def eof(self) -> None:
+        """The upstream sends no more: this ends a body that lasts until then; raises Truncated inside any other response."""
+        if self.state == BODY and self._left == -2:
+            self._end(None)
+        elif self.state == HEAD or self.state == BODY:
+            self.stop()
+            raise Truncated("response: expected the rest of it, got the end of the connection", 502)
+
+    def stop(self) -> None:
+        """Parse nothing more and drop what waits here: for a connection that is about to be closed."""
+        self.state = FAILED
+        self._data = b""
+        self._at = self._seen = 0
+
+    def _run(self) -> None:
+        self._is_running = True
+        try:
+            while self._step():
+                pass
+        except ProtocolError:
+            self.stop()
+            raise
+        finally:
+            self._is_running = False
+
+    def _step(self) -> bool:
+        state = self.state
+        if state <= HEAD:
+            return self._read_head()
+        if state == BODY:
+            return self._read_chunks() if self._left == -1 else self._read_body()
+        if state == TUNNEL:
+            return self._pass_on()
+        self.stop()
+        return False
+
+    def _pass_on(self) -> bool:
+        data = self._data[self._at:]
+        self._data = b""
+        self._at = 0
+        if data:
+            self.sink.on_body(data)
+        return bool(self._data)
+
+    def _read_body(self) -> bool:
+        data, at, left = self._data, self._at, self._left
+        if at >= len(data):
+            return False
+        if left == -2 or len(data) - at <= left:
+            self._data = b""
+            self._at = 0
+            piece = data[at:] if at else data
+        else:
+            self._at = self._seen = at + left
+            piece = data[at:self._at]
+        if left > 0:
+            self._left = left = left - len(piece)
+        self.sink.on_body(piece)
+        if not left and self.state == BODY:
+            self._end(None)
+        return True
+
+    def _read_chunks(self) -> bool:
+        pieces = []
+        chunks = self._chunks
+        at = chunks.feed(self._data, self._at, pieces)
+        self._keep_from(at)
+        if pieces:
+            self.sink.on_body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if chunks.place == ENDED and self.state == BODY:
+            self._chunks = None
+            self._end(chunks.trailers)
+        return False
+
+    def _keep_from(self, at: int) -> None:
+        if at >= len(self._data):
+            self._data = b""
+            at = 0
+        self._at = self._seen = at
+
+    def _end(self, trailers: Headers | None) -> None:
+        self._is_expected = False
+        if not self._data:
+            self.state = IDLE
+            self.sink.on_end(trailers)
+            return
+        extra = self._data[self._at:self._at + 32]
+        self.stop()
+        self.sink.on_end(trailers)
+        raise ProtocolError(f"response: {extra!r}: expected nothing after its end", 502)
+
+    def _read_head(self) -> bool:
+        data, at = self._data, self._at
+        if at >= len(data):
+            return False
+        if not self._is_expected:
+            raise ProtocolError(f"response: {data[at:at + 32]!r}: expected nothing, no request is waiting", 502)
+        end = data.find(b"\r\n\r\n", self._seen)
+        if end < 0:
+            return self._read_part(data, at)
+        if end + 4 - at > self.max_head_bytes:
+            self._refuse_large()
+        eol = data.find(b"\r\n", at)
+        line = _status_line(data, at, eol)
+        if line is None:
+            self._refuse_line(data, at)
+        headers = Headers(data[eol:end])
+        head = ResponseHead(int(line[2]), headers, line[3] or b"", 11 if line[1] == b"1" else 10)
+        self._keep_from(end + 4)
+        self._read_fields(head, *scan_fields(headers.low, True, False))
+        return self._deliver(head)
+
+    def _deliver(self, head: ResponseHead) -> bool:
+        status = head.status
+        if status < 200 and status != 101:
+            return self._deliver_informational(head)
+        if status == 101 or self._method == b"CONNECT" and 200 <= status < 300:
+            self.state = TUNNEL
+        else:
+            self.state = BODY
+        self.sink.on_response(head)
+        if not self._left and self.state == BODY:
+            self._end(None)
+        return bool(self._data)
+
+    def _deliver_informational(self, head: ResponseHead) -> bool:
+        self._informational += 1
+        if self._informational > MAX_INFORMATIONAL:
+            raise ProtocolError(f"response: expected at most {MAX_INFORMATIONAL} interim ones", 502)
+        self.state = IDLE
+        self.sink.on_informational(head)
+        return bool(self._data)
+
+    def _read_part(self, data: bytes, at: int) -> bool:
+        self.state = HEAD
+        if len(data) - at >= self.max_head_bytes:
+            self._refuse_large()
+        eol = data.find(b"\r\n", at)
+        if eol < 0:
+            self._check_part_of_line(data, at)
+        elif self._seen <= eol and not _status_line(data, at, eol):
+            self._refuse_line(data, at)
+        feed = data.find(b"\n", max(self._seen, eol + 2, at))
+        while feed >= 0:
+            if feed == at or data[feed - 1] != 13:
+                raise ProtocolError(f"response: {data[at:feed][-32:]!r}: expected CRLF, got LF alone", 502)
+            feed = data.find(b"\n", feed + 1)
+        self._seen = max(at, len(data) - 3)
+        return False
+
+    def _check_part_of_line(self, data: bytes, at: int) -> None:
+        size = len(data) - at
+        if size >= len(_SHORTEST):
+            if not _part_of_line(data, at):
+                self._refuse_line(data, at)
+        elif not _part_of_line(data[at:] + _SHORTEST[size:]):
+            self._refuse_line(data, at)
+
+    def _refuse_line(self, data: bytes, at: int) -> None:
+        line = data[at:at + 64].split(b"\r\n")[0]
+        raise ProtocolError(f"status line: {line!r}: expected HTTP/1.1 and a status of three digits, 100 to 599", 502)
+
+    def _refuse_large(self) -> None:
+        raise ProtocolError(f"response: head: expected at most {self.max_head_bytes} bytes", 502, "http1.headers_too_large")
+
+    def _read_fields(self, head: ResponseHead, bits: int, start: int, stop: int) -> None:
+        headers = head.headers
+        if bits < 0:
+            line = headers.raw[:start].rfind(b"\r\n") + 2
+            raise ProtocolError(f"response: field: {headers.raw[line:line + 64]!r}: expected name: value", 502)
+        if len(headers.low) > 4 * self.max_fields and headers.low.count(b"\r\n") > self.max_fields:
+            raise ProtocolError(f"response: head: expected at most {self.max_fields} fields", 502, "http1.too_many_headers")
+        if head.version == 10:
+            head.keep_alive = False
+        if bits & (LENGTH_TWICE | CODING):
+            self._read_coding(head, bits)
+        elif bits & LENGTH:
+            self._left = head.content_length = framing.read_length(headers.low[start:stop], 502)
+        else:
+            self._left = -2
+        if bits & (CONNECTION | HOP):
+            self._read_connection(head)
+        if head.status < 200 or head.status in (204, 304) or self._method == b"HEAD" or self._method == b"CONNECT":
+            self._read_bodiless(head, bits)
+        if self._left == -2:
+            head.keep_alive = False
+
+    def _read_coding(self, head: ResponseHead, bits: int) -> None:
+        if bits & LENGTH_TWICE:
+            raise ProtocolError("response: content-length: expected one, got more", 502)
+        if bits & LENGTH:
+            raise ProtocolError("response: content-length: expected none beside transfer-encoding", 502,
+                                "http1.content_length_and_chunked_not_allowed")
+        if head.version == 10:
+            raise ProtocolError("response: transfer-encoding: expected none in HTTP/1.0", 502,
+                                "http1.transfer_encoding_not_allowed")
+        framing.check_coding(head.headers, 502, 502)
+        head.headers.remove(b"transfer-encoding")
+        self._chunks = Chunks(502, self.max_head_bytes, self.max_fields)
+        self._left = -1
+
+    def _read_connection(self, head: ResponseHead) -> None:
+        headers = head.headers
+        named = framing.options(headers, 502)
+        if b"close" in named:
+            head.keep_alive = False
+        elif head.version == 10:
+            head.keep_alive = b"keep-alive" in named
+        if head.status == 101:
+            upgrade = headers.joined(b"upgrade")
+            head.upgrade = upgrade.lower() if upgrade else None
+        if b"trailer" in headers and self._left != -1:
+            headers.remove(b"trailer")
+        framing.strip(headers, named)
+
+    def _read_bodiless(self, head: ResponseHead, bits: int) -> None:
+        """RFC 9110 6.4.1 and 8.6: no body after HEAD, 1xx, 204 and 304, whatever the fields say; 1xx and 204 may not say it."""
+        status = head.status
+        is_tunnel = status == 101 or self._method == b"CONNECT" and 200 <= status < 300
+        if status < 200 or status == 204 or is_tunnel:
+            self._refuse_body(head, bits)
+        elif status != 304 and self._method != b"HEAD":
+            return
+        if status == 101 and (not self._takes_101 or not head.upgrade):
+            raise ProtocolError("response: 101: expected no switch of protocols", 502)
+        self._left = head.content_length = 0
+        self._chunks = None
+
+    def _refuse_body(self, head: ResponseHead, bits: int) -> None:
+        if bits & CODING:
+            raise ProtocolError(f"response: {head.status}: expected no transfer-encoding", 502,
+                                "http1.transfer_encoding_not_allowed")
+        if bits & LENGTH:
+            if head.content_length > 0:
+                raise ProtocolError(f"response: {head.status}: expected no content-length", 502,
+                                    "http1.content_length_not_allowed")
+            head.headers.remove(b"content-length")
