@@ -1,0 +1,90 @@
+"""The load balancer ``round_robin``: endpoints in turn, smooth where weights differ; clusters ask it for each attempt.
+
+Equal weights are a rotating index. Unequal weights are earliest deadline first (EDF, as in Envoy): each endpoint's next turn
+is 1 / weight after its last, kept in a heap. The start is random, or every proxy would begin with the first endpoint (D2).
+"""
+
+from heapq import heapify, heapreplace
+
+from zope.interface import implementer
+
+from meshd.api import ILoadBalancer, PluginType, hookimpl
+
+RESELECTIONS = 5
+"""Picks made to find an endpoint that earlier attempts have not tried (Istio's hostSelectionRetryMaxAttempts)."""
+
+
+@implementer(ILoadBalancer)
+class RoundRobin:
+    """Picks in turn. ``update`` goes on where it stood."""
+
+    def __init__(self, random):
+        self._random = random
+        self._endpoints = ()
+        self._next = 0
+        self._turns = []
+        self._now = 0.0
+
+    def update(self, endpoints):
+        """Take the usable endpoints; those that stay keep their turn."""
+        following = self._endpoints[self._next:] + self._endpoints[:self._next]
+        had_any = bool(self._endpoints)
+        self._endpoints = endpoints
+        if len({endpoint.weight for endpoint in endpoints}) > 1:
+            self._schedule(endpoints)
+            return
+        self._turns = []
+        places = {id(endpoint): place for place, endpoint in enumerate(endpoints)}
+        stayed = [places[id(endpoint)] for endpoint in following if id(endpoint) in places]
+        if stayed and had_any:
+            self._next = stayed[0]
+        else:
+            self._next = int(self._random.random() * len(endpoints))
+
+    def _schedule(self, endpoints):
+        self._next = 0
+        due = {id(endpoint): (at, endpoint.weight) for at, _, endpoint in self._turns}
+        turns = []
+        for order, endpoint in enumerate(endpoints):
+            at, weight = due.get(id(endpoint), (0.0, 0))
+            if weight != endpoint.weight:
+                at = self._now + self._random.random() / endpoint.weight
+            turns.append((at, order, endpoint))
+        heapify(turns)
+        self._turns = turns
+
+    def pick(self, exchange):
+        """Return the endpoint whose turn it is, or None; one that was tried already only where no other is found."""
+        endpoint = self._turn()
+        tried = exchange.tried
+        if tried and endpoint is not None:
+            for _ in range(RESELECTIONS):
+                if endpoint not in tried:
+                    break
+                endpoint = self._turn()
+        return endpoint
+
+    def _turn(self):
+        if self._turns:
+            at, order, endpoint = self._turns[0]
+            self._now = at
+            heapreplace(self._turns, (at + 1.0 / endpoint.weight, order, endpoint))
+            return endpoint
+        endpoints = self._endpoints
+        place = self._next
+        if place + 1 < len(endpoints):
+            self._next = place + 1
+            return endpoints[place]
+        self._next = 0
+        return endpoints[place] if endpoints else None
+
+
+def build(config, site):
+    """Return a RoundRobin."""
+    return RoundRobin(site.random)
+
+
+@hookimpl
+def meshd_plugins():
+    """Offer the balancer."""
+    return [PluginType(kind="load_balancer", name="round_robin", build=build, doc="Endpoints in turn, by weight.")]
