@@ -8,10 +8,13 @@ from meshd.api.kind import (
     INetworkFilter, IOutlierDetector, IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink, ITerminalFilter,
 )
 from meshd.api.site import IMetrics, ISite
+from meshd.document.decode import decode
+from meshd.document.merge import merge
 from meshd.document.option import (
     REQUIRED, Address, Anything, Boolean, Choice, Duration, File, HeaderName, HeaderValue, Integer, ListOf, MapOf,
     Nested, Number, PluginOf, Reference, Regex, Size, Text, config, option,
 )
+from meshd.document.regex import BadRegex, compile_regex
 from meshd.errors import ConfigurationError, MeshdError, PluginError, ProtocolError
 from meshd.hot.bucket import TokenBucket
 from meshd.http import flag
@@ -20,5 +23,6 @@ from meshd.http.headers import Headers
 from meshd.http.template import compile_template, parse as parse_template
 from meshd.model.cluster import EndpointSpec
 from meshd.model.plugin import Plugin
+from meshd.model.snapshot import Snapshot
 
 __all__ = [name for name in dir() if not name.startswith("_")]

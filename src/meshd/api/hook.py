@@ -43,7 +43,7 @@ class PluginType:
     """A type of plugin that can be configured by ``kind`` and ``name``.
 
     ``config`` is a ``@config`` class (None: takes no configuration). ``build(config, site)`` returns the object (or is a
-    generator that returns it). ``references(config)`` yields what it uses.
+    generator that returns it). ``references(config)`` yields what it uses. ``terminal``: a filter that ends its chain.
     """
 
     kind: str
@@ -52,6 +52,7 @@ class PluginType:
     config: type | None = None
     references: Callable[[Any], Iterable[Need]] = no_references
     doc: str = ""
+    terminal: bool = False
 
 
 @hookspec

@@ -172,13 +172,17 @@ class IAccessLogOperator(Interface):
 
 
 class IConfigDialect(Interface):
-    """Turns documents into the model."""
+    """Turns parsed documents into the model. Built before there is a site: ``build(None, None)``."""
 
-    def accepts(node):
-        """Say whether a parsed document is of this dialect."""
+    def accepts(root):
+        """Say whether a document is of this dialect; ``root`` is a ``meshd.document.node.Node`` (Mapping, Sequence, Scalar)."""
 
-    def load(documents, faults):
-        """Return a Snapshot, or None after adding to ``faults``."""
+    def load(roots, context):
+        """Return the Snapshot of all its documents together (tuple of Node), or None.
+
+        What is wrong is added with ``context.fault(code, node, path, message)``; ``context`` is a
+        ``meshd.document.context.Context``. Never raises for bad input.
+        """
 
 
 class IConfigSource(Interface):

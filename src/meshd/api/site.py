@@ -6,7 +6,8 @@ from zope.interface import Attribute, Interface
 class ISite(Interface):
     """One per plugin instance; ``name`` and ``log`` are its own, the rest is shared."""
 
-    name = Attribute("str: the instance's name")
+    name = Attribute("str: the instance's name; for a plugin of a cluster the cluster's name")
+    owner = Attribute("str: whose plugin it is: 'listener NAME', 'cluster NAME', '' mesh-wide; belongs in keys of its own state")
     node = Attribute("meshd.model.snapshot.Node")
     clock = Attribute("now() -> monotonic seconds; wall() -> epoch seconds; call_later(seconds, f, *args) -> cancellable")
     random = Attribute("random.Random, the process's; never use the random module's own functions")

@@ -15,7 +15,7 @@ class Plugin:
     """One use of a plugin type: ``kind`` and ``type`` name what is built from ``config``.
 
     ``name`` is the instance's (default: the type's). ``on_error`` decides what a fault of it means.
-    ``where`` is ``file:line:col`` or ``default of native``.
+    ``where`` is ``file:line:col`` or ``default of native``; it does not count when plugins are compared.
     """
 
     kind: str
@@ -24,7 +24,7 @@ class Plugin:
     name: str
     on_error: str = FAIL_CLOSED
     disabled: bool = False
-    where: str = ""
+    where: str = attrs.field(default="", eq=False)
 
 
 @config

@@ -1,0 +1,105 @@
+"""What can be checked only when everything has been decoded: references, chains, addresses, documents.
+
+Works on what was gathered while decoding, so it also runs where other faults were found.
+"""
+
+import os
+
+from meshd.config.clash import check_addresses
+from meshd.document.context import Context, Referral, Seen
+from meshd.document.locate import locate
+from meshd.document.nearest import nearest
+from meshd.document.node import Node, Sequence
+from meshd.document.value import missing_hint
+from meshd.model.cluster import Cluster
+from meshd.model.listener import Listener
+from meshd.model.snapshot import Admin, Snapshot
+
+WATCHED = frozenset((Cluster, Listener, Admin, Snapshot))
+_KINDS = {Cluster: "cluster", Listener: "listener"}
+
+
+def check(context: Context) -> None:
+    """Add the faults of the configuration as a whole."""
+    names = _names(context)
+    for referral in context.referrals:
+        _check_name(referral, names, context)
+    known = {(one.kind, one.name): one.path for one in context.referrals}
+    for used in context.used:
+        _check_needs(used, names, known, context)
+    for seen in context.seen:
+        if seen.cls is Listener:
+            _check_chain(seen, context)
+        elif seen.cls is Snapshot:
+            _check_documents(seen, context)
+    check_addresses([one for one in context.seen if one.cls is Listener], [one for one in context.seen if one.cls is Admin], context)
+
+
+def _names(context: Context) -> dict[str, dict[str, Node]]:
+    names: dict[str, dict[str, Node]] = {kind: {} for kind in _KINDS.values()}
+    for seen in context.seen:
+        if seen.cls in _KINDS and "name" in seen.values:
+            names[_KINDS[seen.cls]].setdefault(seen.values["name"], seen.node)
+    return names
+
+
+def _check_name(referral: Referral, names: dict[str, dict[str, Node]], context: Context) -> None:
+    there = names.get(referral.kind)
+    if there is None or referral.name in there:
+        return
+    guess = nearest(referral.name, there)
+    listed = ", ".join(sorted(there)[:20]) or "none"
+    context.fault(
+        "MSH0201", referral.node, referral.path, f'unknown {referral.kind} "{referral.name}"',
+        hint=f'did you mean "{guess}"?' if guess else f"no such {referral.kind}", notes=(f"configured: {listed}",),
+    )
+
+
+def _check_needs(used, names, known: dict, context: Context) -> None:
+    """Check what a plugin says that it uses (``PluginType.references``)."""
+    try:
+        needs = list(used.type.references(used.plugin.config))
+    except Exception as error:  # a plugin's own code
+        context.fault("MSH0117", used.node, used.path, f"references of {used.plugin.type} raised {error!r}")
+        return
+    for need in needs:
+        path = f"{used.path}.{need.path}" if need.path else used.path
+        if need.kind == "file":
+            _check_file(need.name, locate(used.node, need.path), path, context)
+        elif not known.get((need.kind, need.name), "").startswith(used.path):
+            _check_name(Referral(need.kind, need.name, locate(used.node, need.path), path), names, context)
+
+
+def _check_file(file: str, node: Node, path: str, context: Context) -> None:
+    if not os.access(file, os.R_OK):
+        context.fault("MSH0110", node, path, f"no readable file {file!r}", hint=missing_hint(file))
+
+
+def _check_documents(seen: Seen, context: Context) -> None:
+    nodes = seen.node.get("documents")
+    for place, file in enumerate(seen.values.get("documents", ())):
+        if type(nodes) is Sequence and not os.access(file, os.R_OK):
+            _check_file(file, nodes.items[place], f"documents[{place}]", context)
+
+
+def _check_chain(seen: Seen, context: Context) -> None:
+    """The last filter that is not disabled must be terminal, and no other."""
+    filters = seen.values.get("filters", ())
+    active = [(place, one) for place, one in enumerate(filters) if not one.disabled]
+    ends = [_is_terminal(one, context) for _, one in active]
+    nodes = seen.node.get("filters")
+    for (place, one), is_end in list(zip(active, ends))[:-1]:
+        if is_end:
+            context.fault("MSH0202", nodes.items[place], f"{seen.path}.filters[{place}]",
+                          f'filter "{one.name}" ends the chain, expected it last', hint="filters after it would never run")
+    if filters and not (ends and ends[-1]):
+        place = active[-1][0] if active else len(filters) - 1
+        terminal = ", ".join(name for name in context.plugin_names("http_filter")
+                             if context.plugin_type("http_filter", name).terminal) or "none is installed"
+        context.fault("MSH0202", nodes.items[place], f"{seen.path}.filters",
+                      f"the chain does not end in a terminal filter, expected one of: {terminal}")
+
+
+def _is_terminal(plugin, context: Context) -> bool:
+    record = context.plugin_type(plugin.kind, plugin.type)
+    return record is not None and record.terminal

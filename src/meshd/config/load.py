@@ -1,0 +1,107 @@
+"""Configuration files to a ``Loaded`` snapshot, or all their faults. Called by ``--check``, at start, and in the reload's child.
+
+    documents = read(paths)                     # files to trees
+    settings = plugin_settings(documents)       # which plugins to load
+    loaded = load_documents(documents, Registry.load(settings))
+"""
+
+import gc
+import hashlib
+from contextlib import contextmanager
+from typing import Any
+
+from meshd.config.check import WATCHED, check
+from meshd.config.source import Documents, read
+from meshd.document.context import Context
+from meshd.document.decode import decode
+from meshd.document.fault import WARNING, Faults
+from meshd.document.merge import canonical
+from meshd.document.node import Mapping, Node
+from meshd.errors import ConfigurationError
+from meshd.model.plugin import Plugin, PluginSettings
+from meshd.model.snapshot import Loaded, Snapshot
+
+
+def load(paths: list[str], registry: Any, *, with_origins: bool = False) -> Loaded:
+    """Return the configuration in these files and folders. Raises ConfigurationError with all faults.
+
+    ``registry`` has ``type(kind, name)`` and ``names(kind)`` as ``meshd.registry.Registry`` has.
+    """
+    with _no_collection():
+        return load_documents(read(paths), registry, with_origins=with_origins)
+
+
+def plugin_settings(documents: Documents) -> PluginSettings:
+    """Return the ``plugins`` section alone, which must be known before the plugins are loaded.
+
+    Where it is bad the faults are kept with the documents, and ``load_documents`` raises them with all others.
+    """
+    context = Context(faults=documents.faults)
+    found = PluginSettings()
+    for root in documents.roots:
+        section = root.get("plugins") if type(root) is Mapping else None
+        if section is not None:
+            found = decode(PluginSettings, section, context, "plugins") or PluginSettings()
+    return found
+
+
+def load_documents(documents: Documents, registry: Any, *, with_origins: bool = False) -> Loaded:
+    """Return the configuration of documents that were read. Raises ConfigurationError with all faults."""
+    faults = documents.faults
+    context = _context(registry, faults, with_origins)
+    snapshot = _snapshot(documents, registry, context)
+    check(context)
+    found = faults.sorted()
+    if faults.errors() or snapshot is None:
+        raise ConfigurationError(_summary(found), found)
+    digest = hashlib.sha256(b"\0".join(canonical(root) for root in documents.roots)).hexdigest()[:16]
+    return Loaded(
+        snapshot=snapshot, digest=digest, files=documents.files, origins=context.origins or {},
+        warnings=tuple(fault for fault in found if fault.severity == WARNING),
+    )
+
+
+def _summary(found: tuple) -> str:
+    if not found:
+        return "no configuration"
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{found[0]}{more}"
+
+
+def _context(registry: Any, faults: Faults, with_origins: bool) -> Context:
+    return Context(
+        faults=faults, plugin_type=registry.type, plugin_names=registry.names, make_plugin=Plugin, watched=WATCHED,
+        origins={} if with_origins else None, plugin_notes=tuple(getattr(registry, "warnings", ())),
+    )
+
+
+def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot | None:
+    """Give each document to the dialect that knows it; the documents of one configuration are of one dialect."""
+    groups: dict[str, list[Node]] = {}
+    dialects = {name: registry.type("config_dialect", name).build(None, None) for name in registry.names("config_dialect")}
+    for root in documents.roots:
+        name = next((name for name, dialect in dialects.items() if dialect.accepts(root)), None)
+        if name is None:
+            context.fault("MSH0013", root, "", f"no dialect knows this document, expected one of {', '.join(dialects)}")
+            continue
+        groups.setdefault(name, []).append(root)
+    snapshots = []
+    for name, roots in groups.items():
+        context.dialect = name
+        snapshots.append(dialects[name].load(tuple(roots), context))
+    if len(groups) > 1:
+        names = " and ".join(groups)
+        context.fault("MSH0013", groups[list(groups)[1]][0], "", f"the files are of dialects {names}, expected one dialect")
+    return snapshots[0] if snapshots else None
+
+
+@contextmanager
+def _no_collection():
+    """Keep the garbage collector away while a million small objects are made that all stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,0 +1,58 @@
+"""The stable codes of configuration faults, one sentence each; rendered, documented and searched for by users."""
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Code:
+    """What a code means and how its faults look: ``context`` source lines above, path after ``in``, source line shown or not."""
+
+    text: str
+    context: int = 0
+    is_in_path: bool = False
+    has_source: bool = True
+
+
+def _code(text: str, **looks) -> Code:
+    return Code(text=text, **looks)
+
+
+CODES = {
+    "MSH0001": _code("a tab stands where YAML wants spaces"),
+    "MSH0002": _code("the text is not YAML"),
+    "MSH0003": _code("a key is given twice in one mapping", has_source=False),
+    "MSH0004": _code("a file or folder is missing or cannot be read"),
+    "MSH0005": _code("a file or folder holds no configuration; an empty file never means defaults"),
+    "MSH0006": _code("a file is larger than 16 MiB"),
+    "MSH0007": _code("the text is not UTF-8, or holds a control character"),
+    "MSH0008": _code("a file holds more than one YAML document"),
+    "MSH0009": _code("an anchor or alias is used beyond its bounds, or a merge key (<<) is used"),
+    "MSH0010": _code("values are nested deeper than 64 levels, or there are more than 2,000,000 of them"),
+    "MSH0011": _code("a key is not text"),
+    "MSH0012": _code("a YAML tag (!something) is used"),
+    "MSH0013": _code("no configuration dialect knows this document"),
+    "MSH0014": _code("a section is given in two files"),
+    "MSH0101": _code("a value has the wrong type"),
+    "MSH0102": _code("a number, length or time is out of its range"),
+    "MSH0103": _code("a required key is missing"),
+    "MSH0104": _code("a key is not known here", context=2, is_in_path=True),
+    "MSH0105": _code("a word is not one of the choices"),
+    "MSH0106": _code("a value is not written in the right form"),
+    "MSH0107": _code("an address is not HOST:PORT, [V6]:PORT or unix:PATH"),
+    "MSH0108": _code("a regular expression cannot be parsed, or is too large"),
+    "MSH0109": _code("a header name or value holds a character that HTTP forbids"),
+    "MSH0110": _code("a file that the configuration names does not exist or cannot be read"),
+    "MSH0111": _code("two items of a list have the same name"),
+    "MSH0112": _code("a list, mapping or text is too short or too long"),
+    "MSH0113": _code("a value breaks a rule of its section"),
+    "MSH0114": _code("no installed plugin has this type"),
+    "MSH0115": _code("a plugin is not written as TYPE or {TYPE: CONFIG}"),
+    "MSH0116": _code("a word or number is read differently by different YAML readers; it must be quoted or rewritten"),
+    "MSH0117": _code("a plugin's own check of its configuration failed unexpectedly"),
+    "MSH0201": _code("something is referred to that is not configured"),
+    "MSH0202": _code("a filter chain does not end in one terminal filter"),
+    "MSH0210": _code("a port is already taken by another listener or the admin API"),
+    "MSH0299": _code("there are more faults than are shown"),
+}
+
+DOCUMENTATION = "https://meshd.readthedocs.io/e/"

@@ -1,0 +1,82 @@
+"""What a decoding run knows and gathers: faults, plugin types, origins, and the places that later checks ask for."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import attrs
+
+from meshd.document.fault import ERROR, Faults
+from meshd.document.mark import Mark
+from meshd.document.node import Mapping, Node
+
+
+@attrs.frozen
+class Referral:
+    """A reference that was decoded: something of ``kind`` named ``name`` must exist. ``node`` is where it is written."""
+
+    kind: str
+    name: str
+    node: Node
+    path: str
+
+
+@attrs.frozen
+class Used:
+    """A plugin instance that was decoded, with the plugin type's record."""
+
+    plugin: Any
+    type: Any
+    node: Node
+    path: str
+
+
+@attrs.frozen
+class Seen:
+    """An object of a watched class: ``values`` holds the attributes that could be decoded, even where others could not."""
+
+    cls: type
+    node: Node
+    path: str
+    values: dict[str, Any]
+
+
+def _no_type(kind: str, name: str) -> None:
+    return None
+
+
+def _no_names(kind: str) -> Iterable[str]:
+    return ()
+
+
+@attrs.define(eq=False)
+class Context:
+    """One decoding run.
+
+    ``plugin_type(kind, name)`` returns a record with ``config`` (class or None) and ``references``; ``make_plugin`` makes
+    the model's plugin instance. ``watched`` are the classes whose objects are kept in ``seen``. ``origins`` is a dict
+    to be filled with path -> ``file:line:column``, or None. ``plugin_notes`` say which plugins could not be loaded.
+    """
+
+    faults: Faults = attrs.field(factory=Faults)
+    plugin_type: Callable[[str, str], Any] = _no_type
+    plugin_names: Callable[[str], Iterable[str]] = _no_names
+    make_plugin: Callable[..., Any] = dict
+    watched: frozenset[type] = frozenset()
+    origins: dict[str, str] | None = None
+    dialect: str = "native"
+    plugin_notes: tuple[str, ...] = ()
+    parents: list[tuple[type, str, str, Node]] = attrs.field(factory=list, init=False)
+    referrals: list[Referral] = attrs.field(factory=list, init=False)
+    used: list[Used] = attrs.field(factory=list, init=False)
+    seen: list[Seen] = attrs.field(factory=list, init=False)
+
+    def fault(self, code: str, node: Node | Mark, path: str, message: str, severity: str = ERROR, **more) -> None:
+        """Add a fault at ``node``; ``more`` is hint, notes, related, help."""
+        mark = node if isinstance(node, Mark) else node.mark()
+        self.faults.add(code, mark, message, path=path, severity=severity, **more)
+
+
+def key_mark(node: Node, key: str) -> Mark:
+    """Return the mark of the value of ``key`` in ``node``, or of the mapping itself."""
+    value = node.get(key) if isinstance(node, Mapping) else None
+    return (value or node).mark()

@@ -1,0 +1,67 @@
+"""Faults of a configuration: what is wrong, where, and what would be right. Collected, never raised one by one."""
+
+import attrs
+
+from meshd.document.mark import Mark
+
+ERROR = "error"
+WARNING = "warning"
+MAXIMUM = 1000
+"""Faults kept of one run; a thousand is more than anybody reads."""
+
+
+@attrs.frozen
+class Related:
+    """Another place that a fault speaks of, and what stands there."""
+
+    mark: Mark
+    text: str = ""
+
+
+@attrs.frozen
+class Fault:
+    """One finding. ``hint`` stands beside the caret, ``notes`` below, ``help`` says what to do; ``path`` is the value's."""
+
+    code: str
+    severity: str
+    message: str
+    mark: Mark
+    hint: str = ""
+    notes: tuple[str, ...] = ()
+    related: tuple[Related, ...] = ()
+    path: str = ""
+    help: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.mark}: {self.path}: {self.message}" if self.path else f"{self.mark}: {self.message}"
+
+
+class Faults:
+    """The findings of one run, bounded; ``add`` drops what was said before."""
+
+    def __init__(self) -> None:
+        self._items: list[Fault] = []
+        self._seen: set = set()
+        self.dropped = 0
+
+    def add(self, code: str, mark: Mark, message: str, *, path: str = "", severity: str = ERROR, **more) -> None:
+        """Keep one finding; ``more`` is hint, notes, related, help."""
+        key = (code, mark, message)
+        if key in self._seen:
+            return
+        if len(self._items) >= MAXIMUM:
+            self.dropped += 1
+            return
+        self._seen.add(key)
+        self._items.append(Fault(code, severity, message, mark, path=path, **more))
+
+    def errors(self) -> int:
+        """Return how many findings are errors."""
+        return sum(fault.severity == ERROR for fault in self._items) + self.dropped
+
+    def sorted(self) -> tuple[Fault, ...]:
+        """Return all findings by file and place, and a last one that counts those dropped."""
+        found = sorted(self._items, key=lambda fault: (fault.mark.file, fault.mark.line, fault.mark.column))
+        if self.dropped:
+            found.append(Fault("MSH0299", ERROR, f"{self.dropped} more faults are not shown", Mark("-")))
+        return tuple(found)

@@ -1,0 +1,224 @@
+"""YAML text to a tree, with every fault of the text: called for each file of a configuration.
+
+The parser's events (libyaml's where PyYAML has it) are put together here, in one loop without recursion, so that depth,
+size, aliases and duplicate keys are decided by us. Nesting is bounded while reading: libyaml takes 28 s for 100,000 ``[``.
+Aliases are accepted within bounds (a value is not copied, but decoded once for each use); merge keys are refused.
+"""
+
+import re
+
+import yaml
+from yaml.events import (
+    AliasEvent, DocumentStartEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent,
+)
+
+from meshd.document.fault import Faults, Related
+from meshd.document.mark import Mark
+from meshd.document.node import Mapping, Node, Scalar, Sequence, Source
+from meshd.document.scalar import NULL_WORDS
+
+try:
+    from yaml.cyaml import CParser
+except ImportError:  # PyYAML without libyaml
+    CParser = None
+
+MAX_BYTES = 16 * 1024 * 1024
+MAX_DEPTH = 64
+MAX_NODES = 2_000_000
+MAX_ALIASES = 100
+MAX_ALIASED_NODES = 100_000
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufffe\uffff]")
+_TAB_INDENT = re.compile(r" *\t")
+
+
+class _Stop(Exception):
+    """Reading cannot go on; the fault has been added."""
+
+
+def parse(file: str, data: bytes, faults: Faults) -> Node | None:
+    """Return the tree of one file's bytes, or None where it has no usable one; what is wrong is added to ``faults``."""
+    source = _source(file, data, faults)
+    if source is None:
+        return None
+    builder = _Builder(source, faults)
+    try:
+        return builder.build()
+    except _Stop:
+        return None
+    except yaml.MarkedYAMLError as error:
+        _add_syntax_fault(source, error, faults)
+    except yaml.YAMLError as error:
+        faults.add("MSH0002", source.whole(), f"YAML: {error}")
+    return None
+
+
+def _source(file: str, data: bytes, faults: Faults) -> Source | None:
+    if len(data) > MAX_BYTES:
+        faults.add("MSH0006", Mark(file), f"the file has {len(data)} bytes, expected at most {MAX_BYTES}")
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8-sig")
+        _add_character_fault(Source(file, before), len(before), f"byte 0x{data[error.start]:02x} is not UTF-8", faults)
+        return None
+    found = _CONTROL.search(text)
+    if found:
+        _add_character_fault(Source(file, text), found.start(), f"control character U+{ord(found[0]):04X}", faults)
+        return None
+    return Source(file, text)
+
+
+def _add_character_fault(source: Source, offset: int, what: str, faults: Faults) -> None:
+    lines = Source("", source.text[:offset]).lines()
+    line, column = len(lines) - 1, len(lines[-1])
+    faults.add("MSH0007", source.mark(line, column, line, column + 1), f"{what}, expected UTF-8 text", hint="remove it")
+
+
+def _add_syntax_fault(source: Source, error: yaml.MarkedYAMLError, faults: Faults) -> None:
+    place = error.problem_mark or error.context_mark
+    line, column = (place.line, place.column) if place else (0, 0)
+    lines = source.lines()
+    line = min(line, len(lines) - 1)
+    tab = _TAB_INDENT.match(lines[line])
+    if tab:
+        mark = source.mark(line, tab.end() - 1, line, tab.end())
+        faults.add("MSH0001", mark, "YAML: found a tab where indentation is expected", hint="replace the tab by spaces")
+        return
+    column = min(column, len(lines[line]))
+    message = "YAML: " + ": ".join(part for part in (error.context, error.problem) if part)
+    faults.add("MSH0002", source.mark(line, column, line, column + 1), message)
+
+
+def _events(text: str):
+    if CParser is not None:
+        return iter(CParser(text.encode()).get_event, None)
+    return yaml.parse(text, Loader=yaml.SafeLoader)
+
+
+class _Builder:
+    """Puts the events of one file together. ``stack`` holds the open collections, innermost last."""
+
+    def __init__(self, source: Source, faults: Faults) -> None:
+        self.source = source
+        self.faults = faults
+        self.stack: list[tuple] = []
+        self.anchors: dict[str, tuple[Node, int]] = {}
+        self.nodes = self.documents = self.aliases = self.aliased = 0
+        self.root: Node | None = None
+
+    def build(self) -> Node | None:
+        """Read all events; return the root or None."""
+        for event in _events(self.source.text):
+            kind = type(event)
+            if kind is ScalarEvent:
+                self._scalar(event)
+            elif kind is MappingStartEvent or kind is SequenceStartEvent:
+                self._open(event, kind is MappingStartEvent)
+            elif kind is MappingEndEvent or kind is SequenceEndEvent:
+                self._close()
+            elif kind is AliasEvent:
+                self._alias(event)
+            elif kind is DocumentStartEvent:
+                self._document(event)
+        if self._is_empty():
+            self.faults.add("MSH0005", self.source.whole(), "the file is empty, expected a configuration")
+            return None
+        return self.root
+
+    def _is_empty(self) -> bool:
+        root = self.root
+        return root is None or (isinstance(root, Scalar) and root.plain and root.text in NULL_WORDS)
+
+    def _document(self, event) -> None:
+        self.documents += 1
+        if self.documents > 1:
+            self._fault("MSH0008", event, "a second YAML document begins, expected one in each file", "put it into its own file")
+            raise _Stop
+
+    def _scalar(self, event) -> None:
+        start, end = event.start_mark, event.end_mark
+        node = Scalar(self.source, start.line, start.column, end.line, end.column, event.value, not event.style)
+        if event.tag is not None:
+            self._refuse_tag(event)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = (node, 1)
+        self._put(node, event)
+
+    def _open(self, event, is_mapping: bool) -> None:
+        start = event.start_mark
+        if event.tag is not None:
+            self._refuse_tag(event)
+        if len(self.stack) >= MAX_DEPTH:
+            self._fault("MSH0010", event, f"nested too deep, expected at most {MAX_DEPTH} levels")
+            raise _Stop
+        content: dict | list = {} if is_mapping else []
+        node = (Mapping if is_mapping else Sequence)(self.source, start.line, start.column, content)
+        node.end_line = start.line + 1 if not event.flow_style else start.line
+        self.stack.append((node, content, [None], event.anchor, self.nodes, event))
+
+    def _close(self) -> None:
+        node, _, _, anchor, before, event = self.stack.pop()
+        if anchor is not None:
+            self.anchors[anchor] = (node, self.nodes - before + 1)
+        self._put(node, event)
+
+    def _put(self, node: Node, event) -> None:
+        """Give ``node`` to the innermost open collection."""
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            self._fault("MSH0010", event, f"too many values, expected at most {MAX_NODES}")
+            raise _Stop
+        if not self.stack:
+            self.root = node
+            return
+        _, content, key, _, _, _ = self.stack[-1]
+        if type(content) is list:
+            content.append(node)
+        elif key[0] is None:
+            key[0] = self._key(node)
+        else:
+            self._entry(content, key[0], node)
+            key[0] = None
+
+    def _key(self, node: Node) -> Scalar:
+        if isinstance(node, Scalar) and not (node.plain and node.text in NULL_WORDS):
+            if node.plain and node.text == "<<":
+                self.faults.add("MSH0009", node.mark(), "merge keys (<<) are not part of YAML 1.2 and are refused",
+                                hint="write the fields out")
+            return node
+        self.faults.add("MSH0011", node.mark(), "this key is not text, expected a word", hint="quote it, if it is meant")
+        return Scalar(self.source, node.line, node.column, node.end_line, node.end_column, "", True)
+
+    def _entry(self, content: dict, key: Scalar, value: Node) -> None:
+        if key.plain and key.text in ("", "<<"):
+            return
+        first = content.setdefault(key.text, (key, value))[0]
+        if first is not key:
+            self.faults.add("MSH0003", key.mark(), f'duplicate key "{key.text}" (YAML would keep the last one silently)',
+                            related=(Related(first.mark()),))
+
+    def _alias(self, event) -> None:
+        found = self.anchors.get(event.anchor)
+        if found is None:
+            is_open = any(entry[3] == event.anchor for entry in self.stack)
+            self._fault("MSH0009", event, f"alias *{event.anchor} " + (
+                "stands inside its own anchor" if is_open else "has no anchor before it"))
+            raise _Stop
+        node, size = found
+        self.aliases += 1
+        self.aliased += size
+        self.nodes += size - 1
+        if self.aliases > MAX_ALIASES or self.aliased > MAX_ALIASED_NODES:
+            self._fault("MSH0009", event, f"too many aliases, expected at most {MAX_ALIASES} in a file, "
+                        f"standing for at most {MAX_ALIASED_NODES} values")
+            raise _Stop
+        self._put(node, event)
+
+    def _refuse_tag(self, event) -> None:
+        self._fault("MSH0012", event, f"YAML tag {event.tag} is refused, expected a plain value", "remove the tag")
+
+    def _fault(self, code: str, event, message: str, hint: str = "") -> None:
+        start, end = event.start_mark, event.end_mark
+        self.faults.add(code, self.source.mark(start.line, start.column, end.line, end.column), message, hint=hint)
