@@ -12,7 +12,7 @@ def meshd_plugins():
     """Offer the router."""
     return [
         PluginType(
-            kind="http_filter", name="router", config=Router, build=build, references=references,
+            kind="http_filter", name="router", config=Router, build=build, references=references, terminal=True,
             doc="Routes requests by host, path, method, headers and query; forwards, redirects or answers them.",
         )
     ]
