@@ -17,7 +17,7 @@ DEFAULT_RETRY = Plugin(kind="retry_policy", type="retry", config=None, name="ret
 def build(config, site):
     """A generator that returns the RouterFilter of a Router configuration."""
     factory = RouteFactory(config, site)
-    hosts = Domains()
+    hosts, everything = Domains(), []
     for host in config.virtual_hosts:
         routes = []
         for route in host.routes:
@@ -26,7 +26,8 @@ def build(config, site):
         table = yield from build_table([route.match for route in host.routes], routes)
         for domain in host.domains:
             hosts.add(domain, table.find)
-    return RouterFilter(hosts)
+        everything += routes
+    return RouterFilter(hosts, tuple(everything))
 
 
 class RouteFactory:

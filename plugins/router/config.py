@@ -5,7 +5,7 @@ from meshd.api import (
     option,
 )
 from meshd_plugins.router.domain import domain_fault
-from meshd_plugins.router.edit_config import RequestEdits, ResponseEdits, is_field_name, value_fault
+from meshd_plugins.router.edit_config import FRAMING, RequestEdits, ResponseEdits, is_field_name, value_fault
 from meshd_plugins.router.match_config import Match, given
 from meshd_plugins.router.rewrite import regex_rewrite_fault
 
@@ -84,6 +84,8 @@ class DirectResponse:
         for name, value in self.headers:
             if not is_field_name(name):
                 yield "headers", f"expected a field name, got {name!r}"
+            elif name.lower() in FRAMING:
+                yield "headers", f"expected a field that is not the connection's own, got {name!r}"
             elif fault := value_fault(value):
                 yield "headers", f"{name}: {fault}"
 

@@ -26,10 +26,11 @@ class Route:
 class RouterFilter:
     """The route table of one chain: ``domains`` leads from an authority to the ``find`` of its routes."""
 
-    __slots__ = ("_hosts", "_known")
+    __slots__ = ("routes", "_hosts", "_known", "__weakref__")
 
-    def __init__(self, hosts):
-        """``hosts`` is a ``Domains`` of callables(request) -> Route or None."""
+    def __init__(self, hosts, routes):
+        """``hosts`` is a ``Domains`` of callables(request) -> Route or None; ``routes`` are all Routes, in order."""
+        self.routes = routes
         self._hosts = hosts
         self._known = hosts.known
 

@@ -1,14 +1,13 @@
 """Conditions of a route compiled to predicates of the request's head; the route table calls them."""
 
-import re2
-
+from meshd.api import compile_regex
 from meshd_plugins.router.operator_table import pseudo_or_field
 
 
 def compile_path(match):
     """Return a callable(path) -> bool, for tables too small for an index."""
     if match.regex is not None:
-        whole = re2.compile(match.regex).fullmatch
+        whole = compile_regex(match.regex).fullmatch
         return lambda path: whole(path) is not None
     test = _plain_path(match)
     return (lambda path: test(path.lower())) if match.ignore_case else test
@@ -107,7 +106,7 @@ def _query_test(item, query):
 def _value_test(item):
     """Return a callable(value) -> truth, or None where only presence is asked for."""
     if item.regex is not None:
-        return re2.compile(item.regex).fullmatch
+        return compile_regex(item.regex).fullmatch
     if getattr(item, "range", None) is not None:
         return _range_test(item.range.start, item.range.end)
     for word, make in _TEXT_TESTS.items():

@@ -122,7 +122,9 @@ class RegexSet:
 
 
 def _compile_set(patterns):
-    together = re2.Set.FullMatchSet()
+    options = re2.Options()
+    options.log_errors = False
+    together = re2.Set.FullMatchSet(options)
     try:
         for pattern in patterns:
             together.Add(pattern)

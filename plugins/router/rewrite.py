@@ -2,8 +2,7 @@
 
 import re
 
-import re2
-
+from meshd.api import BadRegex, compile_regex
 from meshd_plugins.router.edit import set_host
 
 ORIGINAL_PATH = b"x-envoy-original-path"
@@ -13,8 +12,8 @@ _REFERENCE = re.compile(r"\\([0-9\\])")
 def regex_rewrite_fault(pattern, substitution):
     """Return what is wrong with a substitution for ``pattern``, or ''. A bad pattern is somebody else's fault."""
     try:
-        groups = re2.compile(pattern).groups
-    except re2.error:
+        groups = compile_regex(pattern).groups
+    except BadRegex:
         return ""
     position = substitution.find("\\")
     while position >= 0:
@@ -81,7 +80,7 @@ def path_change(route):
         return lambda old: path
     if route.regex_rewrite is None:
         return None
-    pattern = re2.compile(route.regex_rewrite.pattern)
+    pattern = compile_regex(route.regex_rewrite.pattern)
     pieces = _pieces(route.regex_rewrite.substitution)
     return lambda old: _substitute(pattern, pieces, old)
 

@@ -58,7 +58,8 @@ class Context:
         if name in self.fixed:
             return self.fixed[name]
         if name == "ENVIRONMENT":
-            return self.environment.get(argument, "").encode("utf-8", "surrogateescape")
+            value = self.environment.get(argument, "").encode("utf-8", "surrogateescape")
+            return value.translate(None, b"\r\n\0")
         return socket.gethostname().encode() if name == "HOSTNAME" else None
 
 

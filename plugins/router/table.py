@@ -4,10 +4,9 @@ Up to eight routes are tried in turn. More are indexed: exact paths in a dict, p
 ``path_index``; the candidates' other conditions are then tried in list order.
 """
 
+from meshd.api import compile_regex
 from meshd_plugins.router.matcher import ParsedQuery, compile_conditions, compile_path, path_text
 from meshd_plugins.router.path_index import PrefixIndex, RegexIndex, cut
-
-import re2
 
 SMALL = 8
 NONE = ()
@@ -34,6 +33,19 @@ class SmallTable:
         return None
 
 
+class OneRoute:
+    """A single route whose only condition is a path: the usual table of a sidecar."""
+
+    __slots__ = ("find",)
+
+    def __init__(self, match, route):
+        on_path = compile_path(match)
+        if match.prefix == "/":
+            self.find = lambda request: route if request.path[:1] == b"/" else None
+        else:
+            self.find = lambda request: route if on_path(request.path) else None
+
+
 class LargeTable:
     """Many routes, indexed by their paths. ``build`` must run to its end before the first ``find``."""
 
@@ -53,7 +65,7 @@ class LargeTable:
         self._routes.append(route)
         self._conditions.append(compile_conditions(match, self._query))
         if match.regex is not None:
-            self._regex.add(re2.compile(match.regex.encode()), number)
+            self._regex.add(compile_regex(match.regex.encode()), number)
             return
         text = path_text(match)
         exact, prefix = (self._low_exact, self._low_prefix) if match.ignore_case else (self._exact, self._prefix)
@@ -102,6 +114,8 @@ class LargeTable:
 
 def build_table(matches, routes):
     """A generator that returns a table of ``routes``, found by ``matches`` in the same order."""
+    if len(routes) == 1 and compile_conditions(matches[0], ParsedQuery()) is None:
+        return OneRoute(matches[0], routes[0])
     if len(routes) <= SMALL:
         return SmallTable(matches, routes)
     table = LargeTable()
