@@ -29,14 +29,17 @@ class Assembly:
         self.ground: Ground
         self.built: list[Built] = []
 
-    def build(self, plugin: Plugin) -> Generator[None, None, Any]:
-        """Return the object of ``plugin``; raises ConfigurationError naming it and its distribution."""
+    def build(self, plugin: Plugin, owner: str = "", name: str = "") -> Generator[None, None, Any]:
+        """Return the object of ``plugin``; raises ConfigurationError naming it and its distribution.
+
+        ``owner`` and ``name`` are what its site says; ``name`` is the plugin's own where empty.
+        """
         found = self.registry.type(plugin.kind, plugin.type)
         if found is None:
             known = ", ".join(self.registry.names(plugin.kind)) or "no such plugin is loaded"
             raise ConfigurationError(f"{describe(plugin)}: unknown type: expected one of: {known}")
         try:
-            made = found.build(plugin.config, self.ground.site(plugin.name))
+            made = found.build(plugin.config, self.ground.site(name or plugin.name, owner))
             if isinstance(made, GeneratorType):
                 made = yield from made
             check_object(plugin.kind, made)
@@ -55,7 +58,6 @@ class Assembly:
 
 
 def describe(plugin: Plugin) -> str:
-    """Name a configured plugin for people: ``etc/meshd.yaml:4:5: http_filter hello (greeter)``."""
+    """Name a configured plugin for people: ``http_filter greeter (hello)``."""
     name = plugin.type if plugin.name == plugin.type else f"{plugin.name} ({plugin.type})"
-    where = f"{plugin.where}: " if plugin.where else ""
-    return f"{where}{plugin.kind} {name}"
+    return f"{plugin.kind} {name}"

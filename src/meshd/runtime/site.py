@@ -24,8 +24,9 @@ _outstanding = [0]
 class Site:
     """One per plugin instance; ``name`` and ``log`` are its own, the rest belongs to ``ground``."""
 
-    def __init__(self, name: str, ground: "Ground") -> None:
+    def __init__(self, name: str, owner: str, ground: "Ground") -> None:
         self.name = name
+        self.owner = owner
         self.node = ground.node
         self.clock = ground.clock
         self.random: random.Random = ground.world.random
@@ -41,7 +42,7 @@ class Site:
 
     def build(self, plugin: Plugin) -> Any:
         """Build another configured plugin and return the object; it starts and stops with this runtime."""
-        return finish(self._ground.build(plugin))
+        return finish(self._ground.build(plugin, self.owner))
 
     def resolve(self, host: str) -> Deferred:
         """Return a Deferred of a list of addresses (str), looked up by the system's resolver in a thread."""
@@ -53,8 +54,10 @@ class Site:
         if _outstanding[0] >= MAX_THREAD_CALLS:
             return fail(PluginError(f"thread pool: {MAX_THREAD_CALLS} calls are waiting", plugin=self.name))
         _outstanding[0] += 1
-        reactor = self._ground.world.reactor
-        return deferToThreadPool(reactor, reactor.getThreadPool(), function, *args).addBoth(_paid_back)
+        world, done = self._ground.world, Deferred()
+        running = deferToThreadPool(world.reactor, world.reactor.getThreadPool(), function, *args)
+        running.addBoth(lambda result: world.run(done.callback, _paid_back(result)))
+        return done
 
     def on_reopen(self, callback: Callable[[], Any]) -> None:
         """Call ``callback()`` on SIGUSR1 for as long as this runtime lives."""
@@ -87,12 +90,12 @@ class PluginClock:
 class Ground:
     """What the sites of one runtime share: the world, its claims on state, its live clusters.
 
-    ``build(plugin)`` is a generator that returns the object of a configured plugin.
+    ``build(plugin, owner)`` is a generator that returns the object of a configured plugin.
     """
 
     def __init__(
         self, world: Any, *, node: Node, claims: Claims, environment: Mapping[str, str],
-        build: Callable[[Plugin], Generator], observer: Any = None,
+        build: Callable[[Plugin, str], Generator], observer: Any = None,
     ) -> None:
         self.world = world
         self.node = node
@@ -104,6 +107,6 @@ class Ground:
         self.clusters: dict[str, Any] = {}
         self.reopeners: list[Callable[[], Any]] = []
 
-    def site(self, name: str) -> Site:
+    def site(self, name: str, owner: str) -> Site:
         """Return the site of the instance ``name``."""
-        return Site(name, self)
+        return Site(name, owner, self)

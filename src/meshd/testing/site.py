@@ -68,7 +68,7 @@ class FakeSite(Site):
     def __init__(
         self, name: str = "test", *, registry: Registry | None = None, clusters: Mapping[str, Any] | None = None,
         hosts: Mapping[str, list[str]] | None = None, environment: Mapping[str, str] | None = None,
-        node: Node = Node(), table: StateTable | None = None, world: Any = None,
+        node: Node = Node(), table: StateTable | None = None, world: Any = None, owner: str = "",
     ) -> None:
         self._assembly = Assembly(_installed() if registry is None else registry)
         self.logged: list[dict] = []
@@ -82,7 +82,7 @@ class FakeSite(Site):
         ground.clusters.update(clusters or {})
         self._assembly.ground = ground
         self._hosts = dict(hosts or {})
-        super().__init__(name, ground)
+        super().__init__(name, owner, ground)
 
     @property
     def built(self) -> list[Any]:

@@ -1,0 +1,193 @@
+"""From a Snapshot to a Runtime, in slices; nothing is opened, started or scheduled. ``--check`` ends here.
+
+``build`` is a generator: each step is a small piece of work. Faults of all plugins are gathered and raised together.
+"""
+
+import os
+import random
+import re
+from collections.abc import Generator, Mapping
+from typing import Any
+
+from twisted.internet import task
+from twisted.logger import Logger
+
+from meshd.api import ConfigurationError, Plugin
+from meshd.document.fault import ERROR, Fault
+from meshd.document.mark import Mark
+from meshd.exchange.chain import Chain, Use
+from meshd.model.cluster import Cluster as ClusterSpec
+from meshd.model.listener import Listener
+from meshd.model.snapshot import Snapshot
+from meshd.registry import Registry
+from meshd.runtime.assembly import Assembly
+from meshd.runtime.clock import Clock
+from meshd.runtime.runtime import Runtime
+from meshd.runtime.site import Ground, finish
+from meshd.runtime.state import Claims, StateTable
+from meshd.telemetry.metrics import Metrics
+from meshd.telemetry.plugin import PluginRecord
+from meshd.upstream.cluster import Cluster
+from meshd.wire.world import World
+
+BALANCER = "round_robin"
+BREAKER = "limits"
+CODE = "MSH0113"
+CHAIN_CODE = "MSH0202"
+_WHERE = re.compile(r"(.+):(\d+):(\d+)")
+
+Steps = Generator[None, None, Any]
+
+
+class Construction:
+    """One runtime while it is made."""
+
+    def __init__(
+        self, snapshot: Snapshot, registry: Registry, world: Any, claims: Claims, environment: Mapping[str, str]
+    ) -> None:
+        self.snapshot = snapshot
+        self.world = world
+        self.registry = registry
+        self.faults: list[Fault] = []
+        self.assembly = Assembly(registry)
+        self.assembly.ground = Ground(
+            world, node=snapshot.node, claims=claims, environment=environment, build=self.assembly.build
+        )
+        self.runtime = Runtime(snapshot, registry, self.assembly.ground, self.assembly.built)
+
+    def run(self, previous: Runtime | None) -> Steps:
+        """Make clusters, then sinks, then chains; raises ConfigurationError with every fault."""
+        for spec in self.snapshot.clusters:
+            yield from self._cluster(spec, previous.clusters.get(spec.name) if previous is not None else None)
+        sinks = yield from self._objects(self.snapshot.telemetry, "")
+        for listener in self.snapshot.listeners:
+            yield from self._chain(listener, sinks)
+        if self.faults:
+            raise ConfigurationError("; ".join(str(fault) for fault in self.faults[:10]), tuple(self.faults))
+        return self.runtime
+
+    def _cluster(self, spec: ClusterSpec, previous: Cluster | None) -> Steps:
+        balancer = yield from self._part(spec, spec.load_balancer or self._default("load_balancer", BALANCER))
+        breaker = yield from self._part(spec, spec.circuit_breaker or self._default("circuit_breaker", BREAKER))
+        discovery = yield from self._part(spec, spec.discovery)
+        if balancer is None or breaker is None or (spec.discovery is not None and discovery is None):
+            return
+        cluster = self.runtime.clusters[spec.name] = Cluster(spec, balancer, breaker, self.world)
+        if previous is not None:
+            cluster.adopt(previous)
+        if discovery is None:
+            cluster.set_endpoints(spec.endpoints)
+        else:
+            self.runtime.discoveries.append((discovery, cluster))
+            if previous is not None and previous.spec.discovery == spec.discovery:
+                cluster.set_endpoints(tuple(endpoint.spec for endpoint in previous.endpoints))
+        yield
+
+    def _part(self, spec: ClusterSpec, plugin: Plugin | None) -> Steps:
+        return (yield from self._object(plugin, f"cluster {spec.name}", spec.name)) if plugin is not None else None
+
+    def _default(self, kind: str, name: str) -> Plugin:
+        found = self.registry.type(kind, name)
+        config = found.config() if found is not None and found.config is not None else None
+        return Plugin(kind=kind, type=name, config=config, name=name)
+
+    def _object(self, plugin: Plugin, owner: str, name: str = "") -> Steps:
+        """Return the object of ``plugin``, or None after noting why there is none."""
+        try:
+            made = yield from self.assembly.build(plugin, owner, name)
+        except ConfigurationError as error:
+            self.faults += error.faults or [fault_at(plugin, f"{owner}: {error}" if owner else str(error))]
+            return None
+        yield
+        return made
+
+    def _objects(self, plugins: tuple[Plugin, ...], owner: str) -> Steps:
+        """Return (plugin, object) of each that is not disabled; the object is None where there is a fault."""
+        pairs = []
+        for plugin in plugins:
+            if not plugin.disabled:
+                pairs.append((plugin, (yield from self._object(plugin, owner))))
+        return pairs
+
+    def _chain(self, listener: Listener, shared: list[tuple[Plugin, Any]]) -> Steps:
+        owner = f"listener {listener.name}"
+        filters = yield from self._objects(listener.filters, owner)
+        sinks = yield from self._objects(listener.telemetry, owner)
+        if any(made is None for _, made in filters + sinks + shared):
+            return
+        if not self._is_whole(filters, owner):
+            return
+        uses = [self._use(plugin, made) for plugin, made in filters]
+        yield from self._overrides(uses, owner)
+        all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
+        self.runtime.chains[listener.name] = Chain(
+            tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every
+        )
+        yield
+
+    def _is_whole(self, filters: list[tuple[Plugin, Any]], owner: str) -> bool:
+        """Note a fault unless exactly the last filter is terminal; say whether it is."""
+        terminal = [hasattr(made, "match") for _, made in filters]
+        if filters and terminal == [False] * (len(filters) - 1) + [True]:
+            return True
+        text = f"{owner}: filters: {sum(terminal)} terminal filters: expected one, at the end, such as router"
+        self.faults.append(fault_at(filters[-1][0] if filters else None, text, CHAIN_CODE))
+        return False
+
+    def _use(self, plugin: Plugin, made: Any) -> Use:
+        entry = self.registry.entry(plugin.kind, plugin.type)
+        settings = self.snapshot.plugins
+        record = PluginRecord(
+            plugin, entry.distribution, entry.version, self.world.metrics, self.world.log, settings.max_errors,
+            clock=self.world.clock, strikes=settings.watchdog.strikes,
+        )
+        return Use(plugin, made, record)
+
+    def _overrides(self, uses: list[Use], owner: str) -> Steps:
+        """Build what routes put in place of a filter; one object for each configuration, however many routes share it."""
+        by_name = {use.plugin.name: use for use in uses[:-1]}
+        made: dict[int, Any] = {}
+        for route in getattr(uses[-1].object, "routes", ()):
+            for name, plugin in route.overrides.items():
+                use = by_name.get(name)
+                if use is None:
+                    text = f"{owner}: route {route.name}: override {name!r}: no such filter: expected one of {sorted(by_name)}"
+                    self.faults.append(fault_at(plugin, text))
+                    continue
+                if plugin is not None and id(plugin) not in made:
+                    made[id(plugin)] = yield from self._object(plugin, owner)
+                use.overrides[route] = None if plugin is None or plugin.disabled else made[id(plugin)]
+            yield
+
+
+def fault_at(plugin: Plugin | None, text: str, code: str = CODE) -> Fault:
+    """Return a fault at the place where ``plugin`` is configured."""
+    place = plugin.where if plugin is not None else ""
+    found = _WHERE.fullmatch(place)
+    mark = Mark(found[1], int(found[2]), int(found[3])) if found else Mark(place or "configuration")
+    return Fault(code, ERROR, text, mark)
+
+
+def build(
+    snapshot: Snapshot, registry: Registry, world: Any, previous: Runtime | None = None, *,
+    table: StateTable, environment: Mapping[str, str] | None = None,
+) -> Steps:
+    """Return the Runtime of ``snapshot``; ``previous`` lends pools and endpoints, ``table`` holds what outlives both.
+
+    Raises ConfigurationError; what was made until then is given back.
+    """
+    claims = Claims(table)
+    try:
+        construction = Construction(snapshot, registry, world, claims, os.environ if environment is None else environment)
+        return (yield from construction.run(previous))
+    except BaseException:
+        finish(claims.release())
+        raise
+
+
+def check(snapshot: Snapshot, registry: Registry) -> None:
+    """Build ``snapshot`` in a world without a reactor and throw it away (``--check``); raises ConfigurationError."""
+    clock = task.Clock()
+    world = World(clock, Clock(clock), random.Random(), Metrics(), Logger(namespace="meshd.check"))
+    runtime = finish(build(snapshot, registry, world, table=StateTable()))
+    finish(runtime.stop())

@@ -1,0 +1,113 @@
+"""The runtime: live objects made from one Snapshot, started at the swap, stopped after their last request."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+
+from meshd.exchange.chain import Chain, Use
+from meshd.model.snapshot import Snapshot
+from meshd.registry import Entry, Registry
+from meshd.runtime.assembly import Built, describe
+from meshd.runtime.site import Ground
+
+
+class Runtime:
+    """``clusters`` and ``chains`` (of listeners) by name; ``built`` are all plugin objects, in the order of their making.
+
+    ``discoveries`` are (discovery object, live cluster) pairs. Listeners are not part of it: they live on, and serve by the
+    chain of the runtime in force.
+    """
+
+    def __init__(self, snapshot: Snapshot, registry: Registry, ground: Ground, built: list[Built]) -> None:
+        self.snapshot = snapshot
+        self.registry = registry
+        self.ground = ground
+        self.built = built
+        self.clusters: dict[str, Any] = ground.clusters
+        self.chains: dict[str, Chain] = {}
+        self.discoveries: list[tuple[Any, Any]] = []
+        self.is_started = False
+        self._started: list[Any] = []
+
+    @property
+    def uses(self) -> Iterator[Use]:
+        """Every use of a plugin in a chain."""
+        for chain in self.chains.values():
+            yield from chain.uses
+            yield from chain.all_sinks
+
+    def start(self) -> Deferred:
+        """Start the plugin objects and look for endpoints; the Deferred fails with the first that cannot."""
+        self.is_started = True
+        return gatherResults([maybeDeferred(work, *args) for work, args in self._starts()], consumeErrors=True)
+
+    def _starts(self) -> Iterator[tuple[Any, tuple]]:
+        for discovery, cluster in self.discoveries:
+            yield discovery.watch, (cluster.set_endpoints,)
+        for one in self.built:
+            start = getattr(one.made, "start", None)
+            if callable(start):
+                self._started.append(one)
+                yield start, ()
+
+    def take_over(self) -> None:
+        """The swap: pools and log reopening are this runtime's from now on."""
+        self.ground.world.node = self.snapshot.node
+        for cluster in self.clusters.values():
+            cluster.start()
+        if self.reopen not in self.ground.world.on_reopen:
+            self.ground.world.on_reopen.append(self.reopen)
+
+    def reopen(self) -> None:
+        """SIGUSR1: tell the plugins that keep files open."""
+        for callback in list(self.ground.reopeners):
+            self._safely(callback, "reopen")
+
+    def stop(self) -> Iterator[None]:
+        """End the plugin objects, the clusters and the claims on state, one for each step; nothing may use them any more."""
+        if self.reopen in self.ground.world.on_reopen:
+            self.ground.world.on_reopen.remove(self.reopen)
+        for one in reversed(self.built if self.is_started else []):
+            stop = getattr(one.made, "stop", None)
+            if callable(stop):
+                self._safely(stop, describe(one.plugin))
+            yield
+        for cluster in self.clusters.values():
+            cluster.retire()
+            yield
+        for use in self.uses:
+            use.record.end()
+        yield from self.ground.claims.release()
+        yield from self._empty()
+
+    def _empty(self) -> Iterator[None]:
+        """Break the ties between the parts, so that reference counts free them bit by bit and no collection is needed."""
+        for table in (self.chains, self.clusters):
+            while table:
+                table.popitem()
+                yield
+        for parts in (self.discoveries, self.built, self.ground.reopeners):
+            while parts:
+                parts.pop()
+                yield
+
+    def strike(self, entry: Entry, selves: frozenset[int] = frozenset()) -> None:
+        """The watchdog found code of ``entry`` blocking: each use of it gets a strike, or the one whose object is known."""
+        ours = [use for use in self.uses if self.registry.entry(use.plugin.kind, use.plugin.type) is entry]
+        for use in [use for use in ours if id(use.object) in selves] or ours:
+            use.record.late()
+
+    def _safely(self, work: Any, label: str) -> None:
+        done = maybeDeferred(work)
+        done.addErrback(lambda why: self.ground.world.log.failure("{label}: failed", failure=why, label=label))
+
+
+def retire(chains: Iterable[Chain]) -> Deferred:
+    """Return a Deferred that fires when none of ``chains`` has an exchange in flight."""
+    waits = []
+    for chain in chains:
+        idle: Deferred = Deferred()
+        chain.retire(lambda idle=idle: idle.callback(None))
+        waits.append(idle)
+    return gatherResults(waits)
