@@ -1,0 +1,47 @@
+"""What the pages read and do: the face of the daemon towards its admin API; ``meshd.service`` provides it."""
+
+from zope.interface import Attribute, Interface
+
+
+class IDaemon(Interface):
+    """A running daemon. Lists are of plain dicts, ready for JSON."""
+
+    state = Attribute("str: INITIALIZING, LIVE or DRAINING (Envoy's words for /server_info)")
+    is_ready = Attribute("bool: it serves, does not drain, and /healthcheck/fail was not asked for")
+    loaded = Attribute("meshd.model.snapshot.Loaded in use, or None before the first")
+    runtime = Attribute("the runtime in use, or None before the first; it has ``clusters`` by name")
+    generation = Attribute("int: accepted configurations so far")
+    registry = Attribute("meshd.registry.Registry")
+    metrics = Attribute("meshd.telemetry.metrics.Metrics")
+    log = Attribute("has levels() -> dict and set_level(word, namespace); the latter raises ValueError")
+    last_reload = Attribute("dict of the last reload's outcome, or None where there was none")
+    started_wall = Attribute("float: epoch seconds")
+    uptime_s = Attribute("float")
+    paths = Attribute("tuple of str: the configuration's files and folders as the command line named them")
+
+    def listeners():
+        """Return a list of dicts: name, address, bound, connections, filters."""
+
+    def clusters():
+        """Return a list of dicts: name, circuit_breaker, counters, endpoints."""
+
+    def plugins():
+        """Return a list of dicts: one for each plugin found."""
+
+    def origins():
+        """Return a Deferred of a dict: path of a value -> where it came from."""
+
+    def reload():
+        """Return a Deferred of the outcome: a dict with ``accepted`` (bool), ``generation``, ``duration_s`` and ``faults``."""
+
+    def drain_listeners():
+        """Stop accepting on all listeners; connections are told to close after their request."""
+
+    def set_health(is_healthy):
+        """Answer /ready and /healthz with 503 from now on, or no more."""
+
+    def quit():
+        """Begin to drain and exit."""
+
+    def reopen():
+        """Open log files anew."""

@@ -1,0 +1,70 @@
+"""A daemon for the admin API's tests: real metrics, registry and model, no listeners and no runtime."""
+
+from twisted.internet.defer import succeed
+from zope.interface import implementer
+
+from meshd.admin.index import PAGES
+from meshd.admin.view import IDaemon
+from meshd.cli.log import Log
+from meshd.model.cluster import Cluster, EndpointSpec
+from meshd.model.snapshot import Loaded, Snapshot
+from meshd.registry import Registry
+from meshd.telemetry.metrics import Metrics
+
+
+@implementer(IDaemon)
+class FakeDaemon:
+    """Records what it was told to do in ``told``."""
+
+    def __init__(self):
+        users = Cluster(name="users", endpoints=(EndpointSpec(address="10.0.0.7:80"),))
+        self.loaded = Loaded(snapshot=Snapshot(clusters=(users,)), digest="d1", files=("mesh.yaml",))
+        self.state = "LIVE"
+        self.is_ready = True
+        self.runtime = None
+        self.generation = 3
+        self.registry = Registry.of()
+        self.metrics = Metrics()
+        self.log = Log()
+        self.last_reload = None
+        self.started_wall = 1.0
+        self.uptime_s = 2.0
+        self.paths = ("mesh.yaml",)
+        self.told = []
+        self.outcome = {"accepted": True, "generation": 4, "duration_s": 0.1, "faults": []}
+
+    def pages(self):
+        return PAGES
+
+    def listeners(self):
+        return [{"name": "public", "address": "127.0.0.1:0", "bound": "127.0.0.1:8080", "connections": 2, "filters": ["router"]}]
+
+    def clusters(self):
+        return [{
+            "name": "users", "load_balancer": "round_robin", "circuit_breaker": {"requests": {"used": 1, "limit": 1024}},
+            "counters": {"requests": 7}, "idle_connections": 1,
+            "endpoints": [{"address": "10.0.0.7:80", "weight": 1, "priority": 0, "locality": "", "labels": {}, "healthy": True,
+                           "active_requests": 1, "connections": 2, "idle_connections": 1, "pending": 0}],
+        }]
+
+    def plugins(self):
+        return [{"name": "router", "distribution": "meshd", "version": "0.1.0", "status": "loaded", "reason": "", "types": []}]
+
+    def origins(self):
+        return succeed({"node.id": "default of native"})
+
+    def reload(self):
+        self.told.append("reload")
+        return succeed(self.outcome)
+
+    def drain_listeners(self):
+        self.told.append("drain_listeners")
+
+    def set_health(self, is_healthy):
+        self.told.append(("health", is_healthy))
+
+    def quit(self):
+        self.told.append("quit")
+
+    def reopen(self):
+        self.told.append("reopen")
