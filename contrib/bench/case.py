@@ -1,0 +1,69 @@
+"""The cases: what is asked of each proxy, and which figure counts. Read by compare.py."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import measure
+
+IDLE_CONNECTIONS = 2000
+
+
+@dataclass(frozen=True)
+class Target:
+    """One running proxy and how long to ask it."""
+
+    port: int
+    pid: int
+    seconds: int
+    rate: int
+
+    def url(self, path: str = "/") -> str:
+        """Return the address of a path on it."""
+        return f"http://127.0.0.1:{self.port}{path}"
+
+
+@dataclass(frozen=True)
+class Case:
+    """``key`` is the figure that counts; ``has_load`` says that CPU and the load core are worth reading."""
+
+    name: str
+    run: Callable[[Target], dict]
+    key: str = "rps"
+    has_load: bool = True
+
+
+def closed_loop(connections: int, path: str = "/", *extra: str) -> Callable[[Target], dict]:
+    """Return a case that keeps so many connections busy."""
+    return lambda target: measure.wrk(target.url(path), connections, target.seconds, *extra)
+
+
+def fixed_rate(target: Target) -> dict:
+    """Ask at a rate that every proxy can serve, and look at how long each answer takes."""
+    return measure.h2load_rate(target.url(), 64, target.seconds, target.rate)
+
+
+def idle(target: Target) -> dict:
+    """Hold keep-alive connections that do nothing."""
+    return measure.idle_connections(target.port, IDLE_CONNECTIONS, target.pid)
+
+
+def start_memory(target: Target) -> dict:
+    """Read the memory of a proxy that has just started and served one request."""
+    time.sleep(0.5)
+    return measure.memory_kib(target.pid)
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("start-memory", start_memory, "rss_kib", has_load=False),
+        Case("small", closed_loop(64)),
+        Case("small-512c", closed_loop(512)),
+        Case("one-conn", closed_loop(1)),
+        Case("big-1MiB", closed_loop(16, "/big")),
+        Case("churn", closed_loop(32, "/", "-H", "Connection: close")),
+        Case("fixed-rate", fixed_rate, "p99_ms"),
+        Case("idle-2000", idle, "kib_per_connection", has_load=False),
+    )
+}
