@@ -19,9 +19,9 @@ WATCHED = frozenset((Cluster, Listener, Admin, Snapshot))
 _KINDS = {Cluster: "cluster", Listener: "listener"}
 
 
-def check(context: Context) -> None:
-    """Add the faults of the configuration as a whole."""
-    names = _names(context)
+def check(context: Context, is_complete: bool = True) -> None:
+    """Add the faults of the configuration as a whole. Where a file could not be parsed, names may be missing: not looked at."""
+    names = _names(context) if is_complete else {}
     for referral in context.referrals:
         _check_name(referral, names, context)
     known = {(one.kind, one.name): one.path for one in context.referrals}

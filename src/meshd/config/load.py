@@ -50,7 +50,7 @@ def load_documents(documents: Documents, registry: Any, *, with_origins: bool = 
     faults = documents.faults
     context = _context(registry, faults, with_origins)
     snapshot = _snapshot(documents, registry, context)
-    check(context)
+    check(context, len(documents.roots) == documents.wanted)
     found = faults.sorted()
     if faults.errors() or snapshot is None:
         raise ConfigurationError(_summary(found), found)

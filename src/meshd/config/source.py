@@ -17,11 +17,15 @@ MAX_FILES = 1000
 
 @attrs.frozen
 class Documents:
-    """What was read: ``roots`` of the files that could be parsed, ``files`` all that were read, ``faults`` so far."""
+    """What was read: ``roots`` of the files that could be parsed, ``files`` all that were found, ``faults`` so far.
+
+    ``wanted`` is how many roots there would be without faults.
+    """
 
     roots: tuple[Node, ...]
     files: tuple[str, ...]
     faults: Faults
+    wanted: int
 
 
 def read(paths: list[str]) -> Documents:
@@ -34,7 +38,7 @@ def read(paths: list[str]) -> Documents:
         for file in _files(path, faults):
             files.setdefault(os.path.realpath(file), file)
     roots = [_root(file, faults) for file in files.values()]
-    return Documents(tuple(root for root in roots if root is not None), tuple(files.values()), faults)
+    return Documents(tuple(root for root in roots if root is not None), tuple(files.values()), faults, len(files))
 
 
 def _files(path: str, faults: Faults) -> list[str]:
@@ -62,6 +66,7 @@ def _root(file: str, faults: Faults) -> Node | None:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         hint = missing_hint(os.path.abspath(file)) if isinstance(error, FileNotFoundError) else ""
+        hint = "" if hint == "no such file" else hint
         faults.add("MSH0004", Mark(file), f"cannot read the file: {reason.lower()}", hint=hint)
         return None
     return parse(file, data, faults)

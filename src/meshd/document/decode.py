@@ -129,17 +129,21 @@ def list_of(spec: option.ListOf, node: Node, context: Context, path: str) -> Any
 def _are_unique(name: str, found: list, node: Sequence, context: Context, path: str) -> bool:
     first: dict[Any, Node] = {}
     is_good = True
+    key = option.key_of(name)
     for place, (item, item_node) in enumerate(zip(found, node.items)):
-        if item is BAD:
+        value = getattr(item, name) if item is not BAD else _written(item_node, key)
+        if value is None or first.setdefault(value, item_node) is item_node:
             continue
-        value = getattr(item, name)
-        if first.setdefault(value, item_node) is not item_node:
-            key = option.key_of(name)
-            related = (Related(key_mark(first[value], key), "the first"),)
-            context.fault("MSH0111", key_mark(item_node, key), f"{path}[{place}]", f"expected another {key}, {value!r} is taken",
-                          related=related)
-            is_good = False
+        related = (Related(key_mark(first[value], key), "the first"),)
+        context.fault("MSH0111", key_mark(item_node, key), f"{path}[{place}]",
+                      f"expected another {key}, {value!r} is taken", related=related)
+        is_good = False
     return is_good
+
+
+def _written(node: Node, key: str) -> str | None:
+    value = node.get(key) if type(node) is Mapping else None
+    return value.text if type(value) is Scalar else None
 
 
 def map_of(spec: option.MapOf, node: Node, context: Context, path: str) -> Any:

@@ -10,6 +10,17 @@ MAXIMUM = 1000
 """Faults kept of one run; a thousand is more than anybody reads."""
 
 
+LONGEST = 600
+"""Characters of a message, hint or note."""
+
+
+def printable(text: str) -> str:
+    """Return the text without anything that a terminal or a log could obey, cut to ``LONGEST``."""
+    if len(text) > LONGEST:
+        text = text[: LONGEST - 3] + "..."
+    return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 @attrs.frozen
 class Related:
     """Another place that a fault speaks of, and what stands there."""
@@ -45,7 +56,12 @@ class Faults:
         self.dropped = 0
 
     def add(self, code: str, mark: Mark, message: str, *, path: str = "", severity: str = ERROR, **more) -> None:
-        """Keep one finding; ``more`` is hint, notes, related, help."""
+        """Keep one finding; ``more`` is hint, notes, related, help. Text that comes from a file is made printable."""
+        message, path = printable(message), printable(path)
+        if "hint" in more:
+            more["hint"] = printable(more["hint"])
+        if "notes" in more:
+            more["notes"] = tuple(printable(note) for note in more["notes"])
         key = (code, mark, message)
         if key in self._seen:
             return
