@@ -21,6 +21,7 @@ from meshd.http import flag
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 from meshd.http.template import compile_template, parse as parse_template
+from meshd.http.vary import add_vary
 from meshd.model.cluster import EndpointSpec
 from meshd.model.plugin import Plugin
 from meshd.model.snapshot import Snapshot
