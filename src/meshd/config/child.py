@@ -11,6 +11,8 @@ import os
 import sys
 from typing import Any, BinaryIO
 
+import attrs
+
 from meshd.config.load import load_documents, plugin_settings
 from meshd.config.source import read
 from meshd.config.transfer import Writer
@@ -40,7 +42,7 @@ def answer(asked: dict[str, Any], output: BinaryIO) -> None:
         registry = find(asked["registry"])(settings_of(asked["settings"]))
         documents = read(asked["paths"])
         plugin_settings(documents)
-        writer.loaded(load_documents(documents, registry))
+        writer.loaded(attrs.evolve(load_documents(documents, registry), fingerprint=registry.fingerprint))
     except ConfigurationError as error:
         writer.faults(str(error), error.faults)
     except Exception as error:

@@ -48,6 +48,17 @@ def check_address(text: str, is_name_allowed: bool) -> None:
         raise BadAddress("expected a host name or an IP address before the port")
 
 
+def is_local(text: str) -> bool:
+    """Say whether a good address can be reached from this machine alone."""
+    host, port = split_address(text)
+    if port is None:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def is_ipv4(host: str) -> bool:
     """Say whether the text is an IPv4 address in dotted decimal."""
     try:

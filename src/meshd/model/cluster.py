@@ -30,6 +30,11 @@ class Pool:
     buffer_high_bytes: int = option(Size(minimum=4096), default=65536, doc="buffered output at which the other side pauses")
     buffer_low_bytes: int = option(Size(minimum=0), default=32768, doc="buffered output at which it resumes")
 
+    def check(self):
+        """Yield faults between fields."""
+        if self.buffer_low_bytes >= self.buffer_high_bytes:
+            yield "buffer_low_bytes", "expected less than buffer_high"
+
 
 @config
 class Cluster:

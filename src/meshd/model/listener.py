@@ -55,6 +55,11 @@ class ListenerLimits:
     max_connections: int = option(Integer(minimum=1), default=100_000, doc="connections; beyond, none is accepted")
     max_requests_per_connection: int = option(Integer(), default=0, doc="then close (0: no limit)")
 
+    def check(self):
+        """Yield faults between fields."""
+        if self.buffer_low_bytes >= self.buffer_high_bytes:
+            yield "buffer_low_bytes", "expected less than buffer_high"
+
 
 @config
 class ListenerTimeouts:

@@ -4,6 +4,7 @@ from typing import Any
 
 import attrs
 
+from meshd.document.address import is_local
 from meshd.document.option import (
     Address, Choice, Duration, File, ListOf, MapOf, Nested, PluginOf, Text, config, option,
 )
@@ -29,6 +30,11 @@ class Admin:
     """The admin API; loopback or a unix socket only."""
 
     address: str = option(Address(), default="127.0.0.1:15000", doc="HOST:PORT or unix:PATH")
+
+    def check(self):
+        """Yield a fault where others could reach it."""
+        if not is_local(self.address):
+            yield "address", f"expected a loopback address or unix:PATH, got {self.address!r}"
 
 
 @config
@@ -64,7 +70,7 @@ class Loaded:
     """A decoded configuration: the snapshot, where each value came from, and what was warned of.
 
     ``origins`` maps a path as ``listeners[0].address`` to ``file:line:col`` or ``default of native``;
-    it is filled only when asked for.
+    it is filled only when asked for. ``fingerprint`` is that of the registry it was read with (``Registry.fingerprint``).
     """
 
     snapshot: Snapshot
@@ -72,3 +78,4 @@ class Loaded:
     files: tuple[str, ...] = ()
     warnings: tuple[Any, ...] = ()
     origins: dict[str, str] = attrs.field(factory=dict)
+    fingerprint: tuple[tuple[str, str, str], ...] = ()
