@@ -42,7 +42,7 @@ class Assembly:
             made = found.build(plugin.config, self.ground.site(name or plugin.name, owner))
             if isinstance(made, GeneratorType):
                 made = yield from made
-            check_object(plugin.kind, made)
+            check_object(plugin.kind, made, found.terminal)
         except ConfigurationError:
             raise
         except PluginError as error:

@@ -127,7 +127,7 @@ class Construction:
 
     def _is_whole(self, filters: list[tuple[Plugin, Any]], owner: str) -> bool:
         """Note a fault unless exactly the last filter is terminal; say whether it is."""
-        terminal = [hasattr(made, "match") for _, made in filters]
+        terminal = [self.registry.type(plugin.kind, plugin.type).terminal for plugin, _ in filters]
         if filters and terminal == [False] * (len(filters) - 1) + [True]:
             return True
         text = f"{owner}: filters: {sum(terminal)} terminal filters: expected one, at the end, such as router"

@@ -12,10 +12,9 @@ OPTIONAL = {"http_filter": ("on_request", "on_response", "on_complete")}
 """Methods that a kind may leave out; at least one of them must be there."""
 
 
-def check_object(kind: str, made: Any) -> None:
+def check_object(kind: str, made: Any, is_terminal: bool = False) -> None:
     """Raise PluginError, naming each method, where ``made`` is not what ``kind`` promises."""
     optional = OPTIONAL.get(kind, ())
-    is_terminal = kind == "http_filter" and hasattr(made, "match")
     faults = _faults(ITerminalFilter if is_terminal else KINDS[kind], made)
     texts = [text for name, text in faults if not (name in optional and not hasattr(made, name))]
     if optional and not is_terminal and not any(hasattr(made, name) for name in optional):

@@ -1,0 +1,66 @@
+"""How a start or reload ended, for the log, the metrics, the admin API and ``meshctl``."""
+
+from typing import Any
+
+import attrs
+
+from meshd.runtime.change import Change
+
+NO_CODE = "none"
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """``generation`` and ``digest`` are those in force afterwards. ``faults`` are configuration faults, ``text`` is for people."""
+
+    is_accepted: bool
+    generation: int
+    digest: str
+    text: str
+    duration_s: float = 0.0
+    wall_s: float = 0.0
+    changed: tuple[Change, ...] = ()
+    faults: tuple[Any, ...] = ()
+    warnings: tuple[Any, ...] = ()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes of the faults; ``none`` for one without."""
+        return tuple(getattr(fault, "code", NO_CODE) for fault in self.faults) or (NO_CODE,)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain data; faults as text with their code."""
+        return {
+            "accepted": self.is_accepted, "generation": self.generation, "digest": self.digest, "text": self.text,
+            "duration_s": round(self.duration_s, 6), "time": self.wall_s,
+            "changed": {one.kind: {"added": one.added, "changed": one.changed, "removed": one.removed} for one in self.changed},
+            "faults": [_plain(fault) for fault in self.faults], "warnings": [_plain(fault) for fault in self.warnings],
+        }
+
+
+def _plain(fault: Any) -> dict[str, str]:
+    return {"code": getattr(fault, "code", NO_CODE), "text": str(fault)}
+
+
+class OutcomeMetrics:
+    """The numbers of the last outcomes."""
+
+    def __init__(self, metrics: Any) -> None:
+        self._generation = metrics.gauge("meshd_config_generation", "Configurations accepted since the start").cell()
+        self._is_good = metrics.gauge(
+            "meshd_config_last_reload_successful", "1 where the last configuration was accepted, else 0"
+        ).cell()
+        self._good_at = metrics.gauge(
+            "meshd_config_last_reload_success_timestamp_seconds", "When a configuration was last accepted"
+        ).cell()
+        self._errors = metrics.counter("meshd_config_errors_total", "Faults of refused configurations", ("code",))
+
+    def note(self, outcome: Outcome) -> None:
+        """Count ``outcome``."""
+        self._generation.set(outcome.generation)
+        self._is_good.set(int(outcome.is_accepted))
+        if outcome.is_accepted:
+            self._good_at.set(outcome.wall_s)
+            return
+        for code in outcome.codes:
+            self._errors.cell(code).inc()

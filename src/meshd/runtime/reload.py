@@ -1,0 +1,214 @@
+"""The configuration in force and how it changes: read in a child, built beside the old one, swapped, the old one freed.
+
+Strategy: all or nothing. Until the swap a fault of any kind leaves everything as it was. The swap is one turn of the
+reactor. A request finishes on the runtime that it began with; the old one is stopped after its last. A request to reload
+that comes during a reload leads to one more, however many come. A configuration that did not change is built
+again too: files that plugins read are read anew, and plugins that were bypassed get another chance.
+"""
+
+import gc
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, succeed
+
+from meshd.api import ConfigurationError, MeshdError
+from meshd.downstream.listener import LiveListener
+from meshd.model.snapshot import Loaded
+from meshd.registry import Registry
+from meshd.runtime.build import build
+from meshd.runtime.change import changes
+from meshd.runtime.outcome import Outcome, OutcomeMetrics
+from meshd.runtime.pump import pump
+from meshd.runtime.runtime import Runtime, retire
+from meshd.runtime.state import StateTable
+from meshd.runtime.swap import Swap, drain
+
+START_TIMEOUT_S = 10.0
+"""How long the ``start()`` of plugins may take before the configuration is refused."""
+
+
+class Reloader:
+    """``runtime``, ``listeners`` (by name), ``loaded`` and ``outcome`` are those in force; None or empty before ``begin``.
+
+    ``read()`` returns a Deferred of a ``Loaded``. ``on_swap`` functions are called with the runtime after each swap.
+    """
+
+    def __init__(
+        self, world: Any, registry: Registry, read: Callable[[], Deferred], *, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.world = world
+        self.registry = registry
+        self.runtime: Runtime | None = None
+        self.listeners: dict[str, LiveListener] = {}
+        self.loaded: Loaded | None = None
+        self.outcome: Outcome | None = None
+        self.generation = 0
+        self.on_swap: list[Callable[[Runtime], Any]] = []
+        self.retiring = 0
+        self.table = StateTable(lambda key, error: world.log.error("state {key}: {error!r}", key=key, error=error))
+        self._environment = environment
+        self._read = read
+        self._metrics = OutcomeMetrics(world.metrics)
+        self._running: Deferred | None = None
+        self._next: Deferred | None = None
+
+    def begin(self, loaded: Loaded) -> Deferred:
+        """Start with ``loaded``, which was read in this process; the Deferred gets the Outcome, accepted or not."""
+        return self._run(lambda: succeed(loaded))
+
+    def reload(self) -> Deferred:
+        """Read the configuration anew and swap to it; the Deferred gets the Outcome of a reading that begins after this call."""
+        if self._running is None:
+            return self._run(self._read)
+        if self._next is None:
+            self._next = Deferred()
+        return _also(self._next)
+
+    def drain(self, deadline_s: float) -> Deferred:
+        """Accept no more; the Deferred fires when every connection has ended, or was cut after ``deadline_s``."""
+        return drain(list(self.listeners.values()), deadline_s)
+
+    def stop(self) -> Deferred:
+        """End the runtime in force; nothing may be served any more."""
+        runtime, self.runtime = self.runtime, None
+        return succeed(None) if runtime is None else pump(self.world, runtime.stop())
+
+    def _run(self, read: Callable[[], Deferred]) -> Deferred:
+        self._running = done = Deferred.fromCoroutine(self._attempt(read))
+        answer = _also(done)
+        done.addBoth(self._ended)
+        return answer
+
+    def _ended(self, result: Any) -> None:
+        self._running = None
+        if self._next is not None:
+            waiting, self._next = self._next, None
+            self._run(self._read).chainDeferred(waiting)
+
+    async def _attempt(self, read: Callable[[], Deferred]) -> Outcome:
+        began = self.world.clock.now()
+        try:
+            loaded = await read()
+            outcome = self._accepted(loaded, await self._apply(loaded))
+        except MeshdError as error:
+            outcome = self._refused(error)
+        except Exception as error:
+            self.world.log.failure("bug: unexpected error in a reload")
+            outcome = self._refused(MeshdError(f"bug: {type(error).__name__}: {error}"))
+        self.outcome = attrs.evolve(
+            outcome, duration_s=self.world.clock.now() - began, wall_s=self.world.clock.wall()
+        )
+        self._metrics.note(self.outcome)
+        self._say(self.outcome)
+        return self.outcome
+
+    async def _apply(self, loaded: Loaded) -> tuple:
+        """Build, bind, start, swap; raises MeshdError with nothing changed."""
+        self._check_code(loaded)
+        snapshot = loaded.snapshot
+        gc.disable()  # what is made now stays; it is frozen after the swap
+        try:
+            old = self.runtime.snapshot if self.runtime is not None else None
+            changed = await pump(self.world, changes(old, snapshot))
+            work = build(
+                snapshot, self.registry, self.world, self.runtime, table=self.table, environment=self._environment
+            )
+            runtime = await pump(self.world, work)
+            swap = await self._ready(runtime)
+            self._swap(swap, loaded)
+        finally:
+            gc.enable()
+        return changed
+
+    def _check_code(self, loaded: Loaded) -> None:
+        """Refuse what was read by other code than runs here; a module is never imported anew in a process."""
+        if loaded.fingerprint and loaded.fingerprint != self.registry.fingerprint:
+            names = sorted({row[0] for row in set(loaded.fingerprint) ^ set(self.registry.fingerprint)})
+            raise ConfigurationError(f"plugins: installed code has changed: {', '.join(names)}: expected a restart of meshd")
+        if self.loaded is not None and _loading(loaded) != _loading(self.loaded):
+            self.world.log.warn("plugins: load and dir have changed: they take effect when meshd is restarted")
+
+    async def _ready(self, runtime: Runtime) -> Swap:
+        """Bind and start; raises MeshdError after everything was undone."""
+        swap = None
+        try:
+            swap = Swap.plan(runtime, self.listeners.values())
+            started = runtime.start()
+            await started.addTimeout(START_TIMEOUT_S, self.world.reactor, _too_late)
+            return swap
+        except Exception as error:
+            if swap is not None:
+                swap.undo()
+            await pump(self.world, runtime.stop())
+            if isinstance(error, MeshdError):
+                raise
+            raise ConfigurationError(f"plugins: start: {type(error).__name__}: {error}") from error
+
+    def _swap(self, swap: Swap, loaded: Loaded) -> None:
+        """Everything at once: from here on requests are served by the new runtime."""
+        old, self.runtime = self.runtime, swap.runtime
+        self.loaded = loaded
+        self.generation += 1
+        swap.runtime.take_over()
+        self.listeners = swap.do()
+        gc.freeze()
+        for function in self.on_swap:
+            function(swap.runtime)
+        if old is not None:
+            self._retire(old, swap)
+
+    def _retire(self, old: Runtime, swap: Swap) -> None:
+        """Stop the old runtime after its last request; its listeners that are gone are drained first."""
+        self.retiring += 1
+        ended = swap.drain(old.snapshot.drain.deadline_s)
+        ended.addCallback(lambda _: retire(old.chains.values()))
+        ended.addCallback(lambda _: pump(self.world, old.stop()))
+        ended.addErrback(lambda why: self.world.log.failure("bug: unexpected error at the end of a runtime", failure=why))
+        ended.addBoth(self._retired)
+
+    def _retired(self, result: Any) -> None:
+        self.retiring -= 1
+
+    def _accepted(self, loaded: Loaded, changed: tuple) -> Outcome:
+        text = ", ".join(one.text for one in changed if one) or "nothing changed"
+        return Outcome(
+            is_accepted=True, generation=self.generation, digest=loaded.digest, text=text, changed=changed,
+            warnings=loaded.warnings,
+        )
+
+    def _refused(self, error: MeshdError) -> Outcome:
+        digest = self.loaded.digest if self.loaded is not None else ""
+        faults = getattr(error, "faults", ()) or (str(error),)
+        return Outcome(is_accepted=False, generation=self.generation, digest=digest, text=str(error), faults=faults)
+
+    def _say(self, outcome: Outcome) -> None:
+        if outcome.is_accepted:
+            self.world.log.info(
+                "configuration {generation} in force: {text} ({ms} ms)", generation=outcome.generation, text=outcome.text,
+                ms=round(outcome.duration_s * 1e3),
+            )
+            return
+        kept = f"configuration {outcome.generation} stays in force" if outcome.generation else "nothing is served"
+        self.world.log.error("configuration refused: {kept}: {text}", kept=kept, text=outcome.text)
+
+
+def _loading(loaded: Loaded) -> tuple:
+    return loaded.snapshot.plugins.load, loaded.snapshot.plugins.dir
+
+
+def _too_late(result: Any, seconds: float) -> Any:
+    raise ConfigurationError(f"plugins: start: not done after {seconds:g} s: expected a quicker start")
+
+
+def _also(deferred: Deferred) -> Deferred:
+    """Return a second Deferred with the result of the first."""
+    other: Deferred = Deferred()
+
+    def tell(result: Any) -> Any:
+        other.callback(result)
+        return result
+
+    deferred.addBoth(tell)
+    return other

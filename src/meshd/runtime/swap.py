@@ -1,0 +1,92 @@
+"""From one runtime's listeners to the next one's: everything is bound before anything is touched."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred, gatherResults
+
+from meshd.downstream.listener import LiveListener
+from meshd.runtime.runtime import Runtime
+
+
+@attrs.define(eq=False)
+class Swap:
+    """``kept`` serve on, ``moved`` (old, new) pass their socket on under another name, ``bound`` are new, ``gone`` end."""
+
+    runtime: Runtime
+    kept: list[LiveListener] = attrs.field(factory=list)
+    moved: list[tuple[LiveListener, LiveListener]] = attrs.field(factory=list)
+    bound: list[LiveListener] = attrs.field(factory=list)
+    gone: list[LiveListener] = attrs.field(factory=list)
+
+    @classmethod
+    def plan(cls, runtime: Runtime, live: Iterable[LiveListener]) -> "Swap":
+        """Return the swap to ``runtime``, its new listeners bound; raises MeshdError with nothing left bound."""
+        swap = cls(runtime)
+        left = {listener.spec.name: listener for listener in live}
+        fresh = []
+        for spec in runtime.snapshot.listeners:
+            known = left.get(spec.name)
+            if known is not None and known.spec.address == spec.address:
+                swap.kept.append(left.pop(spec.name))
+            else:
+                fresh.append(LiveListener(spec, runtime.chains[spec.name], runtime.ground.world))
+        try:
+            for listener in fresh:
+                swap._place(listener, left)
+        except BaseException:
+            swap.undo()
+            raise
+        swap.gone += left.values()
+        return swap
+
+    def _place(self, listener: LiveListener, left: dict[str, LiveListener]) -> None:
+        """Give a new listener its address: from a listener that goes and has it, else from the system."""
+        for name, old in left.items():
+            if old.spec.address == listener.spec.address:
+                self.moved.append((left.pop(name), listener))
+                return
+        listener.bind()
+        self.bound.append(listener)
+
+    def undo(self) -> None:
+        """Free what was bound."""
+        for listener in self.bound:
+            listener.close()
+
+    def do(self) -> dict[str, LiveListener]:
+        """Serve by the new runtime from the next request on; return its listeners by name. Nothing here can fail."""
+        specs = {spec.name: spec for spec in self.runtime.snapshot.listeners}
+        for listener in self.kept:
+            name = listener.spec.name
+            listener.replace(specs[name], self.runtime.chains[name])
+        for old, new in self.moved:
+            pass_socket(old, new)
+        for listener in self.bound:
+            listener.start()
+        serving = [*self.kept, *(new for _, new in self.moved), *self.bound]
+        return {listener.spec.name: listener for listener in serving}
+
+    def drain(self, deadline_s: float) -> Deferred:
+        """Close the listeners that are gone; the Deferred fires when their connections have ended."""
+        return drain([*self.gone, *(old for old, _ in self.moved)], deadline_s)
+
+
+def pass_socket(old: LiveListener, new: LiveListener) -> None:
+    """Let ``new`` accept on the socket of ``old``, whose open connections stay with it."""
+    if old.is_accepting:
+        old.is_accepting = False
+        old.world.poller.detach(old.socket.fileno())
+    new.socket, old.socket = old.socket, None
+    new.local = old.local
+    new.start()
+
+
+def drain(listeners: Iterable[LiveListener], deadline_s: float) -> Deferred:
+    """Close ``listeners``; the Deferred fires when their connections have ended or were cut after ``deadline_s``."""
+    waits = []
+    for listener in listeners:
+        listener.close()
+        waits.append(listener.drain(deadline_s))
+    return gatherResults(waits)
