@@ -1,0 +1,62 @@
+"""The metric families of the prometheus sink, and cells that nobody reads for those that are turned off."""
+
+from typing import Any
+
+from meshd_plugins.prometheus.config import HISTOGRAMS
+from meshd_plugins.prometheus.label import LABELS, W
+
+DOCS = {
+    "istio_requests_total": "Requests, by who asked whom and how it ended",
+    "istio_request_duration_milliseconds": "Time of an exchange in milliseconds",
+    "istio_request_bytes": "Body bytes of a request",
+    "istio_response_bytes": "Body bytes of a response",
+    "envoy_http_downstream_rq_xx": "Responses to downstream, by class of status",
+    "envoy_cluster_upstream_rq_total": "Attempts sent to a cluster",
+    "envoy_cluster_upstream_rq_retry": "Attempts that were retries",
+    "envoy_cluster_upstream_rq_xx": "Responses of a cluster, by class of status",
+}
+_CLUSTER = ("cluster_name",)
+_CLASS = "response_code_class"
+
+
+class _Nothing:
+    """Stands for a family that is turned off, and for its cells."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def cell(self, *values: Any) -> "_Nothing":
+        return self
+
+    def observe(self, value: float) -> None:
+        """Forget it."""
+
+
+class Families:
+    """One attribute for each metric; asked for when the sink is built."""
+
+    def __init__(self, metrics: Any, config: Any) -> None:
+        self._metrics = metrics
+        self._disabled = frozenset(config.disable)
+        self._nothing = _Nothing()
+        buckets = dict(config.buckets)
+        self.requests = self._counter("istio_requests_total", LABELS)
+        self.duration, self.request_bytes, self.response_bytes = (
+            self._histogram(name, buckets.get(name, ())) for name in HISTOGRAMS
+        )
+        self.downstream = self._counter("envoy_http_downstream_rq_xx", ("http_conn_manager_prefix", _CLASS))
+        self._upstream = {
+            "attempts": self._counter("envoy_cluster_upstream_rq_total", _CLUSTER),
+            "retries": self._counter("envoy_cluster_upstream_rq_retry", _CLUSTER),
+            "answers": self._counter("envoy_cluster_upstream_rq_xx", (*_CLUSTER, _CLASS)),
+        }
+
+    def upstream(self, what: str, *values: str | None) -> Any:
+        """Return the cell of a cluster, one that nobody reads where there was no cluster (None)."""
+        return self._nothing if values[0] is None else self._upstream[what].cell(*values)
+
+    def _counter(self, name: str, labels: tuple) -> Any:
+        return self._nothing if name in self._disabled else self._metrics.counter(name, DOCS[name], labels)
+
+    def _histogram(self, name: str, bounds: tuple) -> Any:
+        return self._nothing if name in self._disabled else self._metrics.histogram(name, DOCS[name], W, bounds)
