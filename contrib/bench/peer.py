@@ -181,14 +181,14 @@ listeners:
                 - match: {{prefix: /}}
                   cluster: backend
                   retry:
-                    retry: {{retry_on: [connect-failure, refused-stream, reset], num_retries: 2}}
+                    retry: {{on: [connect-failure, refused-stream, reset], attempts: 2}}
 clusters:
   - name: backend
     endpoints:
 {endpoints}
     load_balancer: round_robin
     circuit_breaker:
-      limits: {{max_connections: {LIMIT}, max_pending_requests: {LIMIT}, max_requests: {LIMIT}}}
+      limits: {{max_connections: {LIMIT}, max_pending: {LIMIT}, max_requests: {LIMIT}}}
 telemetry:
   - prometheus
   - access_log: {{path: {ground.folder}/{name}.log}}
