@@ -1,8 +1,8 @@
 """The discovery ``file``: endpoints in a YAML or JSON file that is read again when it changes; a cluster watches it.
 
-The file is a list of endpoints (mappings as in the configuration, or addresses), a mapping with the key ``endpoints``, or
-Prometheus' file_sd shape (``targets`` and ``labels``). A change is seen by time, size and inode, so writers may rename. What
-cannot be used is logged and counted, and the endpoints stay as they are.
+The file is a list of endpoints (mappings as in the configuration, or addresses), a mapping with the key ``endpoints``,
+or Prometheus' file_sd shape (``targets`` and ``labels``). A change is seen by time, size and inode, so writers may
+rename. What cannot be used is logged and counted, and the endpoints stay as they are.
 """
 
 import json
@@ -12,7 +12,9 @@ import re
 import yaml
 from zope.interface import implementer
 
-from meshd.api import Boolean, Duration, EndpointSpec, File, IDiscovery, Need, PluginType, Size, config, hookimpl, option
+from meshd.api import (
+    Boolean, Duration, EndpointSpec, File, IDiscovery, Need, PluginType, Size, config, hookimpl, option,
+)
 
 LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 ENDPOINT_LIMIT = 100_000

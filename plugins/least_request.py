@@ -1,7 +1,7 @@
 """The load balancer ``least_request``: the endpoint with fewer requests in flight; clusters ask it for each attempt.
 
-Equal weights: of ``choice_count`` endpoints drawn at random the one with the fewest. Unequal weights: earliest deadline first
-with the weight ``weight / (active + 1) ** active_request_bias``, taken anew at each turn (Envoy's rules, D1).
+Equal weights: of ``choice_count`` endpoints drawn at random the one with the fewest. Unequal weights: earliest deadline
+first with the weight ``weight / (active + 1) ** active_request_bias``, taken anew at each turn (Envoy's rules).
 """
 
 from heapq import heapify, heapreplace
@@ -112,7 +112,7 @@ class LeastRequest:
         return endpoint
 
     def _weight(self, endpoint):
-        """Envoy's bound: never below a millionth, so that no endpoint waits for ever."""
+        """Never below a millionth, so that no endpoint waits for ever whatever the bias."""
         return max(endpoint.weight / (endpoint.active + 1) ** self._bias, 1e-6)
 
 

@@ -1,7 +1,7 @@
-"""The circuit breaker ``limits``: how much of one cluster may be in use at once (C14); the cluster asks it.
+"""The circuit breaker ``limits``: how much of one cluster may be in use at once; the cluster asks it.
 
-The counts live in ``site.state``, keyed by the instance's name (the cluster's), so that requests in flight over a reload are
-counted once and new limits apply to them at once.
+The counts live in ``site.state``, keyed by the instance's name (the cluster's), so that requests in flight over a
+reload are counted once and new limits apply to them at once.
 """
 
 from zope.interface import implementer
@@ -61,8 +61,8 @@ class Breaker:
                 f"envoy_cluster_circuit_breakers_default_{short}_open", f"1 while no more {name} are admitted",
                 ("cluster_name",))
             left = self._metrics.gauge(
-                f"envoy_cluster_circuit_breakers_default_remaining_{remaining}", f"{name} until the circuit breaker opens",
-                ("cluster_name",))
+                f"envoy_cluster_circuit_breakers_default_remaining_{remaining}",
+                f"{name} until the circuit breaker opens", ("cluster_name",))
             is_open.function(self._gauge(name, lambda used, limit: int(used >= limit)), self._owner)
             left.function(self._gauge(name, lambda used, limit: max(0, limit - used)), self._owner)
 

@@ -1,4 +1,4 @@
-"""The retry policy ``retry``: which failed attempts are made again, and when (C5 to C8, C12); routes name it, attempts ask it."""
+"""The retry policy ``retry``: which failed attempts are made again, and when; routes name it, attempts ask it."""
 
 from zope.interface import implementer
 
@@ -46,7 +46,7 @@ class Retry:
         default=("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"),
         doc="methods retried although a part of the request was sent (RFC 9110's idempotent ones); others only before",
     )
-    base_s: float = option(Duration(minimum=0.001, maximum=60.0), default=0.025, doc="back-off's base (Envoy's default)")
+    base_s: float = option(Duration(minimum=0.001, maximum=60.0), default=0.025, doc="base of the back-off (Envoy's)")
     cap_s: float | None = option(
         Duration(minimum=0.001, maximum=600.0), default=None, doc="longest back-off (ten times the base when absent)"
     )
@@ -127,7 +127,7 @@ class RetryPolicy:
 
 
 def _statuses(options):
-    """Return the frozenset of statuses that are retried; a number alone is enough (C7)."""
+    """Return the frozenset of statuses that are retried; a number alone is enough."""
     statuses = {int(word) for word in options.on if word.isdecimal()} | set(options.status_codes)
     for word in options.on:
         statuses.update(STATUSES.get(word, ()))

@@ -1,7 +1,7 @@
 """The load balancer ``round_robin``: endpoints in turn, smooth where weights differ; clusters ask it for each attempt.
 
-Equal weights are a rotating index. Unequal weights are earliest deadline first (EDF, as in Envoy): each endpoint's next turn
-is 1 / weight after its last, kept in a heap. The start is random, or every proxy would begin with the first endpoint (D2).
+Equal weights are a rotating index. Unequal weights are earliest deadline first (EDF, as in Envoy): each endpoint's next
+turn is 1 / weight after its last, kept in a heap. The start is random, or every proxy would begin with the first one.
 """
 
 from heapq import heapify, heapreplace

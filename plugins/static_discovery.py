@@ -34,4 +34,4 @@ def build(config, site):
 @hookimpl
 def meshd_plugins():
     """Offer the discovery."""
-    return [PluginType(kind="discovery", name="static", config=Static, build=build, doc="Endpoints of the configuration.")]
+    return [PluginType(kind="discovery", name="static", config=Static, build=build, doc="Configured endpoints.")]

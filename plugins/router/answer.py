@@ -1,4 +1,4 @@
-"""Redirects and direct responses compiled to callables(exchange) that reply (B18, B19)."""
+"""Redirects and direct responses compiled to callables(exchange) that reply."""
 
 from meshd.api import Headers
 from meshd_plugins.router.domain import without_port

@@ -61,7 +61,9 @@ class RouteFactory:
         answering = compile_edits((route.response_headers, host.response_headers, table.response_headers), context)
         return Plan(
             clusters=self._clusters(route),
-            timeouts=Timeouts(request_s=route.timeout_s, per_try_s=route.per_try_timeout_s, idle_s=route.idle_timeout_s),
+            timeouts=Timeouts(
+                request_s=route.timeout_s, per_try_s=route.per_try_timeout_s, idle_s=route.idle_timeout_s
+            ),
             retry=self._retry(route.retry or host.retry or DEFAULT_RETRY),
             on_request=request_edit(asking, compile_rewrite(route)),
             on_response=response_edit(answering),

@@ -16,6 +16,8 @@ UPSTREAM_ONLY = PATH_REWRITES + HOST_REWRITES
 REDIRECT_CODES = (301, 302, 303, 307, 308)
 PATH = Text(pattern=r"/[!-~]*", maximum=8192)
 PATH_ONLY = Text(pattern=r"/[!-\"$->@-~]*", maximum=8192)
+ASKED = RequestEdits()
+ANSWERED = ResponseEdits()
 
 
 @config
@@ -24,8 +26,8 @@ class WeightedCluster:
 
     name: str = option(Reference("cluster"), doc="cluster that gets this share")
     weight: int = option(Integer(maximum=2**32 - 1), default=1, doc="share is weight / sum of weights; 0 gets nothing")
-    request_headers: RequestEdits = option(Nested(RequestEdits), default=RequestEdits(), doc="edits, this share only")
-    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ResponseEdits(), doc="edits, this share only")
+    request_headers: RequestEdits = option(Nested(RequestEdits), default=ASKED, doc="edits, this share only")
+    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ANSWERED, doc="edits, this share only")
 
 
 @config
@@ -109,8 +111,8 @@ class Route:
     host_rewrite_header: str | None = option(
         Text(minimum=1, maximum=256), default=None, doc="Host sent upstream is this field's value, where it has one"
     )
-    request_headers: RequestEdits = option(Nested(RequestEdits), default=RequestEdits(), doc="edits of the request")
-    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ResponseEdits(), doc="edits of the response")
+    request_headers: RequestEdits = option(Nested(RequestEdits), default=ASKED, doc="edits of the request")
+    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ANSWERED, doc="edits of the response")
     timeout_s: float = option(
         Duration(), default=15.0, doc="until the whole answer is here, retries included: 504 (Envoy's default; 0: none)"
     )
@@ -167,8 +169,8 @@ class VirtualHost:
         doc="foo.com, *.foo.com, foo.* or *; with or without a port",
     )
     routes: tuple[Route, ...] = option(ListOf(item=Nested(Route)), default=(), doc="the first that matches is taken")
-    request_headers: RequestEdits = option(Nested(RequestEdits), default=RequestEdits(), doc="edits of every request")
-    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ResponseEdits(), doc="edits of every answer")
+    request_headers: RequestEdits = option(Nested(RequestEdits), default=ASKED, doc="edits of every request")
+    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ANSWERED, doc="edits of every answer")
     retry: Plugin | None = option(PluginOf(kind="retry_policy"), default=None, doc="retry policy of routes without one")
     filters: tuple[tuple[str, Plugin], ...] = option(
         MapOf(value=PluginOf(kind="http_filter")), default=(), doc="HTTP filter instance -> its config in this host"
@@ -188,14 +190,14 @@ class Router:
     virtual_hosts: tuple[VirtualHost, ...] = option(
         ListOf(item=Nested(VirtualHost), maximum=10_000, unique="name"), default=REQUIRED, doc="hosts and their routes"
     )
-    request_headers: RequestEdits = option(Nested(RequestEdits), default=RequestEdits(), doc="edits of every request")
-    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ResponseEdits(), doc="edits of every answer")
+    request_headers: RequestEdits = option(Nested(RequestEdits), default=ASKED, doc="edits of every request")
+    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ANSWERED, doc="edits of every answer")
 
     def check(self):
         """Yield a fault for each domain that stands twice."""
         seen: dict[str, str] = {}
         for host in self.virtual_hosts:
             for domain in host.domains:
-                first = seen.setdefault(domain.lower(), host.name)
-                if first != host.name or host.domains.count(domain) > 1:
+                if (first := seen.get(domain.lower())) is not None:
                     yield "virtual_hosts", f"domain {domain!r} stands twice, in {first!r} and {host.name!r}"
+                seen.setdefault(domain.lower(), host.name)

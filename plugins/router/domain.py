@@ -1,6 +1,6 @@
 """Finds the virtual host of an authority; the router asks it once for each request.
 
-Order (Envoy's, B1): exact, then the longest suffix wildcard (``*.foo.com``), then the longest prefix wildcard
+Order (Envoy's): exact, then the longest suffix wildcard (``*.foo.com``), then the longest prefix wildcard
 (``foo.*``), then ``*``. Each step tries the authority as it came, with its port, and then without the port.
 """
 

@@ -8,8 +8,8 @@ _HOST = (b"host", b":authority")
 def compile_edits(edits, context):
     """Return a tuple of steps (verb, name, value); ``value`` is bytes, a callable, or None for remove.
 
-    ``edits`` is a sequence of RequestEdits or ResponseEdits, the most specific first (Envoy's order: destination, route,
-    virtual host, table). Within one, Envoy removes first.
+    ``edits`` is a sequence of RequestEdits or ResponseEdits, the most specific first (Envoy's order: destination,
+    route, virtual host, table). Within one, Envoy removes first.
     """
     steps = []
     for edit in edits:

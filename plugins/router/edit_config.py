@@ -58,7 +58,7 @@ class RequestEdits:
 
     set: tuple[tuple[str, str], ...] = option(VALUES, default=(), doc="replace the field; values take %OPERATOR%")
     add: tuple[tuple[str, str], ...] = option(VALUES, default=(), doc="append a line; values take %OPERATOR%")
-    remove: tuple[str, ...] = option(ListOf(item=NAME, maximum=1000), default=(), doc="drop the field, before set and add")
+    remove: tuple[str, ...] = option(ListOf(item=NAME, maximum=1000), default=(), doc="drop it, before set and add")
 
     def check(self):
         """Yield faults of names and values."""
@@ -71,7 +71,7 @@ class ResponseEdits:
 
     set: tuple[tuple[str, str], ...] = option(VALUES, default=(), doc="replace the field; values take %OPERATOR%")
     add: tuple[tuple[str, str], ...] = option(VALUES, default=(), doc="append a line; values take %OPERATOR%")
-    remove: tuple[str, ...] = option(ListOf(item=NAME, maximum=1000), default=(), doc="drop the field, before set and add")
+    remove: tuple[str, ...] = option(ListOf(item=NAME, maximum=1000), default=(), doc="drop it, before set and add")
 
     def check(self):
         """Yield faults of names and values."""

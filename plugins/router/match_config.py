@@ -33,7 +33,7 @@ class Range:
 
 @config
 class HeaderMatch:
-    """A condition on a request field; without one, the field must be there. Several lines count as one, joined by commas."""
+    """A condition on a request field; without one, the field must be there. Several lines are joined by commas."""
 
     name: str = option(
         Text(pattern=r":(?:authority|method|path|scheme)|[!#$%&'*+.^_`|~0-9A-Za-z-]+", maximum=256),
@@ -49,7 +49,7 @@ class HeaderMatch:
     ignore_case: bool = option(Boolean(), default=False, doc="compare exact, prefix, suffix and contains without case")
     invert: bool = option(Boolean(), default=False, doc="match where the condition does not hold")
     treat_missing_as_empty: bool = option(
-        Boolean(), default=False, doc="a missing field has the value '' (else it never matches a value, inverted or not)"
+        Boolean(), default=False, doc="a missing field has the value '' (else it matches no value, not even inverted)"
     )
 
     def check(self):

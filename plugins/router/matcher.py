@@ -25,7 +25,8 @@ def _plain_path(match):
 
 def path_text(match):
     """Return the path or prefix of ``match`` as it is compared."""
-    text = next(value for value in (match.path, match.prefix, match.path_separated_prefix) if value is not None).encode()
+    texts = (match.path, match.prefix, match.path_separated_prefix)
+    text = next(text for text in texts if text is not None).encode()
     return text.lower() if match.ignore_case else text
 
 

@@ -1,6 +1,6 @@
-"""The operators of substitutions: name -> maker(argument) -> callable(exchange, clock) -> bytes or None. Read by substitution.
+"""The operators of substitutions: name -> maker(argument) -> callable(exchange, clock) -> bytes or None.
 
-A maker raises ValueError where its argument is wrong. The meanings are Envoy's (access log command operators).
+Read by ``substitution``. A maker raises ValueError where its argument is wrong. The meanings are Envoy's.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Path and Host rewrites compiled to closures (B20); what the path was is kept in ``x-envoy-original-path``."""
+"""Path and Host rewrites compiled to closures; what the path was is kept in ``x-envoy-original-path``."""
 
 import re
 
@@ -86,7 +86,7 @@ def path_change(route):
 
 
 def prefix_change(match, new):
-    """Return a callable(path) that puts ``new`` where the prefix of ``match`` stands; all of an exact or regex match."""
+    """Return a callable(path) that puts ``new`` where the prefix of ``match`` stands; or all of another match."""
     prefix = match.prefix if match.prefix is not None else match.path_separated_prefix
     if prefix is None:
         return lambda old: new

@@ -1,8 +1,8 @@
 """``%OPERATOR(ARGUMENT):LENGTH%`` in header values and bodies: Envoy's command operators, the subset that edits need.
 
-A text is parsed once, when the configuration is checked, and compiled once, when the router is built: to ``bytes`` where
-nothing varies, else to a function of the exchange. An operator without a value gives the empty string (Envoy's formatter
-for headers omits empty values).
+A text is parsed when the configuration is checked, and compiled when the router is built: to ``bytes`` where nothing
+varies, else to a function of the exchange. An operator without a value gives the empty string (Envoy's formatter for
+headers omits empty values).
 """
 
 import re
