@@ -4,8 +4,8 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcmp
 
-HOST, HOST_TWICE, LENGTH, LENGTH_TWICE, CODING, CODING_TWICE = 1, 2, 4, 8, 16, 32
-CONNECTION, EXPECT, HOP, UNDERSCORE = 64, 128, 256, 512
+HOST, HOST_TWICE, LENGTH, LENGTH_TWICE, CODING, CODING_TWICE, CONNECTION, CONNECTION_TWICE = 1, 2, 4, 8, 16, 32, 64, 128
+EXPECT, HOP, UNDERSCORE = 256, 512, 1024
 
 cdef unsigned char is_token[256]
 cdef unsigned char is_lower_token[256]
@@ -39,30 +39,31 @@ cdef inline int kind_of(const unsigned char *name, Py_ssize_t size) noexcept nog
     if size == 10:
         if memcmp(name, b"connection", 10) == 0:
             return 64
-        return 256 if memcmp(name, b"keep-alive", 10) == 0 else 0
+        return 512 if memcmp(name, b"keep-alive", 10) == 0 else 0
     if size == 6:
-        return 128 if memcmp(name, b"expect", 6) == 0 else 0
+        return 256 if memcmp(name, b"expect", 6) == 0 else 0
     if size == 2:
-        return 256 if memcmp(name, b"te", 2) == 0 else 0
+        return 512 if memcmp(name, b"te", 2) == 0 else 0
     if size == 7:
-        return 256 if memcmp(name, b"upgrade", 7) == 0 or memcmp(name, b"trailer", 7) == 0 else 0
+        return 512 if memcmp(name, b"upgrade", 7) == 0 or memcmp(name, b"trailer", 7) == 0 else 0
     if size == 16:
-        return 256 if memcmp(name, b"proxy-connection", 16) == 0 else 0
+        return 512 if memcmp(name, b"proxy-connection", 16) == 0 else 0
     return 0
 
 
-def scan_fields(bytes low not None, bint is_response, bint wants_underscores):
-    """Return (bits, start, end); see ``field.py``."""
+def scan_fields(bytes low not None, bint wants_underscores):
+    """Return (bits, then start and end of three values); see ``field.py``."""
     cdef const unsigned char *data = <const unsigned char *>PyBytes_AS_STRING(low)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(low)
-    cdef Py_ssize_t at = 0, name, start = 0, end = 0, value, stop
-    cdef int bits = 0, kind, own = 4 if is_response else 1, underscore
+    cdef Py_ssize_t at = 0, name, start, end
+    cdef Py_ssize_t host = -1, host_end = -1, length = -1, length_end = -1, named = -1, named_end = -1
+    cdef int bits = 0, kind, underscore
     while at < size:
         if data[at] != 13:
-            return -1, at, 0
+            return -1, at, -1, -1, -1, -1, -1
         at += 1
         if at >= size or data[at] != 10:
-            return -1, at, 0
+            return -1, at, -1, -1, -1, -1, -1
         at += 1
         name = at
         underscore = 0
@@ -70,24 +71,33 @@ def scan_fields(bytes low not None, bint is_response, bint wants_underscores):
             underscore |= data[at] == 95
             at += 1
         if at >= size or data[at] != 58 or at == name:
-            return -1, at, 0
+            return -1, at, -1, -1, -1, -1, -1
         kind = kind_of(data + name, at - name)
-        bits |= kind << 1 if kind <= 16 and bits & kind else kind
         if underscore and wants_underscores:
-            bits |= 512
+            bits |= 1024
         at += 1
-        value = at
+        start = at
         while at < size and is_value[data[at]]:
             at += 1
-        if kind == own:
-            stop = at
-            while value < stop and (data[value] == 32 or data[value] == 9):
-                value += 1
-            while stop > value and (data[stop - 1] == 32 or data[stop - 1] == 9):
-                stop -= 1
-            start = value
-            end = stop
-    return bits, start, end
+        if kind == 0:
+            continue
+        bits |= kind << 1 if kind <= 64 and bits & kind else kind
+        if kind == 64:
+            named = start
+            named_end = at
+        elif kind == 1 or kind == 4:
+            end = at
+            while start < end and (data[start] == 32 or data[start] == 9):
+                start += 1
+            while end > start and (data[end - 1] == 32 or data[end - 1] == 9):
+                end -= 1
+            if kind == 1:
+                host = start
+                host_end = end
+            else:
+                length = start
+                length_end = end
+    return bits, host, host_end, length, length_end, named, named_end
 
 
 def request_line(bytes data not None, Py_ssize_t start, Py_ssize_t end):

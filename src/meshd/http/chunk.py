@@ -119,12 +119,12 @@ class Chunks:
         end = data.rfind(b"\r\n", at)
         block = b"\r\n" + data[at:end] if end >= 0 else b""
         tail = data[end + 2:] if end >= 0 else data[at:]
-        if b"\n" in tail or scan_fields(block.lower(), False, False)[0] < 0:
+        if b"\n" in tail or scan_fields(block.lower(), False)[0] < 0:
             self._refuse("trailers: expected name: value lines")
 
     def _check_trailers(self, block: bytes) -> None:
         low = block.lower()
-        if scan_fields(low, False, False)[0] < 0:
+        if scan_fields(low, False)[0] < 0:
             self._refuse("trailers: expected name: value lines")
         if block.count(b"\r\n") > self.max_fields:
             self._refuse(f"trailers: expected at most {self.max_fields} fields", "http1.too_many_headers",

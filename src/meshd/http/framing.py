@@ -68,6 +68,26 @@ def options(headers: Headers, status: int = 400) -> list[bytes]:
     return found
 
 
+def strip_connection(headers: Headers, start: int, end: int) -> int:
+    """Take out the one Connection line, whose value lies between ``start`` and ``end``, where it says a usual thing.
+
+    Return 1 for ``keep-alive``, 0 for ``close``; -1 (nothing is taken) for anything else.
+    """
+    low = headers.low
+    value = low[start:end].strip(b" \t")
+    if value == b"keep-alive":
+        keep = 1
+    elif value == b"close":
+        keep = 0
+    else:
+        return -1
+    raw = headers.raw
+    start -= 13  # CRLF, the name and its colon
+    headers.raw = raw[:start] + raw[end:]
+    headers.low = low[:start] + low[end:]
+    return keep
+
+
 def strip(headers: Headers, named: list[bytes]) -> None:
     """Take the hop-by-hop fields out of ``headers``, and those that Connection ``named`` (RFC 9110 7.6.1)."""
     low = headers.low

@@ -13,7 +13,7 @@ import re
 
 from meshd.errors import ProtocolError
 from meshd.hot.field import (
-    CODING, CODING_TWICE, CONNECTION, EXPECT, HOP, HOST, HOST_TWICE, LENGTH, LENGTH_TWICE, UNDERSCORE, request_line,
+    CODING, CONNECTION, CONNECTION_TWICE, EXPECT, HOP, HOST, HOST_TWICE, LENGTH, LENGTH_TWICE, UNDERSCORE, request_line,
     scan_fields,
 )
 from meshd.http import authority, framing
@@ -22,8 +22,7 @@ from meshd.http.framing import BODY, DONE, FAILED, HEAD, IDLE, TUNNEL
 from meshd.http.head import RequestHead
 from meshd.http.headers import Headers
 
-_HOPS = CONNECTION | HOP
-_BODIES = LENGTH | LENGTH_TWICE | CODING | CODING_TWICE
+_HOPS = CONNECTION | CONNECTION_TWICE | HOP
 
 _known_hosts = authority._known
 _absolute = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?]*+)(.*+)").fullmatch
@@ -137,7 +136,7 @@ class RequestParser:
             return False
         if size <= left:
             self._data = b""
-            self._at = 0
+            self._at = self._seen = 0
             piece = data[at:] if at else data
         else:
             self._at = self._seen = at + left
@@ -185,7 +184,7 @@ class RequestParser:
         space = code >> 1
         headers = Headers(data[eol:end])
         low = headers.low
-        bits, start, stop = scan_fields(low, False, self._watches)
+        bits, start, stop, length, length_end, named, named_end = scan_fields(low, self._watches)
         if end + 4 == len(data):
             self._data = b""
             self._at = self._seen = 0
@@ -195,7 +194,7 @@ class RequestParser:
         head = RequestHead(data[at:space], data[space + 1:eol - 9], low[start:stop], 10 + (code & 1), headers)
         if not (bits == HOST and head.host in _known_hosts and code & 1 and data[space + 1] == 47
                 and len(low) <= self._uncounted_bytes):
-            self._read_fields(head, bits, start)
+            self._read_fields(head, bits, start, low[length:length_end], named, named_end)
         self.state = BODY
         self.sink.on_request(head)
         if not self._left and self.state == BODY:
@@ -252,27 +251,32 @@ class RequestParser:
             raise ProtocolError(text + "expected a target without a fragment", 400, "http1.invalid_url")
         raise ProtocolError(text + "expected a method that is a token")
 
-    def _read_fields(self, head: RequestHead, bits: int, start: int) -> None:
+    def _read_fields(self, head: RequestHead, bits: int, start: int, length: bytes, named: int, named_end: int) -> None:
         """Check what the short way does not know, in the order of what is worst to get wrong."""
         headers = head.headers
         if bits < 0:
             line = headers.raw[:start].rfind(b"\r\n") + 2
             raise ProtocolError(f"field: {headers.raw[line:line + 64]!r}: byte {start - line + 1}: expected name: value")
-        if headers.low.count(b"\r\n") > self.max_fields:
+        if len(headers.low) > self._uncounted_bytes and headers.low.count(b"\r\n") > self.max_fields:
             raise ProtocolError(f"head: expected at most {self.max_fields} fields", 431, "http1.too_many_headers")
         if head.version == 10:
             if not self.allow_http_10:
                 raise ProtocolError("request line: 'HTTP/1.0': expected HTTP/1.1", 505, "low_version")
             head.keep_alive = False
-        self._check_host(head, bits)
+        if bits & HOST_TWICE or head.host not in _known_hosts:
+            self._check_host(head, bits)
         if bits & (LENGTH | CODING):
-            self._read_framing(head, bits)
-        if head.target[:1] != b"/":
-            self._read_target(head)
+            self._read_framing(head, bits, length)
         if bits & EXPECT:
             self._read_expect(head)
         if bits & _HOPS:
-            self._read_connection(head)
+            keep = framing.strip_connection(headers, named, named_end) if bits & _HOPS == CONNECTION else -1
+            if keep < 0:
+                self._read_connection(head)
+            else:
+                head.keep_alive = keep > 0
+        if head.target[:1] != b"/":
+            self._read_target(head)
         if bits & UNDERSCORE:
             self._read_underscores(headers)
 
@@ -284,7 +288,7 @@ class RequestParser:
         elif head.version > 10:
             raise ProtocolError("host: expected one, got none", 400, "missing_host_header")
 
-    def _read_framing(self, head: RequestHead, bits: int) -> None:
+    def _read_framing(self, head: RequestHead, bits: int, length: bytes) -> None:
         """Decide where the body ends (RFC 9112 6.3)."""
         headers = head.headers
         if bits & CODING:
@@ -300,7 +304,7 @@ class RequestParser:
         else:
             if bits & LENGTH_TWICE:
                 raise ProtocolError("content-length: expected one, got more")
-            self._left = head.content_length = framing.read_length(headers.get(b"content-length"))
+            self._left = head.content_length = framing.read_length(length)
         if head.method == b"CONNECT" and head.content_length:
             raise ProtocolError("content-length: expected no body with CONNECT", 400, "http1.content_length_not_allowed")
 

@@ -9,9 +9,7 @@ A body that is allowed nowhere (1xx, 204) and framing that contradicts itself ar
 import re
 
 from meshd.errors import ProtocolError
-from meshd.hot.field import (
-    CODING, CODING_TWICE, CONNECTION, HOP, LENGTH, LENGTH_TWICE, scan_fields,
-)
+from meshd.hot.field import CODING, CONNECTION, CONNECTION_TWICE, HOP, LENGTH, LENGTH_TWICE, scan_fields
 from meshd.http import framing
 from meshd.http.chunk import ENDED, Chunks
 from meshd.http.framing import BODY, FAILED, HEAD, IDLE, TUNNEL
@@ -20,7 +18,7 @@ from meshd.http.headers import Headers
 
 MAX_INFORMATIONAL = 8
 
-_FRAMED = LENGTH | LENGTH_TWICE | CODING | CODING_TWICE
+_HOPS = CONNECTION | CONNECTION_TWICE | HOP
 _status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -~\x80-\xff]*+))?+").fullmatch
 _part_of_line = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t -~\x80-\xff]*+)?+\r?+").fullmatch
 _SHORTEST = b"HTTP/1.1 200"
@@ -130,7 +128,7 @@ class ResponseParser:
             return False
         if left == -2 or len(data) - at <= left:
             self._data = b""
-            self._at = 0
+            self._at = self._seen = 0
             piece = data[at:] if at else data
         else:
             self._at = self._seen = at + left
@@ -189,7 +187,7 @@ class ResponseParser:
         headers = Headers(data[eol:end])
         head = ResponseHead(int(line[2]), headers, line[3] or b"", 11 if line[1] == b"1" else 10)
         self._keep_from(end + 4)
-        self._read_fields(head, *scan_fields(headers.low, True, False))
+        self._read_fields(head, scan_fields(headers.low, False))
         return self._deliver(head)
 
     def _deliver(self, head: ResponseHead) -> bool:
@@ -245,8 +243,9 @@ class ResponseParser:
     def _refuse_large(self) -> None:
         raise ProtocolError(f"response: head: expected at most {self.max_head_bytes} bytes", 502, "http1.headers_too_large")
 
-    def _read_fields(self, head: ResponseHead, bits: int, start: int, stop: int) -> None:
+    def _read_fields(self, head: ResponseHead, fields: tuple) -> None:
         headers = head.headers
+        bits, start, _, length, length_end, named, named_end = fields
         if bits < 0:
             line = headers.raw[:start].rfind(b"\r\n") + 2
             raise ProtocolError(f"response: field: {headers.raw[line:line + 64]!r}: expected name: value", 502)
@@ -257,11 +256,15 @@ class ResponseParser:
         if bits & (LENGTH_TWICE | CODING):
             self._read_coding(head, bits)
         elif bits & LENGTH:
-            self._left = head.content_length = framing.read_length(headers.low[start:stop], 502)
+            self._left = head.content_length = framing.read_length(headers.low[length:length_end], 502)
         else:
             self._left = -2
-        if bits & (CONNECTION | HOP):
-            self._read_connection(head)
+        if bits & _HOPS:
+            keep = framing.strip_connection(headers, named, named_end) if bits & _HOPS == CONNECTION else -1
+            if keep < 0:
+                self._read_connection(head)
+            else:
+                head.keep_alive = keep > 0
         if head.status < 200 or head.status in (204, 304) or self._method == b"HEAD" or self._method == b"CONNECT":
             self._read_bodiless(head, bits)
         if self._left == -2:

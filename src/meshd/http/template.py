@@ -5,8 +5,9 @@ Called at build time by the header mutation filter; the router and access logs m
     render = compile_template("user %REQ(x-user):16% over %PROTOCOL%", operator)
     value = render(exchange)
 
-``operator(name)`` returns an ``IAccessLogOperator`` (``site.build`` of kind ``access_log_operator``) or raises ValueError.
-``%REQ(NAME?OTHER)%`` is read here, as bytes, so that values that are not UTF-8 pass as they came. ``%%`` is a percent sign.
+``operator(name)`` returns an ``IAccessLogOperator`` (``site.build`` of kind ``access_log_operator``) or raises
+ValueError. ``%REQ(NAME?OTHER)%`` is read here, as bytes, so that values that are not UTF-8 pass as they came. ``%%`` is
+a percent sign.
 An operator without a value gives ``unset``. CR, LF and NUL never come out of an operator (header injection).
 """
 
@@ -40,7 +41,8 @@ def parse(text: str) -> tuple[bytes | Call, ...]:
     while (mark := text.find("%", position)) >= 0:
         found = _PART.match(text, mark)
         if found is None:
-            raise ValueError(f"{text!r}: at character {mark + 1}: expected %OPERATOR%, %OPERATOR(argument):length% or %%")
+            where = f"{text!r}: at character {mark + 1}"
+            raise ValueError(f"{where}: expected %OPERATOR%, %OPERATOR(argument):length% or %%")
         literal += text[position:mark]
         position = found.end()
         if found[1] is None:
