@@ -26,9 +26,10 @@ def leaf(package: str, root: Path, stem: Path) -> Extension:
 
 
 def leaves() -> list[Extension]:
-    """Return a library for each leaf in the tree, or none where Cython is missing."""
+    """Return a library for each leaf in the tree, or none where Cython is missing or refuses one of them."""
     try:
         from Cython.Build import cythonize
+        from Cython.Compiler.Errors import CompileError
     except ImportError:
         return []
     found = []
@@ -36,7 +37,11 @@ def leaves() -> list[Extension]:
         stems = {path.with_suffix("") for pattern in ("*.pyx", "*.pxd") for path in root.rglob(pattern)}
         found += [leaf(package, root, stem) for stem in sorted(stems) if stem.with_suffix(".py").exists()]
     directives = {"language_level": 3, "annotation_typing": False}
-    made = cythonize(found, include_path=["src"], build_dir="build/cython", compiler_directives=directives)
+    try:
+        made = cythonize(found, include_path=["src"], build_dir="build/cython", compiler_directives=directives)
+    except CompileError as error:
+        print(f"setup.py: {error} does not compile: no leaf will be compiled")
+        return []
     for extension in made:
         extension.optional = True  # cythonize drops it when it is given earlier
     return made
