@@ -20,7 +20,7 @@ _KINDS = {Cluster: "cluster", Listener: "listener"}
 
 
 def check(context: Context, is_complete: bool = True) -> None:
-    """Add the faults of the configuration as a whole. Where a file could not be parsed, names may be missing: not looked at."""
+    """Add the faults of the whole. Unless ``is_complete`` (a file could not be parsed) names are not looked up."""
     names = _names(context) if is_complete else {}
     for referral in context.referrals:
         _check_name(referral, names, context)
@@ -32,7 +32,8 @@ def check(context: Context, is_complete: bool = True) -> None:
             _check_chain(seen, context)
         elif seen.cls is Snapshot:
             _check_documents(seen, context)
-    check_addresses([one for one in context.seen if one.cls is Listener], [one for one in context.seen if one.cls is Admin], context)
+    listeners = [seen for seen in context.seen if seen.cls is Listener]
+    check_addresses(listeners, [seen for seen in context.seen if seen.cls is Admin], context)
 
 
 def _names(context: Context) -> dict[str, dict[str, Node]]:
@@ -91,7 +92,7 @@ def _check_chain(seen: Seen, context: Context) -> None:
     for (place, one), is_end in list(zip(active, ends))[:-1]:
         if is_end:
             context.fault("MSH0202", nodes.items[place], f"{seen.path}.filters[{place}]",
-                          f'filter "{one.name}" ends the chain, expected it last', hint="filters after it would never run")
+                          f'filter "{one.name}" ends the chain, expected it last', hint="no filter after it runs")
     if filters and not (ends and ends[-1]):
         place = active[-1][0] if active else len(filters) - 1
         terminal = ", ".join(name for name in context.plugin_names("http_filter")

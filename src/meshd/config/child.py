@@ -1,7 +1,7 @@
 """``python -m meshd.config.child``: reads and checks a configuration in a process of its own, for a reload.
 
-The request (JSON) comes on standard input, the answer (frames of ``wire``) goes to standard output; whatever plugins print
-goes to standard error. Exits 0 when an answer was written, good or bad.
+The request (JSON) comes on standard input, the answer (frames of ``wire``) goes to standard output; whatever plugins
+print goes to standard error. Exits 0 when an answer was written, good or bad.
 """
 
 import gc

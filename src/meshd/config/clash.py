@@ -1,4 +1,4 @@
-"""Listening addresses that cannot be bound together: the same one twice, or a port beside all addresses on that port."""
+"""Listening addresses that cannot be bound together: the same twice, or one beside all addresses on its port."""
 
 import ipaddress
 
@@ -27,7 +27,8 @@ class Bound:
 def check_addresses(listeners: list[Seen], admins: list[Seen], context: Context) -> None:
     """Add a fault for each listener whose address is taken by an earlier one or by the admin API."""
     taken: dict[int | None, list[Bound]] = {}
-    bounds = [_bound(seen, f'listener "{seen.values.get("name", "?")}"') for seen in listeners if "address" in seen.values]
+    listeners = [seen for seen in listeners if "address" in seen.values]
+    bounds = [_bound(seen, f'listener "{seen.values.get("name", "?")}"') for seen in listeners]
     for bound in [_admin(admins), *bounds]:
         if bound is None:
             continue

@@ -1,4 +1,4 @@
-"""Configuration files to a ``Loaded`` snapshot, or all their faults. Called by ``--check``, at start, and in the reload's child.
+"""Configuration files to a ``Loaded`` snapshot, or all their faults. For ``--check``, the start, the reload's child.
 
     documents = read(paths)                     # files to trees
     settings = plugin_settings(documents)       # which plugins to load
@@ -57,6 +57,7 @@ def load_documents(documents: Documents, registry: Any, *, with_origins: bool = 
     digest = hashlib.sha256(b"\0".join(canonical(root) for root in documents.roots)).hexdigest()[:16]
     return Loaded(
         snapshot=snapshot, digest=digest, files=documents.files, origins=context.origins or {},
+        fingerprint=getattr(registry, "fingerprint", ()),
         warnings=tuple(fault for fault in found if fault.severity == WARNING),
     )
 
@@ -78,7 +79,8 @@ def _context(registry: Any, faults: Faults, with_origins: bool) -> Context:
 def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot | None:
     """Give each document to the dialect that knows it; the documents of one configuration are of one dialect."""
     groups: dict[str, list[Node]] = {}
-    dialects = {name: registry.type("config_dialect", name).build(None, None) for name in registry.names("config_dialect")}
+    names = registry.names("config_dialect")
+    dialects = {name: registry.type("config_dialect", name).build(None, None) for name in names}
     for root in documents.roots:
         name = next((name for name, dialect in dialects.items() if dialect.accepts(root)), None)
         if name is None:
@@ -90,8 +92,9 @@ def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot
         context.dialect = name
         snapshots.append(dialects[name].load(tuple(roots), context))
     if len(groups) > 1:
-        names = " and ".join(groups)
-        context.fault("MSH0013", groups[list(groups)[1]][0], "", f"the files are of dialects {names}, expected one dialect")
+        mixed = " and ".join(groups)
+        second = groups[list(groups)[1]][0]
+        context.fault("MSH0013", second, "", f"the files are of dialects {mixed}, expected one dialect")
     return snapshots[0] if snapshots else None
 
 

@@ -154,7 +154,8 @@ def as_diagnostic(fault: Fault) -> dict[str, Any]:
         "code": fault.code, "codeDescription": {"href": DOCUMENTATION + fault.code}, "source": "meshd",
         "message": title(fault),
         "relatedInformation": [
-            {"location": {"file": one.mark.file, "range": _range(one.mark)}, "message": one.text} for one in fault.related
+            {"location": {"file": one.mark.file, "range": _range(one.mark)}, "message": one.text}
+            for one in fault.related
         ],
         "data": {"path": fault.path, "hint": fault.hint, "notes": list(fault.notes), "help": fault.help},
     }

@@ -42,7 +42,7 @@ def read(paths: list[str]) -> Documents:
 
 
 def _files(path: str, faults: Faults) -> list[str]:
-    """Return the files that ``path`` means: itself, or a folder's ``*.yaml``, ``*.yml``, ``*.json``, sorted, none hidden."""
+    """Return the files that ``path`` means: itself, or what is in the folder, sorted, without hidden files."""
     if not os.path.isdir(path):
         return [path]
     try:

@@ -1,7 +1,7 @@
 """Sends a ``Loaded`` from the reload's child to its parent so that the parent never works longer than 2 ms at once.
 
-Tuples of more than ``LARGE`` items are pickled apart, in chunks of about ``CHUNK_BYTES``, and stand in the pickle around
-them as persistent ids. The child writes with ``Writer``; the parent reads with ``Reader``:
+Tuples of more than ``LARGE`` items are pickled apart, in chunks of about ``CHUNK_BYTES``, and stand in the pickle
+around them as persistent ids. The child writes with ``Writer``; the parent reads with ``Reader``:
 
     reader = Reader(key); command(), request(key, paths, settings) start the child
     reader.feed(data) for each piece of its standard output; reader.end() when that is closed
@@ -39,8 +39,9 @@ def command() -> list[str]:
 
 
 def request(key: bytes, paths: list[str], settings: PluginSettings, registry: str = REGISTRY) -> bytes:
-    """Return what the child reads on its standard input (then closed). ``key`` is 32 random bytes, fresh for each child."""
-    return json.dumps({"key": key.hex(), "paths": paths, "settings": attrs.asdict(settings), "registry": registry}).encode()
+    """Return what the child reads on its standard input (then closed). ``key``: 32 random bytes, fresh for each."""
+    asked = {"key": key.hex(), "paths": list(paths), "settings": attrs.asdict(settings), "registry": registry}
+    return json.dumps(asked).encode()
 
 
 class _Pickler(pickle.Pickler):

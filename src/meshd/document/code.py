@@ -5,7 +5,10 @@ import attrs
 
 @attrs.frozen(kw_only=True)
 class Code:
-    """What a code means and how its faults look: ``context`` source lines above, path after ``in``, source line shown or not."""
+    """What a code means and how its faults look.
+
+    ``context`` source lines are shown above; ``is_in_path`` writes "... in PATH"; ``has_source`` shows the source line.
+    """
 
     text: str
     context: int = 0

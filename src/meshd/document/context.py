@@ -12,7 +12,7 @@ from meshd.document.node import Mapping, Node
 
 @attrs.frozen
 class Referral:
-    """A reference that was decoded: something of ``kind`` named ``name`` must exist. ``node`` is where it is written."""
+    """A reference that was decoded: something of ``kind`` named ``name`` must exist; ``node`` is its place."""
 
     kind: str
     name: str
@@ -32,7 +32,7 @@ class Used:
 
 @attrs.frozen
 class Seen:
-    """An object of a watched class: ``values`` holds the attributes that could be decoded, even where others could not."""
+    """An object of a watched class; ``values`` holds the attributes that could be decoded."""
 
     cls: type
     node: Node
@@ -52,9 +52,9 @@ def _no_names(kind: str) -> Iterable[str]:
 class Context:
     """One decoding run.
 
-    ``plugin_type(kind, name)`` returns a record with ``config`` (class or None) and ``references``; ``make_plugin`` makes
-    the model's plugin instance. ``watched`` are the classes whose objects are kept in ``seen``. ``origins`` is a dict
-    to be filled with path -> ``file:line:column``, or None. ``plugin_notes`` say which plugins could not be loaded.
+    ``plugin_type(kind, name)`` returns a record with ``config`` (class or None) and ``references``; ``make_plugin``
+    makes the model's plugin instance. ``watched`` are the classes whose objects are kept in ``seen``. ``origins`` is
+    a dict to be filled with path -> ``file:line:column``, or None. ``plugin_notes`` say which plugins could not be loaded.
     """
 
     faults: Faults = attrs.field(factory=Faults)

@@ -18,7 +18,7 @@ from meshd.document.value import BAD, FUNCTIONS as VALUES, wrong
 
 
 def decode(cls: type, node: Node | None, context: Context, path: str = "") -> Any:
-    """Return an instance of the configuration class ``cls``, or None after adding faults. ``node`` None is an empty mapping."""
+    """Return an instance of the configuration class ``cls``, or None after adding faults."""
     if node is None:
         return None
     found = decode_class(cls, node, context, path)
@@ -112,7 +112,8 @@ def nested(spec: option.Nested, node: Node, context: Context, path: str) -> Any:
 def list_of(spec: option.ListOf, node: Node, context: Context, path: str) -> Any:
     """Decode ``ListOf`` to a tuple."""
     if type(node) is not Sequence:
-        return wrong(node, context, path, "a list", "write it as a list: - ..." if type(node) is Scalar and node.text else "")
+        is_word = type(node) is Scalar and node.text
+        return wrong(node, context, path, "a list", f"write [{node.text}]" if is_word else "")
     items = node.items
     if not spec.minimum <= len(items) <= spec.maximum:
         expected = f"at most {spec.maximum}" if len(items) > spec.maximum else f"at least {spec.minimum}"
@@ -226,9 +227,10 @@ def _plugin(kind: str, name: str, at: Scalar, node: Node | None, rest: dict, con
 def _unknown_plugin(kind: str, name: str, at: Scalar, context: Context, path: str) -> Any:
     known = sorted(context.plugin_names(kind))
     guess = nearest(name, known)
-    context.fault("MSH0114", at, path, f'unknown {kind.replace("_", " ")} "{name}", expected one of {", ".join(known)}'
-                  if known else f'unknown {kind.replace("_", " ")} "{name}", none is installed',
-                  hint=f'did you mean "{guess}"?' if guess else "", notes=tuple(note for note in context.plugin_notes if repr(name) in note)[:3])
+    expected = f"expected one of {', '.join(known)}" if known else "none is installed"
+    notes = tuple(note for note in context.plugin_notes if repr(name) in note)[:3]
+    context.fault("MSH0114", at, path, f'unknown {kind.replace("_", " ")} "{name}", {expected}',
+                  hint=f'did you mean "{guess}"?' if guess else "", notes=notes)
     return BAD
 
 

@@ -31,7 +31,7 @@ class Related:
 
 @attrs.frozen
 class Fault:
-    """One finding. ``hint`` stands beside the caret, ``notes`` below, ``help`` says what to do; ``path`` is the value's."""
+    """One finding. ``hint`` stands beside the caret, ``notes`` below, ``help`` says what to do."""
 
     code: str
     severity: str

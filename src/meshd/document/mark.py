@@ -12,7 +12,7 @@ WINDOW = 400
 
 @attrs.frozen
 class Mark:
-    """A place. ``text`` is its line (a window of a very long one, that begins at ``text_column``); ``before`` the two lines above."""
+    """A place. ``text`` is its line (of a very long one a window from ``text_column`` on), ``before`` the two above."""
 
     file: str
     line: int = 0

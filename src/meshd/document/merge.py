@@ -10,7 +10,10 @@ from meshd.document.value import wrong
 
 def merge(cls: type, roots: tuple[Node, ...], context: Context) -> Mapping | None:
     """Return one mapping of the roots' sections, which are options of ``cls``, or None where no root is a mapping."""
-    mappings = [root for root in roots if type(root) is Mapping or wrong(root, context, "", "a mapping of sections") is None]
+    mappings = [root for root in roots if type(root) is Mapping]
+    for root in roots:
+        if type(root) is not Mapping:
+            wrong(root, context, "", "a mapping of sections")
     if len(mappings) < 2:
         return mappings[0] if mappings else None
     fields = plan_of(cls).fields

@@ -1,4 +1,4 @@
-"""The tree of one YAML file: scalars, sequences and mappings that know their place. Made by ``tree``, read by ``decode``.
+"""The tree of one YAML file: scalars, sequences, mappings that know their place. Made by ``tree``, read by ``decode``.
 
 Places are kept as numbers counted from 0; a ``Mark`` is made only for a fault or an origin.
 """

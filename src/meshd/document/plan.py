@@ -46,7 +46,8 @@ def _field(attribute) -> Field:
     if isinstance(default, attrs.Factory):
         default = default.factory()
     spec = attribute.metadata["spec"]
-    return Field(attribute.name, key_of(attribute.name), spec, default, attribute.metadata.get("doc", ""), default is None)
+    doc = attribute.metadata.get("doc", "")
+    return Field(attribute.name, key_of(attribute.name), spec, default, doc, default is None)
 
 
 @lru_cache(maxsize=4096)

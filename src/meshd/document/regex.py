@@ -15,7 +15,7 @@ class BadRegex(ValueError):
 
 
 def compile_regex(pattern: str | bytes, maximum: int = 1000):
-    """Return the compiled expression (use ``fullmatch``). Raises ``BadRegex``; ``maximum`` bounds RE2's instructions."""
+    """Return the compiled expression (use ``fullmatch``). Raises ``BadRegex``. ``maximum`` bounds RE2's program."""
     if len(pattern) > MAX_LENGTH:
         raise BadRegex(f"regular expression of {len(pattern)} characters, expected at most {MAX_LENGTH}")
     try:

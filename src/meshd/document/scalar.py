@@ -16,7 +16,9 @@ AMBIGUOUS = "ambiguous"
 TRUE_WORDS = frozenset(("true", "True", "TRUE"))
 FALSE_WORDS = frozenset(("false", "False", "FALSE"))
 NULL_WORDS = frozenset(("", "~", "null", "Null", "NULL"))
-OLD_BOOLEANS = frozenset(form for word in ("y", "n", "yes", "no", "on", "off") for form in (word, word.title(), word.upper()))
+OLD_BOOLEANS = frozenset(
+    form for word in ("y", "n", "yes", "no", "on", "off") for form in (word, word.title(), word.upper())
+)
 
 _OLD_BOOLEAN = "YAML 1.1 reads it as a truth value, YAML 1.2 as text"
 

@@ -1,7 +1,7 @@
 """YAML text to a tree, with every fault of the text: called for each file of a configuration.
 
 The parser's events (libyaml's where PyYAML has it) are put together here, in one loop without recursion, so that depth,
-size, aliases and duplicate keys are decided by us. Nesting is bounded while reading: libyaml takes 28 s for 100,000 ``[``.
+size, aliases and duplicate keys are decided by us. Nesting is bounded on the way: libyaml takes 28 s for 100,000 ``[``
 Aliases are accepted within bounds (a value is not copied, but decoded once for each use); merge keys are refused.
 """
 
@@ -9,7 +9,8 @@ import re
 
 import yaml
 from yaml.events import (
-    AliasEvent, DocumentStartEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent,
+    AliasEvent, DocumentStartEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent,
+    SequenceStartEvent,
 )
 
 from meshd.document.fault import Faults, Related
@@ -134,7 +135,8 @@ class _Builder:
     def _document(self, event) -> None:
         self.documents += 1
         if self.documents > 1:
-            self._fault("MSH0008", event, "a second YAML document begins, expected one in each file", "put it into its own file")
+            self._fault("MSH0008", event, "a second YAML document begins, expected one in each file",
+                        "put it into its own file")
             raise _Stop
 
     def _scalar(self, event) -> None:
@@ -188,7 +190,7 @@ class _Builder:
                 self.faults.add("MSH0009", node.mark(), "merge keys (<<) are not part of YAML 1.2 and are refused",
                                 hint="write the fields out")
             return node
-        self.faults.add("MSH0011", node.mark(), "this key is not text, expected a word", hint="quote it, if it is meant")
+        self.faults.add("MSH0011", node.mark(), "this key is not text, expected a word", hint="quote it")
         return Scalar(self.source, node.line, node.column, node.end_line, node.end_column, "", True)
 
     def _entry(self, content: dict, key: Scalar, value: Node) -> None:
@@ -196,8 +198,8 @@ class _Builder:
             return
         first = content.setdefault(key.text, (key, value))[0]
         if first is not key:
-            self.faults.add("MSH0003", key.mark(), f'duplicate key "{key.text}" (YAML would keep the last one silently)',
-                            related=(Related(first.mark()),))
+            message = f'duplicate key "{key.text}" (YAML would keep the last one silently)'
+            self.faults.add("MSH0003", key.mark(), message, related=(Related(first.mark()),))
 
     def _alias(self, event) -> None:
         found = self.anchors.get(event.anchor)

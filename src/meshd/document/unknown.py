@@ -8,7 +8,10 @@ from meshd.document.plan import Plan, plan_of
 
 
 def add_unknown_key(key: Scalar, plan: Plan, context: Context, path: str) -> str | None:
-    """Add the fault; return the key of this class that was meant, or None. Looks among this class's keys, then one level up, then one level down."""
+    """Add the fault; return the key of this class that was meant, or None.
+
+    Looks among this class's keys, then one level up, then one level down.
+    """
     word = key.text
     guess = here = nearest(word, plan.fields)
     hint, notes = "", ()
