@@ -1,10 +1,13 @@
-"""Whether a built object keeps its kind's interface; asked once for each object, at build time."""
+"""Whether a built object keeps its kind's interface; asked once for each object, at build time.
 
+zope's verifyObject asks the same, but cannot be told which methods are optional, and its exceptions keep the object alive.
+"""
+
+import inspect
+from collections.abc import Iterator
 from typing import Any
 
-from zope.interface import Invalid
-from zope.interface.exceptions import BrokenImplementation, BrokenMethodImplementation, MultipleInvalid
-from zope.interface.verify import verifyObject
+from zope.interface.interface import Method
 
 from meshd.api import KINDS, ITerminalFilter, PluginError
 
@@ -15,35 +18,35 @@ OPTIONAL = {"http_filter": ("on_request", "on_response", "on_complete")}
 def check_object(kind: str, made: Any, is_terminal: bool = False) -> None:
     """Raise PluginError, naming each method, where ``made`` is not what ``kind`` promises."""
     optional = OPTIONAL.get(kind, ())
-    faults = _faults(ITerminalFilter if is_terminal else KINDS[kind], made)
-    texts = [text for name, text in faults if not (name in optional and not hasattr(made, name))]
+    texts = list(_faults(ITerminalFilter if is_terminal else KINDS[kind], made, optional))
     if optional and not is_terminal and not any(hasattr(made, name) for name in optional):
         texts.append(f"no method: expected one of {', '.join(optional)}")
     if texts:
         raise PluginError(f"{type(made).__name__} is no {kind}: {'; '.join(texts)}")
 
 
-def _faults(interface: Any, made: Any) -> list[tuple[str, str]]:
+def _faults(interface: Any, made: Any, optional: tuple[str, ...]) -> Iterator[str]:
+    for name, wanted in sorted(interface.namesAndDescriptions(all=True)):
+        is_method = isinstance(wanted, Method)
+        if not hasattr(made, name):
+            if name not in optional:
+                yield f"{name}: missing: expected {_call(name, wanted) if is_method else 'an attribute'}"
+        elif is_method and (trouble := _misfit(getattr(made, name), wanted)):
+            yield f"{name}: {trouble}: expected {_call(name, wanted)}"
+
+
+def _misfit(method: Any, wanted: Method) -> str:
+    """Say why ``method`` cannot be called as the interface does; "" where it can, or where nobody can tell."""
+    if not callable(method):
+        return "not a method"
     try:
-        verifyObject(interface, made, tentative=True)
-    except MultipleInvalid as error:
-        return [_fault(one) for one in error.exceptions]
-    except Invalid as error:
-        return [_fault(error)]
-    return []
+        inspect.signature(method).bind(*wanted.positional)
+    except TypeError as error:
+        return str(error)
+    except ValueError:  # compiled without a signature
+        pass
+    return ""
 
 
-def _fault(error: Invalid) -> tuple[str, str]:
-    if isinstance(error, BrokenMethodImplementation):
-        method = error.method
-        name = method if isinstance(method, str) else method.getName()
-        return name, f"{name}(): {error.mess}: expected {_signature(error.interface, name)}"
-    if isinstance(error, BrokenImplementation):
-        name = error.name if isinstance(error.name, str) else error.name.getName()
-        return name, f"{name}: missing: expected {_signature(error.interface, name)}"
-    return "", " ".join(str(error).split())
-
-
-def _signature(interface: Any, name: str) -> str:
-    text = getattr(interface[name], "getSignatureString", None)
-    return f"{name}{text()}" if text is not None else f"an attribute {name}"
+def _call(name: str, wanted: Method) -> str:
+    return f"{name}{wanted.getSignatureString()}"

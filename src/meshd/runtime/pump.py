@@ -9,26 +9,34 @@ from twisted.internet.defer import Deferred
 SLICE_S = 0.002
 
 
-def pump(world: Any, work: Generator, slice_s: float = SLICE_S, clock: Callable[[], float] = time.perf_counter) -> Deferred:
-    """Run ``work`` for about ``slice_s`` seconds in each turn of the reactor; the Deferred gets what it returns or raises.
+class Pump:
+    """Runs ``work`` for about ``slice_s`` seconds in each turn of the reactor; ``done`` gets what it returns or raises."""
 
-    Cancelling the Deferred ends the work.
-    """
-    done = Deferred(lambda _: work.close())
+    def __init__(self, world: Any, work: Generator, slice_s: float, clock: Callable[[], float]) -> None:
+        self.done: Deferred = Deferred(lambda _: work.close())
+        self._world = world
+        self._work = work
+        self._slice_s = slice_s
+        self._clock = clock
+        world.call_later(0, self.turn)
 
-    def turn() -> None:
-        if done.called:
+    def turn(self) -> None:
+        """Work for one slice."""
+        if self.done.called:
             return
-        until = clock() + slice_s
+        until = self._clock() + self._slice_s
         try:
-            while clock() < until:
-                next(work)
+            next(self._work)
+            while self._clock() < until:
+                next(self._work)
         except StopIteration as ended:
-            done.callback(ended.value)
+            self.done.callback(ended.value)
         except Exception:
-            done.errback()
+            self.done.errback()
         else:
-            world.call_later(0, turn)
+            self._world.call_later(0, self.turn)
 
-    world.call_later(0, turn)
-    return done
+
+def pump(world: Any, work: Generator, slice_s: float = SLICE_S, clock: Callable[[], float] = time.perf_counter) -> Deferred:
+    """Return the Deferred of a Pump; cancelling it ends the work."""
+    return Pump(world, work, slice_s, clock).done

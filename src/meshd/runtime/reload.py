@@ -142,9 +142,7 @@ class Reloader:
             if swap is not None:
                 swap.undo()
             await pump(self.world, runtime.stop())
-            if isinstance(error, MeshdError):
-                raise
-            raise ConfigurationError(f"plugins: start: {type(error).__name__}: {error}") from error
+            raise
 
     def _swap(self, swap: Swap, loaded: Loaded) -> None:
         """Everything at once: from here on requests are served by the new runtime."""
@@ -155,9 +153,15 @@ class Reloader:
         self.listeners = swap.do()
         gc.freeze()
         for function in self.on_swap:
-            function(swap.runtime)
+            self._tell(function)
         if old is not None:
             self._retire(old, swap)
+
+    def _tell(self, function: Callable[[Runtime], Any]) -> None:
+        try:
+            function(self.runtime)
+        except Exception:
+            self.world.log.failure("bug: unexpected error after a reload")
 
     def _retire(self, old: Runtime, swap: Swap) -> None:
         """Stop the old runtime after its last request; its listeners that are gone are drained first."""

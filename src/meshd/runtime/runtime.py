@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.python.failure import Failure
 
+from meshd.api import ConfigurationError
 from meshd.exchange.chain import Chain, Use
 from meshd.model.snapshot import Snapshot
 from meshd.registry import Entry, Registry
+from meshd.registry.entry import one_line
 from meshd.runtime.assembly import Built, describe
 from meshd.runtime.site import Ground
 
@@ -28,7 +31,6 @@ class Runtime:
         self.chains: dict[str, Chain] = {}
         self.discoveries: list[tuple[Any, Any]] = []
         self.is_started = False
-        self._started: list[Any] = []
 
     @property
     def uses(self) -> Iterator[Use]:
@@ -38,18 +40,18 @@ class Runtime:
             yield from chain.all_sinks
 
     def start(self) -> Deferred:
-        """Start the plugin objects and look for endpoints; the Deferred fails with the first that cannot."""
+        """Start the plugin objects and look for endpoints; the Deferred fails with a ConfigurationError of the first that cannot."""
         self.is_started = True
-        return gatherResults([maybeDeferred(work, *args) for work, args in self._starts()], consumeErrors=True)
+        starts = [maybeDeferred(work, *args).addErrback(_cannot_start, label) for label, work, args in self._starts()]
+        return gatherResults(starts, consumeErrors=True).addErrback(lambda why: why.value.subFailure)
 
-    def _starts(self) -> Iterator[tuple[Any, tuple]]:
+    def _starts(self) -> Iterator[tuple[str, Any, tuple]]:
         for discovery, cluster in self.discoveries:
-            yield discovery.watch, (cluster.set_endpoints,)
+            yield f"cluster {cluster.name}: discovery", discovery.watch, (cluster.set_endpoints,)
         for one in self.built:
             start = getattr(one.made, "start", None)
             if callable(start):
-                self._started.append(one)
-                yield start, ()
+                yield describe(one.plugin), start, ()
 
     def take_over(self) -> None:
         """The swap: pools and log reopening are this runtime's from now on."""
@@ -101,6 +103,10 @@ class Runtime:
     def _safely(self, work: Any, label: str) -> None:
         done = maybeDeferred(work)
         done.addErrback(lambda why: self.ground.world.log.failure("{label}: failed", failure=why, label=label))
+
+
+def _cannot_start(why: Failure, label: str) -> None:
+    raise ConfigurationError(f"{label}: start: {one_line(why.value)}") from why.value
 
 
 def retire(chains: Iterable[Chain]) -> Deferred:

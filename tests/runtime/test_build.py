@@ -1,0 +1,147 @@
+"""From a snapshot to a runtime: what is made, what is refused, and that nothing starts."""
+
+from unittest import TestCase
+
+from meshd.api import ConfigurationError
+from meshd.runtime.build import build, check
+from meshd.runtime.site import finish
+from meshd.runtime.state import StateTable
+
+from tests.runtime import model
+
+
+class BuildTest(TestCase):
+    def setUp(self):
+        self.table = StateTable()
+        self.world = model.world()
+        self.addCleanup(self.world.poller.epoll.close)
+        model.Part.journal = self.journal = []
+
+    def build(self, snapshot, previous=None):
+        return finish(build(snapshot, model.REGISTRY, self.world, previous, table=self.table, environment={}))
+
+    def faults(self, snapshot):
+        with self.assertRaises(ConfigurationError) as caught:
+            self.build(snapshot)
+        self.assertEqual(len(self.table), 0)
+        return caught.exception.faults
+
+    def test_makes_clusters_with_the_default_balancer_and_breaker(self):
+        runtime = self.build(model.snapshot(clusters=[model.cluster()]))
+        cluster = runtime.clusters["users"]
+        self.assertIsInstance(cluster.balancer, model.Balancer)
+        self.assertEqual((cluster.balancer.config.value, cluster.balancer.site.name), (0, "users"))
+        self.assertEqual(cluster.breaker.site.owner, "cluster users")
+        self.assertEqual([endpoint.address for endpoint in cluster.balancer.endpoints], ["127.0.0.1:9"])
+
+    def test_makes_one_chain_for_each_listener_in_the_order_of_the_file(self):
+        spec = model.listener("public", model.plug("one"), model.plug("two"))
+        chain = self.build(model.snapshot(spec, model.listener("other"))).chains["public"]
+        self.assertEqual([use.plugin.name for use in chain.uses], ["one", "two", "router"])
+        self.assertEqual([use.object.site.owner for use in chain.uses], ["listener public"] * 3)
+        self.assertEqual(chain.uses[0].record.label, "plugin one (filter of test 0)")
+
+    def test_leaves_disabled_filters_out(self):
+        import attrs
+
+        off = attrs.evolve(model.plug("one", "broken"), disabled=True)
+        chain = self.build(model.snapshot(model.listener("public", off))).chains["public"]
+        self.assertEqual([use.plugin.name for use in chain.uses], ["router"])
+
+    def test_mesh_wide_sinks_are_one_object_in_all_chains(self):
+        snapshot = model.snapshot(model.listener("a"), model.listener("b"), telemetry=(model.plug("sink", "sink"),))
+        runtime = self.build(snapshot)
+        first, second = (runtime.chains[name].all_sinks[0] for name in "ab")
+        self.assertIs(first.object, second.object)
+        self.assertIsNot(first.record, second.record)
+
+    def test_builds_what_routes_put_in_place_of_a_filter(self):
+        runtime = self.build(model.snapshot(model.listener("public", model.plug("filter"), routes=1)))
+        first, router = runtime.chains["public"].uses
+        off, other = (first.overrides[route] for route in router.object.routes)
+        self.assertIsNone(off)
+        self.assertEqual(other.config.value, 7)
+
+    def test_refuses_an_override_of_a_filter_that_is_not_there(self):
+        (fault, _) = self.faults(model.snapshot(model.listener("public", routes=1)))
+        self.assertIn("listener public: route a: override 'filter': no such filter", fault.message)
+
+    def test_yields_where_a_plugin_yields(self):
+        snapshot = model.snapshot(model.listener("public", model.plug("slow", "slow")))
+        work = build(snapshot, model.REGISTRY, self.world, table=self.table, environment={})
+        plain = build(model.snapshot(model.listener()), model.REGISTRY, self.world, table=self.table, environment={})
+        self.assertEqual(len(list(work)) - len(list(plain)), 3)
+
+    def test_shows_every_fault_with_its_place_and_its_distribution(self):
+        faults = self.faults(model.snapshot(
+            model.listener("public", model.plug("one", "broken", where="m.yaml:3:5"), model.plug("two", "formless"))
+        ))
+        self.assertEqual(str(faults[0]), "m.yaml:3:5: listener public: http_filter one (broken): test 0: RuntimeError: cannot be built")
+        self.assertIn("object is no http_filter: no method: expected one of on_request", faults[1].message)
+
+    def test_refuses_a_chain_without_a_terminal_filter_at_its_end(self):
+        spec = model.listener("public", model.plug("again", "router", model.Tag()))
+        (fault,) = self.faults(model.snapshot(spec))
+        self.assertEqual((fault.code, fault.message.split(": ")[:2]), ("MSH0202", ["listener public", "filters"]))
+
+    def test_refuses_an_unknown_type(self):
+        import attrs
+
+        spec = model.listener("public", attrs.evolve(model.plug("one"), type="ghost"))
+        self.assertIn("unknown type: expected one of: broken, filter", self.faults(model.snapshot(spec))[0].message)
+
+    def test_starts_nothing(self):
+        runtime = self.build(model.snapshot(model.listener("public", model.plug("one")), clusters=[model.cluster()]))
+        self.assertEqual((self.journal, self.world.reactor.getDelayedCalls()), ([], []))
+        runtime.start()
+        self.assertEqual({name for event, name in self.journal}, {"one", "router", "users"})
+
+    def test_stop_ends_plugins_in_reverse_order(self):
+        runtime = self.build(model.snapshot(model.listener("public", model.plug("one"))))
+        runtime.start()
+        finish(runtime.stop())
+        self.assertEqual(self.journal, [("start", "one"), ("start", "router"), ("stop", "router"), ("stop", "one")])
+
+    def test_stop_of_a_runtime_that_never_started_stops_no_plugin(self):
+        finish(self.build(model.snapshot(model.listener("public", model.plug("one")))).stop())
+        self.assertEqual(self.journal, [])
+
+    def test_a_discovered_cluster_has_its_endpoints_once_started(self):
+        runtime = self.build(model.snapshot(clusters=[model.cluster(discovery=model.plug("found", "found"))]))
+        self.assertEqual(runtime.clusters["users"].endpoints, ())
+        runtime.start()
+        self.assertEqual(len(runtime.clusters["users"].endpoints), 1)
+
+    def test_keeps_pools_of_addresses_that_stay(self):
+        snapshot = model.snapshot(clusters=[model.cluster()])
+        first = self.build(snapshot)
+        second = self.build(snapshot, first)
+        pools = [runtime.clusters["users"].endpoints[0].pool for runtime in (first, second)]
+        self.assertIs(*pools)
+
+    def test_a_kept_discovery_starts_with_the_endpoints_it_had(self):
+        snapshot = model.snapshot(clusters=[model.cluster(discovery=model.plug("found", "found"))])
+        first = self.build(snapshot)
+        first.start()
+        self.assertEqual(len(self.build(snapshot, first).clusters["users"].endpoints), 1)
+
+    def test_state_is_given_back_when_building_fails(self):
+        self.faults(model.snapshot(model.listener("public", model.plug("one", "broken"))))
+
+    def test_a_strike_hits_the_uses_of_one_plugin_or_the_one_object_that_is_known(self):
+        runtime = self.build(model.snapshot(model.listener("public", model.plug("one"), model.plug("two"))))
+        one, two, _ = runtime.chains["public"].uses
+        entry = model.REGISTRY.plugins[0]
+        runtime.strike(entry, frozenset([id(two.object)]))
+        self.assertEqual((one.record.late_times, two.record.late_times), (0, 1))
+        runtime.strike(entry)
+        self.assertEqual((one.record.late_times, two.record.late_times), (1, 2))
+
+
+class CheckTest(TestCase):
+    def test_passes_what_can_be_built(self):
+        check(model.snapshot(model.listener(), clusters=[model.cluster()]), model.REGISTRY)
+
+    def test_refuses_what_cannot(self):
+        with self.assertRaises(ConfigurationError):
+            check(model.snapshot(model.listener("public", model.plug("one", "broken"))), model.REGISTRY)
