@@ -10,7 +10,7 @@ BODY = b"Payload Too Large"
 
 @config
 class BodyLimit:
-    """Largest request body. A declared length is refused before the upstream is contacted, a chunked body as it passes."""
+    """Largest request body. A declared length is refused before the upstream is contacted, chunks as they pass."""
 
     max_bytes: int = option(
         Size(), default=1024 * 1024, doc="largest request body; 413 beyond (nginx's default, 1 MiB)"

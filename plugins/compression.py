@@ -50,7 +50,8 @@ class Compression:
         doc="shorter bodies pass as they are; bodies of unknown length are compressed (Envoy's default: 30)"
     )
     content_types: tuple[str, ...] = option(
-        ListOf(item=Text(pattern=r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", maximum=200), minimum=1, maximum=500), default=CONTENT_TYPES,
+        ListOf(item=Text(pattern=r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", maximum=200), minimum=1, maximum=500),
+        default=CONTENT_TYPES,
         doc="media types, without parameters",
     )
     flush: str = option(
@@ -96,7 +97,7 @@ def quality(parameters):
 
 
 def negotiate(value, offered):
-    """Return the best of ``offered`` (a tuple of codings, best first) for an accept-encoding ``value``, or None: identity.
+    """Return the best of ``offered`` (codings, best first) for an accept-encoding ``value``, or None: identity.
 
     Identity wins only where the client weighs it higher; what is not named has the weight of ``*``, or none.
     """
@@ -122,8 +123,8 @@ class CompressionFilter:
         self._flush = config.flush
         self._max_active = config.max_active
         self._active = set()
-        self._total = site.metrics.counter("meshd_compressed_responses_total", "Responses compressed", ("filter", "encoding"))
-        self._cells = {coding: self._total.cell(site.name, coding.decode()) for coding in offered}
+        total = site.metrics.counter("meshd_compressed_responses_total", "Responses compressed", ("filter", "encoding"))
+        self._cells = {coding: total.cell(site.name, coding.decode()) for coding in offered}
         self._name = site.name
         self._hides = config.remove_accept_encoding
         if self._hides:

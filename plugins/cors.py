@@ -3,8 +3,8 @@
 import re2
 
 from meshd.api import (
-    CONTINUE, STOP, Boolean, Choice, Duration, HeaderName, ListOf, Nested, PluginType, Regex, Text, add_vary, config, hookimpl,
-    option,
+    CONTINUE, STOP, Boolean, Choice, Duration, HeaderName, ListOf, Nested, PluginType, Regex, Text, add_vary, config,
+    hookimpl, option,
 )
 
 DETAIL = "cors_response"
@@ -32,7 +32,8 @@ class OriginMatch:
         """Yield a fault where not exactly one is given."""
         given = [name for name in ("exact", "prefix", "suffix", "regex") if getattr(self, name) is not None]
         if len(given) != 1:
-            yield (given or ["exact"])[-1], f"expected one of exact, prefix, suffix, regex, got {', '.join(given) or 'none'}"
+            found = ", ".join(given) or "none"
+            yield (given or ["exact"])[-1], f"expected one of exact, prefix, suffix, regex, got {found}"
 
 
 @config
@@ -60,7 +61,8 @@ class Cors:
             for place, origin in enumerate(self.allow_origins):
                 if matcher([origin])(STRANGER):
                     yield "allow_credentials", (
-                        f"allow_origins[{place}] matches every origin: any site could act for the user: expected a closer match"
+                        f"allow_origins[{place}] matches every origin, so any site could act for the user: "
+                        "expected a closer match"
                     )
             for name in ("allow_methods", "allow_headers", "expose_headers"):
                 if "*" in getattr(self, name):

@@ -1,8 +1,8 @@
 """The http filter ``rate_limit``: token buckets in this process, for all requests or for each value of a key.
 
-Strategy: a bucket is made when its key is first seen and starts full. At most ``max_keys`` are kept; beyond, the one that
-was idle longest goes. They stand in ``site.state``, so a reload keeps the tokens; changed limits apply to kept buckets
-when they are next used.
+Strategy: a bucket is made when its key is first seen and starts full. At most ``max_keys`` are kept; beyond, the one
+that was idle longest goes. They stand in ``site.state``, so a reload keeps the tokens; changed limits apply to kept
+buckets when they are next used.
 """
 
 import ipaddress
@@ -103,8 +103,9 @@ class RateLimitFilter:
         self._name = site.name
         self._now = site.clock.now
         self._key = key_function(config)
-        meaning = ("rate_limit", config.bucket or site.name, config.key, config.header, config.path_segments)
-        self._buckets = site.state("worker", meaning, Buckets)
+        owner = config.bucket or (site.owner, site.name)
+        meaning = (config.key, config.header, config.path_segments, config.ipv6_prefix)
+        self._buckets = site.state("worker", ("rate_limit", owner, meaning), Buckets)
         self._is_enforced = config.enforce
         self._status = config.status
         self._count(site)
@@ -164,7 +165,7 @@ class RateLimitFilter:
 
 
 def key_function(config):
-    """Return a callable(exchange) -> hashable of at most ``MAX_KEY_BYTES``. Requests without the thing share the key None."""
+    """Return a callable(exchange) -> a small hashable. Requests without the thing share the key None."""
     if config.key == "client_address":
         return client_key(128 - config.ipv6_prefix)
     if config.key == "header":
@@ -174,8 +175,14 @@ def key_function(config):
         count = config.path_segments + 1
         return lambda exchange: short(b"/".join(exchange.request.path.split(b"/", count)[:count]))
     if config.key == "identity":
-        return lambda exchange: None if exchange.identity is None else short(exchange.identity.name.encode("utf-8", "replace"))
+        return identity_key
     return lambda exchange: None
+
+
+def identity_key(exchange):
+    """Return the caller's name."""
+    identity = exchange.identity
+    return None if identity is None else short(identity.name.encode("utf-8", "replace"))
 
 
 def client_key(host_bits):

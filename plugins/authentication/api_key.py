@@ -1,7 +1,7 @@
 """The authenticator ``api_key``: keys in a header, query parameter or cookie.
 
 Strategy: keys are held and looked up only as digests keyed with random bytes of this object. How long a look-up takes
-says nothing of any key then, because a caller cannot choose the digest, and it takes as long for ten thousand keys as for one.
+says nothing of any key then, because a caller cannot choose the digest, and ten thousand keys cost what one does.
 """
 
 import hmac
@@ -19,7 +19,7 @@ TOKEN = Text(pattern=r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", maximum=256)
 
 @config
 class ApiKey:
-    """Callers by key. A hash is ``printf %s KEY | sha256sum``; keys must be long and random, for the hash is a quick one."""
+    """Callers by key. A hash is ``printf %s KEY | sha256sum``; keys must be long and random, for that hash is quick."""
 
     keys: tuple[tuple[str, str], ...] = option(
         MapOf(key=NAME, value=Text(minimum=16, maximum=4096, secret=True)),

@@ -1,8 +1,8 @@
 """The authenticator ``basic``: user names and passwords (RFC 7617).
 
 Strategy: a hash takes tens of milliseconds, so it runs in a thread. What it said is remembered for a while under a
-digest of the credentials, keyed with random bytes of this object, so the usual request waits for nothing and no password
-stays in memory. Requests with the same credentials wait for one hash. Unknown users cost the same work.
+digest of the credentials, keyed with random bytes of this object, so the usual request waits for nothing and no
+password stays in memory. Requests with the same credentials wait for one hash. Unknown users cost the same work.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The filter: asks its authenticators in turn, sets the identity, takes credentials out of the request. Fails closed."""
+"""The filter: asks its authenticators, sets the identity, takes credentials out of the request. Fails closed."""
 
 import inspect
 
@@ -37,9 +37,9 @@ class Authentication:
 class AuthenticationFilter:
     """One loop over bound methods; waits only where an authenticator does.
 
-    An authenticator may also have ``challenge(realm)`` -> bytes, a www-authenticate value, and ``strip(exchange)``, which
-    takes its credentials out of a request that goes on. Whatever an authenticator raises but Denied is answered 500,
-    also where the plugin is configured to fail open.
+    An authenticator may also have ``challenge(realm)`` -> bytes, a www-authenticate value, and ``strip(exchange)``,
+    which takes its credentials out of a request that goes on. Whatever an authenticator raises but Denied is
+    answered 500, also where the plugin is configured to fail open.
     """
 
     def __init__(self, config, site):
@@ -86,7 +86,7 @@ class AuthenticationFilter:
         name = self._asked[place][1]
         try:
             if not inspect.isawaitable(answer):
-                raise PluginError(f"{name}: authenticate returned {answer!r}: expected an Identity or None", plugin=name)
+                raise unexpected(name, answer)
             answer = await answer
         except CancelledError:
             raise
@@ -95,7 +95,7 @@ class AuthenticationFilter:
         if isinstance(answer, Identity):
             return self._accept(exchange, answer)
         if answer is not None:
-            return self._caught(exchange, PluginError(f"{name}: answered {answer!r}: expected an Identity or None"), name)
+            return self._caught(exchange, unexpected(name, answer), name)
         verdict = self._ask(exchange, place + 1)
         return await verdict if inspect.iscoroutine(verdict) else verdict
 
@@ -128,6 +128,11 @@ class AuthenticationFilter:
         self._log.error("{name}: cannot authenticate: {error!r}", name=name, error=error)
         exchange.reply(500, b"authentication is not possible now\n", detail=FAILED)
         return STOP
+
+
+def unexpected(name, answer):
+    """Return the error for an answer that is none."""
+    return PluginError(f"{name}: authenticate answered {answer!r}: expected an Identity or None", plugin=name)
 
 
 def drop_lookalikes(headers, name):

@@ -1,7 +1,7 @@
 """Password hashes: reading, making and checking them. Called by ``basic``, in a thread, and by ``python -m``.
 
-Two forms: ``scrypt:N:r:p:SALT:HASH`` (RFC 7914, base64) and ``{SHA}HASH`` of htpasswd files, which is unsalted SHA-1, quick to
-guess, and only read for the sake of existing files.
+Two forms: ``scrypt:N:r:p:SALT:HASH`` (RFC 7914, base64) and ``{SHA}HASH`` of htpasswd files, which is unsalted SHA-1,
+quick to guess, and only read for the sake of existing files.
 """
 
 import binascii
@@ -66,7 +66,7 @@ def _parse_scrypt(fields):
         raise ValueError("scrypt: expected scrypt:N:R:P:SALT:HASH")
     n, r, p = map(int, fields[1:4])
     if n < 2 or n & (n - 1) or not 1 <= r <= 32 or not 1 <= p <= 16 or 128 * n * r > MAX_MEMORY_BYTES:
-        raise ValueError(f"scrypt: cost {n}:{r}:{p}: expected N a power of two, R up to 32, P up to 16, at most 128 MiB")
+        raise ValueError(f"scrypt: {n}:{r}:{p}: expected N a power of two, R up to 32, P up to 16, at most 128 MiB")
     salt, digest = _decode(fields[4]), _decode(fields[5])
     if len(salt) < 8 or not 16 <= len(digest) <= 64:
         raise ValueError("scrypt: expected a salt of at least 8 bytes and a hash of 16 to 64 bytes")

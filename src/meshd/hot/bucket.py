@@ -1,7 +1,8 @@
 """A token bucket that does not drift; called by the rate-limit filter, once per request.
 
-Strategy: nothing is added to the level step by step. The bucket was full at ``_full_at`` and has given ``_taken`` tokens
-since, so its level is ``burst + rate * (now - full_at) - taken``: one multiplication, however many calls there were.
+Strategy: nothing is added to the level step by step. The bucket was full at ``_full_at`` and has given ``_taken``
+tokens since, so its level is ``burst + rate * (now - full_at) - taken``: one multiplication, however many
+calls there were.
 When the level reaches the brim, both start anew. Tokens are requests, times are monotonic seconds.
 """
 
@@ -12,8 +13,8 @@ SLACK_S = 1e-9
 class TokenBucket:
     """Holds at most ``burst`` tokens (starts full), gains ``rate_per_s`` of them each second.
 
-    In any span of t seconds it admits at most ``burst + rate_per_s * t`` (RFC 2697's committed bucket, Envoy's local_ratelimit
-    without its fill steps).
+    In any span of t seconds it admits at most ``burst + rate_per_s * t`` (RFC 2697's committed bucket; Envoy's
+    local_ratelimit without its fill steps).
     """
 
     __slots__ = ("rate_per_s", "burst", "_full_at", "_taken", "_slack")
@@ -25,7 +26,8 @@ class TokenBucket:
 
     def _limit(self, rate_per_s: float, burst: float) -> None:
         if not rate_per_s > 0 or not burst >= 1:
-            raise ValueError(f"token bucket: rate {rate_per_s!r}, burst {burst!r}: expected a rate over 0 and a burst of at least 1")
+            limits = f"rate {rate_per_s!r}, burst {burst!r}"
+            raise ValueError(f"token bucket: {limits}: expected a rate over 0 and a burst of at least 1")
         self.rate_per_s = rate_per_s
         self.burst = burst
         self._slack = rate_per_s * SLACK_S + 1e-12 * burst
