@@ -1,0 +1,85 @@
+"""The benchmark's instruments and configurations, without running it."""
+
+import importlib.util
+import os
+import sys
+import tempfile
+from pathlib import Path
+from unittest import TestCase
+
+from meshd.cli.daemon import main
+from tests.tree import ROOT
+
+WRK = """
+  Latency Distribution
+     50%    1.50ms
+     75%    2.00ms
+     99%  900.00us
+Requests/sec:  35313.98
+"""
+
+
+def load(name: str):
+    """Load one module of contrib/bench under a name of its own."""
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "contrib" / "bench" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestMeasure(TestCase):
+    def setUp(self):
+        self.measure = load("measure")
+
+    def test_reads_percentiles_of_wrk_in_milliseconds(self):
+        self.assertEqual(self.measure.percentile(WRK, "50%"), 1.5)
+        self.assertEqual(self.measure.percentile(WRK, "99%"), 0.9)
+
+    def test_refuses_output_without_a_figure(self):
+        with self.assertRaisesRegex(self.measure.LoadFault, "unable to connect"):
+            self.measure.find(r"Requests/sec:\s+([\d.]+)", "unable to connect")
+
+    def test_reads_the_memory_and_the_cpu_time_of_a_process(self):
+        memory = self.measure.memory_kib(os.getpid())
+        self.assertGreaterEqual(memory["rss_kib"], memory["pss_kib"])
+        self.assertGreater(memory["pss_kib"], 1000)
+        self.assertGreater(self.measure.cpu_seconds(os.getpid()), 0)
+
+    def test_reads_how_busy_a_core_is(self):
+        busy, total = self.measure.core_jiffies(0)
+        self.assertLessEqual(busy, total)
+
+
+class TestPeers(TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.peer = load("peer")
+        self.ground = self.peer.Ground(Path(folder.name))
+
+    def test_the_configuration_of_meshd_passes_the_check(self):
+        for name in ("meshd", "meshd-pure"):
+            command = self.peer.PEERS[name].command(self.ground)
+            self.assertEqual(main(["--check", *command[command.index("-c"):]]), 0)
+
+    def test_the_example_runs_on_free_ports(self):
+        self.peer.example(self.ground)
+        text = (self.ground.folder / "example.yaml").read_text()
+        self.assertNotIn(":8080", text)
+        self.assertIn(f":{self.ground.ports['example']}", text)
+
+    def test_a_use_keeps_its_port(self):
+        self.assertEqual(self.ground.port("a"), self.ground.port("a"))
+        self.assertNotEqual(self.ground.port("a"), self.ground.port("b"))
+
+
+class TestSampling(TestCase):
+    def test_counts_each_function_of_a_stack_once(self):
+        sampler = load("sampling").Sampler()
+        for _ in range(3):
+            sampler.take(sys._getframe())
+        self.assertEqual(sampler.samples, 3)
+        text = sampler.report()
+        self.assertIn("test_counts_each_function_of_a_stack_once bench/test_bench.py", text)
+        self.assertTrue(text.startswith("3 samples"))
