@@ -4,8 +4,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from meshd.admin.dump import plain_config
 from meshd.admin.page import BadQuery, Query, Reply, document
+from meshd.document.encode import encode_class
 
 RESOURCES = ("node", "admin", "documents", "listeners", "clusters", "telemetry", "plugins", "drain")
 
@@ -16,7 +16,7 @@ def config_dump(daemon: Any, query: Query) -> Reply | Deferred:
     if loaded is None:
         return document({"error": "no configuration is in use yet"}, 503)
     fields = {"generation": daemon.generation, "digest": loaded.digest, "files": list(loaded.files)}
-    fields |= _chosen(plain_config(loaded.snapshot), query.get("resource"), query.get("name"))
+    fields |= _chosen(encode_class(loaded.snapshot), query.get("resource"), query.get("name"))
     if query.get("origins") not in ("", "0", "false"):
         return daemon.origins().addCallback(lambda origins: document(fields | {"origins": origins}))
     return document(fields)

@@ -34,7 +34,7 @@ def info(daemon: Any) -> dict:
     return {
         "version": __version__, "python": platform.python_version(), "pid": os.getpid(),
         "state": daemon.state, "ready": daemon.is_ready, "uptime_s": round(daemon.uptime_s, 3),
-        "started": round(daemon.started_wall, 3), "generation": daemon.generation,
+        "started": round(daemon.started_wall, 3), "now": round(daemon.started_wall + daemon.uptime_s, 3), "generation": daemon.generation,
         "digest": loaded.digest if loaded is not None else None,
         "files": list(loaded.files) if loaded is not None else [], "paths": list(daemon.paths),
         "node": None if node is None else _node(node), "last_reload": daemon.last_reload,

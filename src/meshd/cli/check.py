@@ -72,18 +72,21 @@ def show(checked: Checked, arguments: Any, stream: Any) -> int:
 
 
 def _print_config(arguments: Any) -> int:
-    from meshd.config.dump import render_yaml
+    from meshd.config.printing import print_config
     checked = Checked(arguments.config, with_origins=True)
     if not checked.is_valid:
         return show(checked, arguments, sys.stderr)
-    sys.stdout.write(render_yaml(checked.loaded))
+    sys.stdout.write(print_config(checked.loaded))
     return code.OK
 
 
 def _schema(arguments: Any) -> int:
-    from meshd.config.schema import render_schema
+    import json
+
+    from meshd.config.schema import make_schema
     settings = Checked(arguments.config, builds=False).registry if _was_given(arguments) else Registry.load()
-    sys.stdout.write(render_schema(settings or Registry.load()))
+    json.dump(make_schema(settings or Registry.load()), sys.stdout, indent=2)
+    sys.stdout.write("\n")
     return code.OK
 
 

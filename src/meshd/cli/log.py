@@ -21,6 +21,7 @@ PIECE_BYTES = 4096
 """PIPE_BUF of Linux: the longest write to a pipe that is all or nothing."""
 
 MAX_NAMESPACES = 1000
+QUIET = ("twisted", "log_legacy")
 
 _ALIASES = {"warning": "warn", "critical": "error", "trace": "debug"}
 
@@ -126,8 +127,7 @@ class Log:
         self.default = level_of(level)
         self.namespaces: dict[str, Any] = {}
         self._predicate = LogLevelFilterPredicate(defaultLogLevel=self.default)
-        # twisted tells of each port and factory that starts; that is not news
-        self._predicate.setLogLevelForNamespace("twisted", max(self.default, LogLevel.warn))
+        self._hush()
         self.observer = FilteringLogObserver(self.file, [self._predicate])
 
     def begin(self) -> None:
@@ -141,11 +141,17 @@ class Log:
             self.default = self._predicate.defaultLogLevel = level
             self.namespaces.clear()
             self._predicate.clearLogLevels()
+            self._hush()
             return
         if namespace not in self.namespaces and len(self.namespaces) >= MAX_NAMESPACES:
             raise ValueError(f"level of {namespace!r}: {MAX_NAMESPACES} namespaces have one: expected no more")
         self._predicate.setLogLevelForNamespace(namespace, level)
         self.namespaces[namespace] = level
+
+    def _hush(self) -> None:
+        """Twisted tells of each port and factory that starts; that is not news."""
+        for name in QUIET:
+            self._predicate.setLogLevelForNamespace(name, max(self.default, LogLevel.warn))
 
     def levels(self) -> dict[str, str]:
         """Return the level of each namespace that has its own; ``""`` is everything else."""

@@ -1,0 +1,35 @@
+"""The options that meshctl's verbs share, and what they become: an admin client and a view."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from meshd.cli import terminal
+from meshd.cli.client import DEFAULT, AdminClient
+from meshd.cli.output import FORMS, View
+
+_ADMIN = click.option("--admin", metavar="ADDRESS", help="admin API: HOST:PORT or unix:PATH.")
+_COLOR = click.option("--color", type=click.Choice(terminal.COLOR_CHOICES), default="auto", help="colour the output.")
+_HEADERS = click.option("--no-headers", is_flag=True, help="leave the header line out.")
+
+
+def asks(*forms: str) -> Callable:
+    """Decorate a verb ``function(client, view, ...)``; ``forms`` are the values of ``-o``, the first is the default."""
+    output = click.option(
+        "-o", "--output", type=click.Choice(forms or FORMS), default=(forms or FORMS)[0], show_default=True,
+        help="form of the output.")
+
+    def decorate(function: Callable) -> Callable:
+        @functools.wraps(function)
+        @click.pass_context
+        def verb(ctx: click.Context, *, admin: str | None, output: str, no_headers: bool, color: str, **options: Any) -> Any:
+            found = ctx.find_root().obj or {}
+            client = AdminClient(admin or found.get("admin") or DEFAULT, found.get("timeout", 30.0))
+            return function(client, View(form=output, has_headers=not no_headers, color=color), **options)
+
+        return _ADMIN(output_option(_HEADERS(_COLOR(verb))))
+
+    output_option = output
+    return decorate

@@ -1,0 +1,37 @@
+"""``meshctl reload``: asks for a reload, waits for its outcome, exits 1 where it was rejected."""
+
+import sys
+from typing import Any
+
+import click
+
+from meshd.cli import code
+from meshd.cli.ctl_option import asks
+from meshd.cli.output import View
+
+
+@click.command(epilog="\b\nexamples:\n  meshctl reload\n  meshctl reload -o json   (exit 1 where it is rejected, as always)")
+@asks("table", "json", "yaml")
+def reload(client: Any, view: View) -> int:
+    """Read the configuration anew, all or nothing; a rejected one changes nothing."""
+    outcome = client.post("/reload", refusals=(400,))
+    if view.form in ("json", "yaml"):
+        del outcome["apiVersion"]
+        view.document("Reload", outcome)
+    else:
+        view.write(_line(outcome, view))
+        if not outcome["accepted"]:
+            sys.stderr.write(outcome.get("text", "") + "\nThe proxy keeps serving its previous configuration.\n")
+    return code.OK if outcome["accepted"] else code.FAILED
+
+
+def _line(outcome: dict, view: View) -> str:
+    node = outcome.get("node") or "-"
+    if not outcome["accepted"]:
+        return f"{view.sign('bad')} {node}   kept generation {outcome['generation']}   {outcome['summary']}\n"
+    changes = " ".join(
+        f"+{one['added']} ~{one['changed']} -{one['removed']} {one['kind']}" for one in outcome["changes"]
+        if one["added"] or one["changed"] or one["removed"]) or "no change"
+    milliseconds = round(outcome["duration_s"] * 1000)
+    return (f"{view.sign('ok')} {node}   generation {outcome['previous_generation']} -> {outcome['generation']}   {changes}   "
+            f"{milliseconds} ms   {outcome['closed_connections']} connections closed\n")

@@ -1,0 +1,63 @@
+"""``meshctl status``: who the daemon is, how it is, and what its last reload came to."""
+
+from typing import Any
+
+import click
+
+from meshd.cli.ctl_option import asks
+from meshd.cli.output import View, duration
+
+
+@click.command(epilog="\b\nexamples:\n  meshctl status\n  meshctl status -o json")
+@asks("table", "json", "yaml")
+def status(client: Any, view: View) -> None:
+    """Show version, node, readiness, generation, the last reload, listeners and clusters."""
+    info = client.get("/server_info")
+    listeners = client.get("/listeners?format=json")["listeners"]
+    clusters = client.get("/clusters?format=json")["clusters"]
+    if view.form in ("json", "yaml"):
+        del info["apiVersion"]
+        view.document("Status", {**info, "listeners": listeners, "clusters": [_short(cluster) for cluster in clusters]})
+        return
+    for name, text in _lines(info, listeners, clusters, view):
+        view.write(f"{name.ljust(12)}{text}\n")
+
+
+def _short(cluster: dict) -> dict:
+    healthy = sum(endpoint["healthy"] for endpoint in cluster["endpoints"])
+    return {"name": cluster["name"], "endpoints": len(cluster["endpoints"]), "healthy": healthy}
+
+
+def _lines(info: dict, listeners: list, clusters: list, view: View) -> list[tuple[str, str]]:
+    node = info["node"] or {}
+    lines = [
+        ("node", f"{node.get('id', '-')}   {node.get('role', '-')}   namespace {node.get('namespace', '-')}"),
+        ("version", f"meshd {info['version']}   python {info['python']}   pid {info['pid']}   up {duration(info['uptime_s'])}"),
+        ("state", f"{view.sign('ok' if info['ready'] else 'bad')} {info['state']}   {'ready' if info['ready'] else 'not ready'}"),
+        ("generation", f"{info['generation']}   digest {info['digest'] or '-'}   from {', '.join(info['paths']) or '-'}"),
+        ("last reload", _reload_text(info, view)),
+    ]
+    lines += _summary("listeners", [f"{row['name']}   {row['bound'] or row['address']}   {row['connections']} connections"
+                                    for row in listeners])
+    return lines + _summary("clusters", [_cluster_text(_short(cluster), view) for cluster in clusters])
+
+
+def _summary(name: str, texts: list[str], most: int = 20) -> list[tuple[str, str]]:
+    if len(texts) > most:
+        texts = [*texts[:most], f"... and {len(texts) - most} more"]
+    return [(name if index == 0 else "", text) for index, text in enumerate(texts or ["-"])]
+
+
+def _cluster_text(row: dict, view: View) -> str:
+    sign = "ok" if row["healthy"] == row["endpoints"] else "warn" if row["healthy"] else "bad"
+    return f"{view.sign(sign)} {row['name']}   {row['healthy']}/{row['endpoints']} endpoints healthy"
+
+
+def _reload_text(info: dict, view: View) -> str:
+    last = info["last_reload"]
+    if last is None:
+        return "-"
+    ago = duration(max(0.0, info["now"] - last["time"]))
+    if last["accepted"]:
+        return f"{view.sign('ok')} accepted {ago} ago in {duration(last['duration_s'])}"
+    return f"{view.sign('bad')} rejected {ago} ago, generation {info['generation']} is kept: {last['summary']}"

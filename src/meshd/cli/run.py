@@ -1,0 +1,110 @@
+"""``meshd`` without ``--check``: loads the configuration, installs the reactor, and runs the service to its end."""
+
+import os
+import resource
+import sys
+from typing import Any
+
+from meshd.cli import code, terminal
+from meshd.cli.check import Checked
+from meshd.cli.log import Log
+
+UMASK = 0o027
+
+
+def run(arguments: Any) -> int:
+    """Run the daemon; return its exit code."""
+    checked = Checked(arguments.config, builds=False)
+    if not checked.is_valid:
+        _show(checked.faults, len(checked.files), checked.duration_s, arguments)
+        return code.CONFIG
+    os.umask(UMASK)
+    raise_limits()
+    log = Log(arguments.log_level, arguments.log_format)
+    log.begin()
+    from twisted.internet import epollreactor
+    epollreactor.install()
+    from twisted.internet import reactor
+    return Run(reactor, checked, arguments, log).run()
+
+
+def _show(faults: tuple, files: int, duration_s: float, arguments: Any) -> None:
+    from meshd.config import render
+    outcome = render.Outcome(faults=faults, files=files, duration_s=duration_s)
+    sys.stderr.write(render.render_text(outcome, colour=terminal.wants_color(arguments.color, sys.stderr)))
+
+
+def raise_limits() -> None:
+    """Allow as many descriptors as the system lets us, and no core files: they would hold keys and requests."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+class Run:
+    """One life of the daemon on a reactor."""
+
+    def __init__(self, reactor: Any, checked: Checked, arguments: Any, log: Log) -> None:
+        from meshd.service.daemon import Daemon
+        self.code = code.OK
+        self._reactor = reactor
+        self._arguments = arguments
+        self._log = log
+        self._faults = checked.faults
+        self._daemon = Daemon(
+            reactor, checked.loaded, checked.registry, arguments.config, log_levels=log, on_end=self._end)
+
+    def run(self) -> int:
+        """Run the reactor until the daemon has ended."""
+        from meshd.service import signals
+        signals.install(self._reactor, self._daemon)
+        self._reactor.callWhenRunning(self._begin)
+        self._reactor.run()
+        return self.code
+
+    def _begin(self) -> None:
+        from twisted.internet.defer import maybeDeferred
+
+        from meshd.service import signals
+        signals.install(self._reactor, self._daemon)  # again: the reactor has set its own
+        self._warn()
+        maybeDeferred(self._daemon.begin).addErrback(self._failed)
+
+    def _warn(self) -> None:
+        """Log what the check warned of, and leaves that do not fit their source."""
+        from twisted.logger import Logger
+
+        from meshd.hot import stale
+        from meshd.service.fact import fault_line
+        log = Logger(namespace="meshd")
+        for fault in self._faults:
+            log.warn("{fault}", fault=fault_line(fault))
+        for name in stale():
+            log.warn("leaf {name}: its library does not fit its source: expected it to be built again", name=name)
+
+    def _failed(self, failure: Any) -> None:
+        """The start failed: say why in the words of the command line, and end."""
+        from meshd.errors import MeshdError
+        from meshd.service.daemon import Failed
+        error = failure.value
+        self.code = code.FAILED
+        if isinstance(error, Failed) and error.is_configuration:
+            self.code = code.CONFIG
+            _show(error.faults, len(self._arguments.config), 0.0, self._arguments)
+        elif isinstance(error, Failed | MeshdError | OSError):
+            sys.stderr.write(f"meshd: {error.strerror if isinstance(error, OSError) and error.strerror else error}\n")
+        elif self._arguments.debug:
+            failure.printTraceback(sys.stderr)
+        else:
+            line = " ".join(f"{type(error).__name__}: {error}".split())
+            sys.stderr.write(f"meshd: unexpected error: {line}\nhelp: run it again with --debug and report what it shows\n")
+        self._end()
+
+    def _end(self) -> None:
+        from twisted.internet.defer import maybeDeferred
+        maybeDeferred(self._daemon.stopService).addBoth(self._stop)
+
+    def _stop(self, result: Any) -> None:
+        self._daemon.end()
+        self._reactor.stop()

@@ -1,0 +1,1 @@
+"""The daemon as a Twisted service: what ``meshd`` runs once its arguments are read."""

@@ -1,0 +1,79 @@
+"""The admin API as a service: bound before the listeners, moved when its address changes."""
+
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.logger import Logger
+
+from meshd.admin import address
+from meshd.admin.index import PAGES, plugin_page
+from meshd.admin.page import Page
+from meshd.admin.site import AdminSite
+from meshd.errors import MeshdError
+
+log = Logger(namespace="meshd.admin")
+
+
+class AdminService(Service):
+    """``address`` is where it listens; ``bound`` the same with the port that the kernel chose."""
+
+    def __init__(self, daemon: Any, reactor: Any, where: str) -> None:
+        self.address = where
+        self.bound = where
+        self._daemon = daemon
+        self._reactor = reactor
+        self._port: Any = None
+        self._site: AdminSite | None = None
+
+    def startService(self) -> None:
+        """Listen (IService); raises OSError or ConfigurationError where that cannot be."""
+        self._open(self.address)
+        super().startService()
+
+    def stopService(self) -> Any:
+        """Listen no more (IService)."""
+        super().stopService()
+        port, self._port = self._port, None
+        return None if port is None else port.stopListening()
+
+    def _open(self, where: str) -> None:
+        site = AdminSite(self._daemon, PAGES, is_unix=where.startswith(address.UNIX), reactor=self._reactor)
+        self._port = address.bind(self._reactor, where, site)
+        self._site = site
+        self.address = where
+        self.bound = address.render(self._port, where)
+
+    def pages(self) -> list[Page]:
+        """Return all pages, those of plugins too."""
+        return list(self._site.pages.values()) if self._site is not None else list(PAGES)
+
+    def swapped(self, runtime: Any) -> None:
+        """A new runtime is in force: listen where it says, and serve its plugins' pages."""
+        wanted = runtime.snapshot.admin.address
+        if wanted != self.address:
+            self._move(wanted)
+        self._site.pages = {page.path: page for page in (*_plugin_pages(runtime), *PAGES)}
+
+    def _move(self, wanted: str) -> None:
+        old = self._port
+        try:
+            self._open(wanted)
+        except (OSError, MeshdError) as error:
+            log.error("{error}: the admin API stays at {address}", error=str(error), address=self.address)
+            return
+        old.stopListening()
+        log.info("admin API moved to {address}", address=self.bound)
+
+
+def _plugin_pages(runtime: Any) -> list[Page]:
+    """Return the pages of the plugins; a plugin that fails loses its page and nothing else."""
+    pages = []
+    registry = runtime.registry
+    for name in registry.names("admin_page"):
+        found = registry.type("admin_page", name)
+        try:
+            config = found.config() if found.config is not None else None
+            pages.append(plugin_page(found.build(config, runtime.ground.site(name)), found.doc))
+        except Exception:
+            log.failure("admin_page {name} of {who}: no page", name=name, who=registry.entry("admin_page", name).label)
+    return pages

@@ -1,0 +1,249 @@
+"""The daemon: world, reloader, admin API, watchdog and drain put together; started by ``meshd.cli.run``."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from meshd import __version__
+from meshd.admin.view import IDaemon
+from meshd.document.fault import Fault
+from meshd.model.snapshot import Loaded
+from meshd.runtime.child import ChildReader
+from meshd.runtime.clock import Clock
+from meshd.runtime.outcome import Outcome
+from meshd.runtime.pump import pump
+from meshd.runtime.reload import Reloader
+from meshd.runtime.watchdog import Watchdog
+from meshd.service import fact, origin
+from meshd.service.admin import AdminService
+from meshd.service.drain import Shutdown
+from meshd.telemetry import process
+from meshd.telemetry.metrics import Metrics
+from meshd.wire.world import World
+
+log = Logger(namespace="meshd")
+
+INITIALIZING = "INITIALIZING"
+LIVE = "LIVE"
+DRAINING = "DRAINING"
+SWEEP_S = 300.0
+"""How often idle metric series are looked for."""
+LOGGED_FAULTS = 20
+
+
+class Failed(Exception):
+    """The daemon could not start; ``is_configuration`` tells whose fault it is, ``faults`` are Fault objects or texts."""
+
+    def __init__(self, text: str, faults: tuple = ()) -> None:
+        super().__init__(text)
+        self.faults = faults
+
+    @property
+    def is_configuration(self) -> bool:
+        """Say whether the configuration is to blame, and not a port that is taken."""
+        return any(isinstance(fault, Fault) for fault in self.faults)
+
+
+@implementer(IDaemon)
+class Daemon(MultiService):
+    """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained."""
+
+    def __init__(
+        self, reactor: Any, loaded: Loaded, registry: Any, paths: list[str], *, log_levels: Any,
+        on_end: Callable[[], Any], environment: Any = None,
+    ) -> None:
+        super().__init__()
+        self.reactor = reactor
+        self.registry = registry
+        self.paths = tuple(paths)
+        self.log = log_levels
+        self.metrics = Metrics()
+        self.clock = Clock(reactor)
+        self.world = World(reactor, self.clock, random.Random(), self.metrics, log)
+        self.started_wall = self.clock.wall()
+        self._began = self.clock.now()
+        self._first = loaded
+        self._is_healthy = True
+        self._is_stopped = False
+        self.last_reload: dict | None = None
+        reader = ChildReader(self.world, list(paths), loaded.snapshot.plugins)
+        self.reloader = Reloader(self.world, registry, reader.read, environment=environment)
+        self.admin = AdminService(self, reactor, loaded.snapshot.admin.address)
+        self.admin.setServiceParent(self)
+        self.reloader.on_swap += [self.admin.swapped, self._watch]
+        self.shutdown = Shutdown(self.reloader, self.world, on_end)
+        self._watchdog: Watchdog | None = None
+        self._sweep = LoopingCall(self._sweep_metrics)
+        self._sweep.clock = reactor
+        process.install(self.metrics, __version__)
+
+    # Start and end
+
+    def begin(self) -> Deferred:
+        """Bind and serve; the Deferred fails with Failed, or OSError and ConfigurationError of the admin's address."""
+        self.world.poller.start()
+        self.startService()
+        self._sweep.start(SWEEP_S, now=False)
+        return self.reloader.begin(self._first).addCallback(self._begun)
+
+    def _begun(self, outcome: Outcome) -> None:
+        self._first = None
+        if not outcome.is_accepted:
+            raise Failed(outcome.text, outcome.faults)
+        log.info(
+            "meshd {version} ready: {listeners}; {clusters} clusters; admin {admin}", version=__version__,
+            listeners=", ".join(f"{row['name']} {row['bound']}" for row in self.listeners()) or "no listeners",
+            clusters=len(self.runtime.clusters), admin=self.admin.bound,
+        )
+
+    def end(self) -> None:
+        """Give back what ``begin`` took; traffic has been drained."""
+        if self._sweep.running:
+            self._sweep.stop()
+        if self._watchdog is not None:
+            self._watchdog.stop()
+        self.world.poller.stop()
+
+    def _watch(self, runtime: Any) -> None:
+        """Run the watchdog that the configuration in force asks for."""
+        settings = runtime.snapshot.plugins.watchdog
+        if self._watchdog is not None:
+            if self._watchdog.settings == settings:
+                return
+            self._watchdog.stop()
+        self._watchdog = None
+        if settings.enabled:
+            self._watchdog = Watchdog(
+                settings, beat=lambda: self.world.beat, owner=self.registry.owner, on_late=self._late,
+                post=self.reactor.callFromThread, metrics=self.metrics,
+            )
+            self._watchdog.settings = settings
+            self._watchdog.start()
+
+    def _late(self, late: Any) -> None:
+        if late.entry is not None and self.runtime is not None:
+            self.runtime.strike(late.entry, late.selves)
+
+    def _sweep_metrics(self) -> Deferred:
+        return pump(self.world, self.metrics.sweep(self.clock.now()))
+
+    # What the admin API reads
+
+    @property
+    def state(self) -> str:
+        """INITIALIZING, LIVE or DRAINING."""
+        if self.shutdown.is_running:
+            return DRAINING
+        return LIVE if self.runtime is not None else INITIALIZING
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether traffic should come here."""
+        return self.state == LIVE and self._is_healthy and not self._is_stopped
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The configuration in force."""
+        return self.reloader.loaded
+
+    @property
+    def runtime(self) -> Any:
+        """The runtime in force."""
+        return self.reloader.runtime
+
+    @property
+    def generation(self) -> int:
+        """How many configurations were accepted."""
+        return self.reloader.generation
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the start."""
+        return self.clock.now() - self._began
+
+    def pages(self) -> list:
+        """Return the admin API's pages."""
+        return self.admin.pages()
+
+    def listeners(self) -> list[dict]:
+        """Return what is known of each listener."""
+        return [fact.listener_fact(listener) for _, listener in sorted(self.reloader.listeners.items())]
+
+    def clusters(self) -> list[dict]:
+        """Return what is known of each cluster."""
+        return fact.cluster_facts(self.runtime)
+
+    def plugins(self) -> list[dict]:
+        """Return what is known of each plugin."""
+        return fact.plugin_facts(self.registry, self.runtime)
+
+    def origins(self) -> Deferred:
+        """Return a Deferred of where the values in force came from."""
+        return origin.ask(self.reactor, self.paths, self.loaded.digest)
+
+    # What signals and the admin API do
+
+    def request_reload(self) -> None:
+        """SIGHUP: reload, and log the outcome."""
+        if self.shutdown.is_running:
+            log.warn("reload: draining: no reload")
+        else:
+            self.reload()
+
+    def reload(self) -> Deferred:
+        """Reload; the Deferred gets the outcome as a dict."""
+        if self.shutdown.is_running:
+            return _refusal(self)
+        before = list(self.reloader.listeners.values())
+        previous = self.generation
+        return self.reloader.reload().addCallback(self._reloaded, before, previous)
+
+    def _reloaded(self, outcome: Outcome, before: list, previous: int) -> dict:
+        now = set(self.reloader.listeners.values())
+        closed = sum(len(listener.connections) for listener in before if listener not in now)
+        found = fact.outcome_fact(outcome, node=self.loaded.snapshot.node.id, previous=previous, closed=closed)
+        self.last_reload = {key: value for key, value in found.items() if key != "text"}
+        for fault in outcome.faults[:LOGGED_FAULTS] if len(outcome.faults) > 1 else ():
+            log.error("configuration refused: {fault}", fault=fact.fault_line(fault))
+        for fault in outcome.warnings[:LOGGED_FAULTS]:
+            log.warn("configuration: {fault}", fault=fact.fault_line(fault))
+        return found
+
+    def drain_listeners(self) -> None:
+        """Accept no more until the process is started anew; connections close after their request."""
+        self._is_stopped = True
+        for listener in self.reloader.listeners.values():
+            listener.close()
+            for connection in list(listener.connections):
+                connection.drain()
+
+    def set_health(self, is_healthy: bool) -> None:
+        """/healthcheck/fail and /healthcheck/ok."""
+        self._is_healthy = is_healthy
+        log.info("readiness {word} by the admin API", word="restored" if is_healthy else "withdrawn")
+
+    def quit(self) -> None:
+        """SIGTERM: drain and end; again: cut."""
+        self.shutdown.begin()
+
+    def reopen(self) -> None:
+        """SIGUSR1: log files are opened anew."""
+        self.world.reopen()
+
+    def dump(self) -> None:
+        """SIGUSR2: write the state to the log."""
+        for line in fact.state_lines(self):
+            log.info("dump: {line}", line=line)
+
+
+def _refusal(daemon: Daemon) -> Deferred:
+    """Return the outcome of a reload that is not made because the daemon ends."""
+    outcome = Outcome(is_accepted=False, generation=daemon.generation, digest="", text="", faults=("the daemon is draining",))
+    from twisted.internet.defer import succeed
+    return succeed(fact.outcome_fact(outcome, node=daemon.loaded.snapshot.node.id, previous=daemon.generation, closed=0))

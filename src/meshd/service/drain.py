@@ -1,0 +1,72 @@
+"""How the daemon ends: readiness fails first, then listeners stop, requests finish, a deadline cuts the rest."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+log = Logger(namespace="meshd.drain")
+LOOK_S = 0.05
+
+
+class Shutdown:
+    """Runs once. ``done`` is called at its end; ``begin`` again cuts what is left at once."""
+
+    def __init__(self, reloader: Any, world: Any, done: Callable[[], Any]) -> None:
+        self._reloader = reloader
+        self._world = world
+        self._done = done
+        self._grace: Any = None
+        self._deadline = 0.0
+        self.is_running = False
+        self._is_over = False
+
+    def begin(self) -> None:
+        """Drain; the second time, cut."""
+        if self.is_running:
+            self.cut()
+            return
+        self.is_running = True
+        drain = self._reloader.loaded.snapshot.drain if self._reloader.loaded is not None else None
+        grace_s, deadline_s = (drain.grace_s, drain.deadline_s) if drain is not None else (0.0, 0.0)
+        log.info("draining: readiness fails now, listeners stop in {grace} s, what is left is cut {deadline} s later",
+                 grace=grace_s, deadline=deadline_s)
+        self._grace = self._world.call_later(grace_s, self._stop_listening, deadline_s)
+
+    def _stop_listening(self, deadline_s: float) -> None:
+        self._deadline = self._world.clock.now() + deadline_s
+        drained: Deferred = self._reloader.drain(deadline_s)
+        drained.addCallbacks(lambda _: self._await_old(), self._failed)
+
+    def _failed(self, failure: Any) -> None:
+        log.failure("bug: the drain failed", failure)
+        self._end()
+
+    def _await_old(self) -> None:
+        """Requests that began on runtimes before the last reload finish too, until the deadline."""
+        if self._is_over:
+            return
+        if self._reloader.retiring and self._world.clock.now() < self._deadline:
+            self._world.call_later(LOOK_S, self._await_old)
+        else:
+            self._end()
+
+    def cut(self) -> None:
+        """End at once."""
+        if self._is_over:
+            return
+        log.warn("told again to end: connections are cut")
+        if self._grace is not None and self._grace.active():
+            self._grace.cancel()
+        for listener in list(self._reloader.listeners.values()):
+            listener.close()
+            listener.cut()
+        self._end()
+
+    def _end(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            stopped: Deferred = self._reloader.stop()
+            stopped.addErrback(lambda failure: log.failure("bug: the runtime did not end", failure))
+            stopped.addBoth(lambda _: self._done())
