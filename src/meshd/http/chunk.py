@@ -9,7 +9,7 @@ import re
 
 from meshd.errors import ProtocolError
 from meshd.hot.field import scan_fields
-from meshd.http.framing import NOT_IN_TRAILERS
+from meshd.http.framing import DROPPED_IN_TRAILERS, KEPT_PREFIXES, REFUSED_IN_TRAILERS
 from meshd.http.headers import Headers
 
 MAX_LINE_BYTES = 1024
@@ -20,7 +20,10 @@ _QUOTED = rb'"(?:[\t !\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t -~\x80-\xff])*+"'
 _EXTENSION = rb"[ \t]*+;[ \t]*+" + _TOKEN + rb"(?:[ \t]*+=[ \t]*+(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?+"
 _size_line = re.compile(rb"([0-9A-Fa-f]{1,16}+)((?:" + _EXTENSION + rb")*+)").fullmatch
 _part_of_size = re.compile(rb"[0-9A-Fa-f]{0,16}+(?:[ \t]*+(?:;[\t -~\x80-\xff]*+)?+)\r?").fullmatch
-_forbidden = re.compile(rb"\r\n(" + b"|".join(NOT_IN_TRAILERS) + rb"):").search
+_refused = re.compile(rb"\r\n(" + b"|".join(REFUSED_IN_TRAILERS) + rb"):").search
+_dropped = re.compile(
+    rb"\r\n((?:" + b"|".join(DROPPED_IN_TRAILERS) + rb")(?=:)|(?:" + b"|".join(KEPT_PREFIXES) + rb")[^:]*+):"
+).findall
 
 SIZE, DATA, DATA_END, TRAILERS, ENDED = range(5)
 
@@ -105,8 +108,10 @@ class Chunks:
         if end + 4 - at > self.limit_bytes:
             self._refuse_large()
         block = b"\r\n" + data[at:end]
-        self._check_trailers(block)
-        self.trailers = Headers(block)
+        self.trailers = trailers = Headers(block)
+        self._check_trailers(block, trailers.low)
+        for name in _dropped(trailers.low):
+            trailers.remove(name)
         self.place = ENDED
         return end + 4
 
@@ -122,13 +127,12 @@ class Chunks:
         if b"\n" in tail or scan_fields(block.lower(), False)[0] < 0:
             self._refuse("trailers: expected name: value lines")
 
-    def _check_trailers(self, block: bytes) -> None:
-        low = block.lower()
+    def _check_trailers(self, block: bytes, low: bytes) -> None:
         if scan_fields(low, False)[0] < 0:
             self._refuse("trailers: expected name: value lines")
         if block.count(b"\r\n") > self.max_fields:
             self._refuse(f"trailers: expected at most {self.max_fields} fields", "http1.too_many_headers",
                          431 if self.status == 400 else self.status)
-        match = _forbidden(low)
+        match = _refused(low)
         if match:
-            self._refuse(f"trailers: {match[1]!r}: expected no field that frames, routes or authenticates")
+            self._refuse(f"trailers: {match[1]!r}: expected no field that frames or routes")

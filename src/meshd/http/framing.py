@@ -20,14 +20,15 @@ KEPT = frozenset((
     b"proxy-authorization", b"proxy-authenticate", b"www-authenticate", b"x-request-id", b"x-real-ip",
     b"traceparent", b"tracestate", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-sampled", b"b3",
 ))
-KEPT_PREFIXES = (b"x-forwarded-", b"x-envoy-", b"x-meshd-")
+KEPT_PREFIXES = (b"x-forwarded-", b"x-envoy-", b"x-meshd-")  # not in trailers either
 
-# what a trailer section may not carry: framing, routing, authentication and what must be known before the body (RFC 9110 6.5.1)
-NOT_IN_TRAILERS = (
-    b"transfer-encoding", b"content-length", b"host", b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer",
-    b"upgrade", b"expect", b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"content-type",
-    b"content-encoding", b"content-range", b"cache-control", b"max-forwards", b"forwarded", b"location", b"range",
-    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id",
+# What a trailer section may not carry (RFC 9110 6.5.1): fields that frame or route refuse the message; those that authenticate,
+# steer the connection or must be known before the body are dropped, as a recipient may.
+REFUSED_IN_TRAILERS = (b"transfer-encoding", b"content-length", b"host", b"connection")
+DROPPED_IN_TRAILERS = (
+    b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect", b"authorization", b"proxy-authorization",
+    b"proxy-authenticate", b"www-authenticate", b"cookie", b"set-cookie", b"content-type", b"content-encoding",
+    b"content-range", b"cache-control", b"max-forwards", b"forwarded", b"location", b"range", b"via", b"x-request-id",
 )
 
 _HOP_BY_HOP = (b"keep-alive", b"proxy-connection", b"upgrade")

@@ -51,7 +51,7 @@ def normalize(target: bytes, *, merge_slashes: bool = True, escaped_slashes: str
 
 
 def _refuse(target: bytes) -> None:
-    raise ProtocolError(f"path: {target[:80]!r}: expected segments without escapes of NUL or slash, dots above the root",
+    raise ProtocolError(f"path: {target[:80]!r}: expected no fragment, and no escape that is broken, of NUL or refused",
                         400, "path_normalization_failed")
 
 
@@ -75,16 +75,14 @@ def _replace(match: re.Match) -> bytes:
 
 
 def _remove_dots(path: bytes) -> bytes:
-    """RFC 3986 5.2.4; a path that climbs above the root is refused, as Envoy does."""
+    """RFC 3986 5.2.4, by which nothing climbs above the root."""
     if b"/." not in path:
         return path
     kept = []
     segments = path.split(b"/")[1:]
     for segment in segments:
         if segment == b"..":
-            if not kept:
-                _refuse(path)
-            kept.pop()
+            del kept[-1:]
         elif segment != b".":
             kept.append(segment)
     if segments[-1] in (b".", b".."):

@@ -24,6 +24,8 @@ from meshd.http.headers import Headers
 
 _HOPS = CONNECTION | CONNECTION_TWICE | HOP
 
+MAX_KEPT_BYTES = 1 << 20  # of requests that wait for their turn; a caller that stops reading meanwhile never comes near
+
 _known_hosts = authority._known
 _absolute = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?]*+)(.*+)").fullmatch
 _version = re.compile(rb"[!-~]++ [!-~]++ HTTP/[0-9]\.[0-9]").fullmatch
@@ -69,6 +71,8 @@ class RequestParser:
     def receive(self, data: bytes) -> None:
         """Take what the peer sent."""
         if self._data:
+            if len(self._data) - self._at > MAX_KEPT_BYTES:
+                self._refuse_pipeline()
             data = self._data[self._at:] + data
             self._seen -= self._at
             self._at = 0
@@ -156,6 +160,7 @@ class RequestParser:
             self.sink.on_body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
         if chunks.place == ENDED and self.state == BODY:
             self._chunks = None
+            self._left = 0
             self._end(chunks.trailers)
             return True
         return False
@@ -192,7 +197,8 @@ class RequestParser:
             self._at = self._seen = end + 4
         self._is_after_blank = False
         head = RequestHead(data[at:space], data[space + 1:eol - 9], low[start:stop], 10 + (code & 1), headers)
-        if not (bits == HOST and head.host in _known_hosts and code & 1 and data[space + 1] == 47
+        # the short way: one known Host, nothing else that steers, HTTP/1.1, a path as the target, a method other than CONNECT
+        if not (bits == HOST and head.host in _known_hosts and code & 1 and data[space + 1] == 47 and data[at] != 67
                 and len(low) <= self._uncounted_bytes):
             self._read_fields(head, bits, start, low[length:length_end], named, named_end)
         self.state = BODY
@@ -241,6 +247,10 @@ class RequestParser:
             raise ProtocolError(f"request line: expected at most {self.max_head_bytes} bytes", 414, "http1.headers_too_large")
         raise ProtocolError(f"head: expected at most {self.max_head_bytes} bytes", 431, "http1.headers_too_large")
 
+    def _refuse_pipeline(self) -> None:
+        self.stop()
+        raise ProtocolError(f"pipeline: expected at most {MAX_KEPT_BYTES} bytes ahead of the answer")
+
     def _refuse_line(self, line: bytes) -> None:
         text = f"request line: {line[:80]!r}: "
         if not _version(line):
@@ -275,7 +285,7 @@ class RequestParser:
                 self._read_connection(head)
             else:
                 head.keep_alive = keep > 0
-        if head.target[:1] != b"/":
+        if head.target[:1] != b"/" or head.method == b"CONNECT":
             self._read_target(head)
         if bits & UNDERSCORE:
             self._read_underscores(headers)
