@@ -30,8 +30,6 @@ class Record:
     request_bytes: Callable[[float], None]
     response_bytes: Callable[[float], None]
     downstream: Any
-    attempts: Any
-    retries: Any
     upstream: Any
 
 
@@ -63,25 +61,18 @@ class PrometheusSink:
         record.request_bytes(exchange.request_bytes)
         record.response_bytes(exchange.response_bytes)
         record.downstream.value += 1
-        attempts = exchange.attempts
-        if attempts:
-            record.attempts.value += attempts
-            record.upstream.value += 1
-            if attempts > 1:
-                record.retries.value += attempts - 1
+        record.upstream.value += 1
 
     def _bind(self, key: tuple) -> Record:
         listener, cluster, endpoint, status, flags, is_local_reply, grpc = key
         families = self._families
         values = self._labels.values(cluster, endpoint, grpc is not None, flag.text(flags), status)
         counted = values + (None if self._labels.is_dropped("grpc_response_status") else grpc or "",)
-        name = None if cluster is None else cluster.name
-        answered = None if is_local_reply or not status else name
+        answered = None if cluster is None or is_local_reply or not status else cluster.name
         record = Record(
             families.requests.cell(*counted), families.duration.cell(*values).observe,
             families.request_bytes.cell(*values).observe, families.response_bytes.cell(*values).observe,
-            families.downstream.cell(listener, f"{status // 100}xx"), families.upstream("attempts", name),
-            families.upstream("retries", name), families.upstream("answers", answered, f"{status // 100}xx"),
+            families.downstream.cell(listener, f"{status // 100}xx"), families.answers(answered, f"{status // 100}xx"),
         )
         if len(self._records) >= MAX_RECORDS:
             self._records.clear()

@@ -5,8 +5,7 @@ from meshd_plugins.prometheus.label import LABELS
 
 HISTOGRAMS = ("istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes")
 METRICS = (
-    "istio_requests_total", *HISTOGRAMS, "envoy_http_downstream_rq_xx", "envoy_cluster_upstream_rq_total",
-    "envoy_cluster_upstream_rq_retry", "envoy_cluster_upstream_rq_xx",
+    "istio_requests_total", *HISTOGRAMS, "envoy_http_downstream_rq_xx", "envoy_cluster_upstream_rq_xx",
 )
 
 

@@ -11,11 +11,8 @@ DOCS = {
     "istio_request_bytes": "Body bytes of a request",
     "istio_response_bytes": "Body bytes of a response",
     "envoy_http_downstream_rq_xx": "Responses to downstream, by class of status",
-    "envoy_cluster_upstream_rq_total": "Attempts sent to a cluster",
-    "envoy_cluster_upstream_rq_retry": "Attempts that were retries",
     "envoy_cluster_upstream_rq_xx": "Responses of a cluster, by class of status",
 }
-_CLUSTER = ("cluster_name",)
 _CLASS = "response_code_class"
 
 
@@ -44,16 +41,12 @@ class Families:
         self.duration, self.request_bytes, self.response_bytes = (
             self._histogram(name, buckets.get(name, ())) for name in HISTOGRAMS
         )
-        self.downstream = self._counter("envoy_http_downstream_rq_xx", ("http_conn_manager_prefix", _CLASS))
-        self._upstream = {
-            "attempts": self._counter("envoy_cluster_upstream_rq_total", _CLUSTER),
-            "retries": self._counter("envoy_cluster_upstream_rq_retry", _CLUSTER),
-            "answers": self._counter("envoy_cluster_upstream_rq_xx", (*_CLUSTER, _CLASS)),
-        }
+        self.downstream = self._counter("envoy_http_downstream_rq_xx", ("listener", _CLASS))
+        self._upstream = self._counter("envoy_cluster_upstream_rq_xx", ("cluster_name", _CLASS))
 
-    def upstream(self, what: str, *values: str | None) -> Any:
-        """Return the cell of a cluster, one that nobody reads where there was no cluster (None)."""
-        return self._nothing if values[0] is None else self._upstream[what].cell(*values)
+    def answers(self, cluster: str | None, status_class: str) -> Any:
+        """Return the cell of a cluster's answers, one that nobody reads where no cluster answered (None)."""
+        return self._nothing if cluster is None else self._upstream.cell(cluster, status_class)
 
     def _counter(self, name: str, labels: tuple) -> Any:
         return self._nothing if name in self._disabled else self._metrics.counter(name, DOCS[name], labels)
