@@ -20,7 +20,7 @@ class LeastRequestOptions:
 
     choice_count: int = option(Integer(minimum=2, maximum=1000), default=2, doc="endpoints drawn for each pick")
     active_request_bias: float = option(
-        Number(maximum=100.0), default=1.0,
+        Number(maximum=10.0), default=1.0,
         doc="with unequal weights, how much requests in flight count (0: not at all, as round robin)",
     )
 

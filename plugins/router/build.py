@@ -30,6 +30,12 @@ def build(config, site):
     return RouterFilter(hosts, tuple(everything))
 
 
+def _overrides(options):
+    """Return a dict of HTTP filter instance -> Plugin, or None where it is off."""
+    named = {name: None if plugin.disabled else plugin for name, plugin in options.filters}
+    return named | dict.fromkeys(options.disabled_filters)
+
+
 class RouteFactory:
     """Makes the routes of one table; equal retry policies are built once."""
 
@@ -41,7 +47,7 @@ class RouteFactory:
 
     def route(self, host, route):
         """Return the built Route of ``route`` in ``host`` (both configurations)."""
-        overrides = {name: None if plugin.disabled else plugin for name, plugin in (*host.filters, *route.filters)}
+        overrides = {**_overrides(host), **_overrides(route)}
         if route.redirect is not None or route.direct_response is not None:
             return Route(route.name, host.name, overrides, answer=self._answer(host, route))
         return Route(route.name, host.name, overrides, plan=self._plan(host, route))

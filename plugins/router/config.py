@@ -20,6 +20,12 @@ ASKED = RequestEdits()
 ANSWERED = ResponseEdits()
 
 
+def _override_faults(options):
+    for name in options.disabled_filters:
+        if name in dict(options.filters):
+            yield "disabled_filters", f"expected {name!r} either in filters or in disabled_filters, not both"
+
+
 @config
 class WeightedCluster:
     """One destination of a split."""
@@ -129,11 +135,15 @@ class Route:
     filters: tuple[tuple[str, Plugin], ...] = option(
         MapOf(value=PluginOf(kind="http_filter")), default=(), doc="HTTP filter instance -> its config on this route"
     )
+    disabled_filters: tuple[str, ...] = option(
+        ListOf(item=Text(minimum=1), maximum=100), default=(), doc="HTTP filter instances that are off on this route"
+    )
 
     def check(self):
         """Yield faults between fields."""
         yield from self._action_faults()
         yield from self._rewrite_faults()
+        yield from _override_faults(self)
         weights = self.weighted_clusters or ()
         if len(weights) > 1 and not any(item.weight for item in weights):
             yield "weighted_clusters", "expected at least one weight above 0"
@@ -175,12 +185,16 @@ class VirtualHost:
     filters: tuple[tuple[str, Plugin], ...] = option(
         MapOf(value=PluginOf(kind="http_filter")), default=(), doc="HTTP filter instance -> its config in this host"
     )
+    disabled_filters: tuple[str, ...] = option(
+        ListOf(item=Text(minimum=1), maximum=100), default=(), doc="HTTP filter instances that are off in this host"
+    )
 
     def check(self):
         """Yield faults of the domains."""
         for domain in self.domains:
             if fault := domain_fault(domain):
                 yield "domains", fault
+        yield from _override_faults(self)
 
 
 @config

@@ -13,8 +13,11 @@ import re2
 
 MERGE_LIMIT = 64
 SLICE = 500
-SET_PATTERNS = 128
-SET_PROGRAM = 4000
+SET_PATTERNS = 32
+SET_PROGRAM = 1000
+"""Bounds of one set, in patterns and RE2 instructions: it compiles in well under a millisecond."""
+SET_MEMORY_BYTES = 2**20
+"""What the automaton of one set may come to, whatever paths are asked for."""
 ALWAYS = rb"(?s)\C*"
 
 
@@ -102,28 +105,31 @@ def cut(numbers, stops):
 class RegexSet:
     """Some regular expressions (whole match) that are tried together; ``first`` is the lowest route number."""
 
-    __slots__ = ("first", "_numbers", "_set", "_patterns")
+    __slots__ = ("first", "_last", "_match", "_patterns")
 
     def __init__(self, patterns):
         """``patterns`` is a list of (route number, compiled RE2), ascending."""
         self._patterns = tuple(patterns)
         self.first = patterns[0][0]
-        self._numbers = [number for number, _ in patterns]
-        self._set = _compile_set([pattern.pattern for _, pattern in patterns])
+        self._last = len(patterns)
+        self._match = _compile_set([pattern.pattern for _, pattern in patterns])
 
     def find(self, path):
         """Return the ascending route numbers whose expression matches ``path``."""
-        found = self._set.Match(path) if self._set is not None else None
-        if found is None or len(self._numbers) not in found:
+        found = self._match(path) or ()
+        last = self._last
+        if last not in found:
             return [number for number, pattern in self._patterns if pattern.fullmatch(path)]
-        numbers = self._numbers
-        last = len(numbers)
-        return sorted([numbers[place] for place in found if place != last])
+        if len(found) == 1:
+            return ()
+        return sorted([self._patterns[place][0] for place in found if place != last])
 
 
 def _compile_set(patterns):
+    """Return a callable(path) -> list of places or None; what stands behind the last place always matches."""
     options = re2.Options()
     options.log_errors = False
+    options.max_mem = SET_MEMORY_BYTES
     together = re2.Set.FullMatchSet(options)
     try:
         for pattern in patterns:
@@ -131,8 +137,8 @@ def _compile_set(patterns):
         together.Add(ALWAYS)
         together.Compile()
     except re2.error:
-        return None
-    return together
+        return lambda path: None
+    return together.Match
 
 
 class RegexIndex:

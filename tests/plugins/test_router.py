@@ -292,6 +292,12 @@ class Policies(unittest.TestCase):
         self.assertIsNone(router(route(), host={"retry": off}).routes[0].plan.retry)
         self.assertIsNotNone(router(route(retry=self.plugin()), host={"retry": off}).routes[0].plan.retry)
 
+    def test_a_filter_may_be_off(self):
+        filter = router(route(disabled_filters=("a",)), host={"disabled_filters": ("b",)})
+        self.assertEqual(filter.routes[0].overrides, {"a": None, "b": None})
+        both = route(filters=(("a", self.plugin()),), disabled_filters=("a",))
+        self.assertIn("not both", faults(both)[0])
+
     def test_overrides_of_the_route_win_over_the_hosts(self):
         def override(**options):
             return Plugin(kind="http_filter", type="cors", config=None, name="cors", **options)

@@ -1,0 +1,82 @@
+"""The circuit breaker of limits."""
+
+import unittest
+
+from meshd.testing.site import FakeSite
+from meshd_plugins.limits import Limits
+
+NAMES = ("connections", "pending", "requests", "retries")
+VERBS = ("connection", "pending", "request", "retry")
+
+
+def breaker(site=None, name="users", **limits):
+    """Build the breaker of the cluster ``name``."""
+    return (site or FakeSite()).make("circuit_breaker", "limits", Limits(**limits), name=name)
+
+
+class Admission(unittest.TestCase):
+    def test_each_resource_has_its_own_limit(self):
+        for verb, name in zip(VERBS, NAMES):
+            found = breaker(**{f"max_{name}": 2})
+            admit, release = getattr(found, f"admit_{verb}"), getattr(found, f"release_{verb}")
+            self.assertEqual([admit(), admit(), admit()], [True, True, False], name)
+            self.assertEqual(found.state()[name], (2, 2))
+            release()
+            self.assertEqual([admit(), admit()], [True, False], name)
+
+    def test_defaults_are_envoys(self):
+        found = FakeSite().make("circuit_breaker", "limits")
+        self.assertEqual(
+            found.state(), {"connections": (0, 1024), "pending": (0, 1024), "requests": (0, 1024), "retries": (0, 3)}
+        )
+
+    def test_zero_admits_nothing(self):
+        self.assertFalse(breaker(max_retries=0).admit_retry())
+
+
+class Reloads(unittest.TestCase):
+    def test_counts_are_kept_and_new_limits_apply_at_once(self):
+        old_site = FakeSite()
+        old = breaker(old_site, max_requests=5)
+        self.assertTrue(all(old.admit_request() for _ in range(5)))
+        new = breaker(FakeSite(table=old_site.table), max_requests=3)
+        self.assertEqual(new.state()["requests"], (5, 3))
+        for expected in (False, False, False, True):
+            self.assertEqual(new.admit_request(), expected)
+            old.release_request()
+        self.assertEqual(new.state()["requests"], (2, 3))
+
+    def test_clusters_are_counted_apart(self):
+        site = FakeSite()
+        one, other = breaker(site, max_requests=1), breaker(site, "beta", max_requests=1)
+        self.assertTrue(one.admit_request())
+        self.assertTrue(other.admit_request())
+
+
+class Metrics(unittest.TestCase):
+    def values(self, site):
+        rows = {}
+        for name in ("rq_open", "remaining_rq", "cx_open", "rq_pending_open", "rq_retry_open", "remaining_retries"):
+            family = site.metrics.gauge(f"envoy_cluster_circuit_breakers_default_{name}", "", ("cluster_name",))
+            rows[name] = family.cell("users").value
+        return rows
+
+    def test_shows_what_is_open_and_what_remains(self):
+        site = FakeSite()
+        found = breaker(site, max_requests=2, max_retries=1)
+        found.start()
+        found.admit_request()
+        self.assertEqual((self.values(site)["rq_open"], self.values(site)["remaining_rq"]), (0, 1))
+        found.admit_request()
+        found.admit_retry()
+        values = self.values(site)
+        self.assertEqual((values["rq_open"], values["remaining_rq"]), (1, 0))
+        self.assertEqual((values["rq_retry_open"], values["remaining_retries"], values["cx_open"]), (1, 0, 0))
+
+    def test_the_started_one_is_shown(self):
+        site = FakeSite()
+        breaker(site, max_requests=2).start()
+        breaker(site, max_requests=9)
+        self.assertEqual(self.values(site)["remaining_rq"], 2)
+        breaker(site, max_requests=7).start()
+        self.assertEqual(self.values(site)["remaining_rq"], 7)
