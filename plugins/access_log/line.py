@@ -115,8 +115,8 @@ def json_record(fields: tuple, site: Any, write: Callable[[bytes], Any], matches
         names |= _names(parts)
         rows.append(f"{key!r}: {_value(parts, names)}")
     body = f"{{{', '.join(rows)}}}"
-    careful = function(f"return dumps({body}).encode()", names | {"dumps": json.dumps})
-    lines = f"line = encode({body})\nif not line.isascii():\n    line = careful(x)\nwrite(line + newline)"
+    careful = function(f"return dumps({body}).replace('\\x7f', '\\\\u007f').encode()", names | {"dumps": json.dumps})
+    lines = f"line = encode({body})\nif not line.isascii() or b'\\x7f' in line:\n    line = careful(x)\nwrite(line + newline)"
     names |= {"encode": msgspec.json.Encoder().encode, "careful": careful, "write": write, "newline": b"\n"}
     return _record(lines, names, matches)
 
