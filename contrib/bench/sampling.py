@@ -1,69 +1,67 @@
-"""Runs a module under a sampling thread and writes where its main thread was: ``sampling.py REPORT MODULE [ARGUMENT...]``.
+"""Runs a module under a profiling timer and writes where it was: ``sampling.py REPORT MODULE [ARGUMENT...]``.
 
-Compiled functions have no frames, so their time stands at the Python line that called them; MESHD_PURE=1 shows it in full.
-The thread competes for the interpreter: trust the shares, not the throughput.
+Every millisecond of CPU time a signal interrupts the main thread, whose stack is counted once it runs Python code again
+(a sampling thread would see only the calls that release the interpreter's lock). Compiled functions have no frames, so their
+time stands at the Python line that called them, or at the next one; MESHD_PURE=1 shows it in full.
 """
 
 import runpy
+import signal
 import sys
-import threading
-import time
 from collections import Counter
 from pathlib import Path
 from types import FrameType
 
 EVERY_S = 0.001
-LINES = 30
+LINES = 40
 MAX_DEPTH = 60
+LOOP = "ReactorBase.mainLoop internet/base.py"
 
 
 class Sampler:
-    """Counts the main thread's functions: innermost (self) and anywhere on the stack (all)."""
+    """Counts lines and functions that run (self), and functions anywhere on the stack (all), below the reactor's loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, loop: str = LOOP) -> None:
+        self.lines: Counter[str] = Counter()
         self.inner: Counter[str] = Counter()
         self.outer: Counter[str] = Counter()
         self.samples = 0
-        self._main = threading.main_thread().ident
+        self._loop = loop
 
     def start(self) -> None:
-        """Begin to sample in a thread that ends with the process."""
-        sys.setswitchinterval(0.0002)
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            time.sleep(EVERY_S)
-            frame = sys._current_frames().get(self._main)
-            if frame is not None and frame.f_code.co_name != "doPoll":
-                self.take(frame)
+        """Begin to sample."""
+        signal.signal(signal.SIGPROF, lambda number, frame: self.take(frame))
+        signal.siginterrupt(signal.SIGPROF, False)
+        signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
 
     def take(self, frame: FrameType | None) -> None:
-        """Count one stack."""
-        self.samples += 1
-        self.inner[f"{place(frame)}:{frame.f_lineno}"] += 1
-        seen = set()
-        while frame is not None and len(seen) < MAX_DEPTH:
-            seen.add(place(frame))
+        """Count one stack, if the reactor runs."""
+        stack, line = [], frame.f_lineno if frame else 0
+        while frame is not None and len(stack) < MAX_DEPTH:
+            stack.append(place(frame))
             frame = frame.f_back
-        self.outer.update(seen)
+        if self._loop not in stack:
+            return
+        self.samples += 1
+        self.lines[f"{stack[0]}:{line}"] += 1
+        self.inner[stack[0]] += 1
+        self.outer.update(set(stack[: stack.index(self._loop)]))
 
     def report(self) -> str:
-        """Return both tables as text."""
-        return "\n".join([f"{self.samples} samples", *table("self", self.inner), *table("all", self.outer)]) + "\n"
+        """Return the tables as text."""
+        tables = (("lines", self.lines), ("functions, self", self.inner), ("functions, all", self.outer))
+        rows = [row for title, counts in tables for row in self._table(title, counts)]
+        return "\n".join([f"{self.samples} samples", *rows]) + "\n"
+
+    def _table(self, title: str, counts: Counter[str]) -> list[str]:
+        share = 100 / max(1, self.samples)
+        return [f"\n{title}:", *(f"{share * count:6.1f} %  {name}" for name, count in counts.most_common(LINES))]
 
 
 def place(frame: FrameType) -> str:
     """Return ``function folder/file``."""
     path = Path(frame.f_code.co_filename)
     return f"{frame.f_code.co_qualname} {path.parent.name}/{path.name}"
-
-
-def table(title: str, counts: Counter[str]) -> list[str]:
-    """Return the most frequent lines with their shares."""
-    total = max(1, max(counts.values(), default=1) if title == "all" else sum(counts.values()))
-    rows = [f"{100 * count / total:6.1f} %  {name}" for name, count in counts.most_common(LINES)]
-    return [f"\n{title}:", *rows]
 
 
 def main() -> None:
@@ -75,6 +73,7 @@ def main() -> None:
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         report.write_text(sampler.report())
 
 

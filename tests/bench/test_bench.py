@@ -75,11 +75,23 @@ class TestPeers(TestCase):
 
 
 class TestSampling(TestCase):
+    def setUp(self):
+        self.loop = f"{type(self).__qualname__}.test_counts_each_function_of_a_stack_once bench/test_bench.py"
+        self.sampler = load("sampling").Sampler(self.loop)
+
+    def below(self, depth):
+        if depth:
+            self.below(depth - 1)
+        else:
+            self.sampler.take(sys._getframe())
+
     def test_counts_each_function_of_a_stack_once(self):
-        sampler = load("sampling").Sampler()
         for _ in range(3):
-            sampler.take(sys._getframe())
-        self.assertEqual(sampler.samples, 3)
-        text = sampler.report()
-        self.assertIn("test_counts_each_function_of_a_stack_once bench/test_bench.py", text)
-        self.assertTrue(text.startswith("3 samples"))
+            self.below(4)
+        name = "TestSampling.below bench/test_bench.py"
+        self.assertEqual((self.sampler.samples, self.sampler.inner[name], self.sampler.outer[name]), (3, 3, 3))
+        self.assertIn(f"100.0 %  {name}", self.sampler.report())
+
+    def test_counts_nothing_outside_the_loop(self):
+        self.below(1)
+        self.assertEqual(self.sampler.samples, 0)
