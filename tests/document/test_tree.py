@@ -18,7 +18,7 @@ FAULTY = {
     "an open bracket": ("a: [1,\nb: 2\n", "MSH0002", 3, 1),
     "a mapping in a word": ("a: b: c\n", "MSH0002", 1, 5),
     "an open quote": ('a: "x\n', "MSH0002", 2, 1),
-    "an unknown escape": ('a: "\\q"\n', "MSH0002", 1, 6),
+    "an unknown escape": ('a: "\\q"\n', "MSH0002", 1, 5),
     "a duplicate key": ("a: 1\nb: 2\na: 3\n", "MSH0003", 3, 1),
     "a duplicate key, quoted": ("on: 1\n'on': 3\n", "MSH0003", 2, 1),
     "nothing": ("", "MSH0005", 0, 0),
