@@ -31,24 +31,33 @@ class FakeDaemon:
         self.uptime_s = 2.0
         self.paths = ("mesh.yaml",)
         self.told = []
-        self.outcome = {"accepted": True, "generation": 4, "duration_s": 0.1, "faults": []}
+        self.outcome = {
+            "accepted": True, "generation": 4, "previous_generation": 3, "duration_s": 0.018, "faults": [], "node": "web-1",
+            "changes": [{"kind": "listeners", "added": 1, "changed": 2, "removed": 0}], "closed_connections": 0,
+            "summary": "", "text": "",
+        }
 
     def pages(self):
         return PAGES
 
     def listeners(self):
-        return [{"name": "public", "address": "127.0.0.1:0", "bound": "127.0.0.1:8080", "connections": 2, "filters": ["router"]}]
+        return [{"name": "public", "address": "127.0.0.1:0", "bound": "127.0.0.1:8080", "connections": 2, "filters": ["router"],
+                 "accepting": True, "counters": {"connections": 2, "requests": 9}}]
 
     def clusters(self):
         return [{
             "name": "users", "load_balancer": "round_robin", "circuit_breaker": {"requests": {"used": 1, "limit": 1024}},
-            "counters": {"requests": 7}, "idle_connections": 1,
+            "counters": {"requests": 7, "retries": 1, "connect_failures": 0, "active_connections": 2, "active_requests": 1}, "idle_connections": 1,
             "endpoints": [{"address": "10.0.0.7:80", "weight": 1, "priority": 0, "locality": "", "labels": {}, "healthy": True,
                            "active_requests": 1, "connections": 2, "idle_connections": 1, "pending": 0}],
         }]
 
     def plugins(self):
-        return [{"name": "router", "distribution": "meshd", "version": "0.1.0", "status": "loaded", "reason": "", "types": []}]
+        use = {"name": "router", "faults": {"on_request": 2}, "late": 0, "state": "in use",
+               "timings": {"on_request": {"samples": 2, "mean_s": 3e-6, "longest_s": 4e-6}}}
+        types = [{"kind": "http_filter", "name": "router", "doc": ""}]
+        return [{"name": "router", "distribution": "meshd", "version": "0.1.0", "status": "loaded", "reason": "",
+                 "types": types, "uses": [use]}]
 
     def origins(self):
         return succeed({"node.id": "default of native"})

@@ -37,6 +37,14 @@ def _row(row: dict) -> dict:
     return {
         **row, "uses": len(uses), "faults": sum(sum(use["faults"].values()) for use in uses),
         "late": sum(use["late"] for use in uses), "mean": None if mean is None else f"{mean * 1e6:.1f}us",
-        "types": [f"{one['kind']}/{one['name']}" for one in row["types"]],
+        "types": _types(row["types"]),
         "status": next((use["state"] for use in uses if use["state"] != "in use"), row["status"]),
     }
+
+
+def _types(types: list[dict]) -> list[str]:
+    """Return ``kind/name`` of each type, and only the number where a plugin offers many of one kind."""
+    by_kind: dict[str, list[str]] = {}
+    for one in types:
+        by_kind.setdefault(one["kind"], []).append(one["name"])
+    return [f"{kind} ({len(names)})" if len(names) > 3 else f"{kind}/{'+'.join(names)}" for kind, names in by_kind.items()]

@@ -20,7 +20,7 @@ def status(client: Any, view: View) -> None:
         view.document("Status", {**info, "listeners": listeners, "clusters": [_short(cluster) for cluster in clusters]})
         return
     for name, text in _lines(info, listeners, clusters, view):
-        view.write(f"{name.ljust(12)}{text}\n")
+        view.write(f"{name.ljust(14)}{text}\n")
 
 
 def _short(cluster: dict) -> dict:

@@ -1,0 +1,121 @@
+"""``meshctl proxy-config`` (``pc``): what the daemon was told, as short tables; ``-o json`` has all of it."""
+
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from meshd.cli.ctl_option import asks
+from meshd.cli.output import Column, View
+from meshd.cli.route import route_rows
+
+LISTENER = (
+    Column("NAME", "name"), Column("ADDRESS", "bound"), Column("ACCEPTING", "accepting", True), Column("FILTERS", "filters"),
+    Column("CONNECTIONS", "connections"), Column("REQUESTS", "requests"),
+)
+ROUTE = (
+    Column("LISTENER", "listener"), Column("VIRTUAL_HOST", "virtual_host"), Column("DOMAINS", "domains"),
+    Column("ROUTE", "name"), Column("MATCH", "match"), Column("ACTION", "action"), Column("TIMEOUT", "timeout", True),
+    Column("RETRY", "retry", True),
+)
+CLUSTER = (
+    Column("NAME", "name"), Column("ENDPOINTS", "healthy"), Column("BALANCER", "load_balancer"),
+    Column("CONNECTIONS", "connections"), Column("ACTIVE", "active"), Column("REQUESTS", "requests"),
+    Column("RETRIES", "retries", True), Column("CONNECT_FAILURES", "connect_failures", True), Column("BREAKER", "breaker", True),
+)
+ENDPOINT = (
+    Column("ADDRESS", "address"), Column("CLUSTER", "cluster"), Column("STATUS", "status"), Column("WEIGHT", "weight"),
+    Column("ACTIVE", "active_requests"), Column("CONNECTIONS", "connections"), Column("IDLE", "idle_connections", True),
+    Column("PENDING", "pending", True), Column("PRIORITY", "priority", True), Column("LOCALITY", "locality", True),
+    Column("LABELS", "labels", True),
+)
+LEVEL = (Column("NAMESPACE", "namespace"), Column("LEVEL", "level"))
+
+
+@click.group("proxy-config", epilog="\b\nexamples:\n  meshctl pc listener\n  meshctl pc route public\n  "
+             "meshctl pc cluster users -o wide\n  meshctl pc endpoint --cluster users\n  meshctl pc log --level meshd.plugin=debug")
+def proxy_config() -> None:
+    """See the configuration that the daemon runs on (alias: pc)."""
+
+
+@proxy_config.command("listener")
+@click.argument("name", required=False)
+@asks()
+def listener(client: Any, view: View, name: str | None) -> None:
+    """Show listeners: where they listen, their filters and connections."""
+    rows = _named(client.get("/listeners?format=json")["listeners"], name)
+    for row in rows:
+        row["requests"] = row["counters"]["requests"]
+    if view.form in ("json", "yaml"):
+        rows = _named(client.get("/config_dump?resource=listeners")["listeners"], name)
+    view.items("Listeners", rows, LISTENER)
+
+
+@proxy_config.command("route")
+@click.argument("listener_name", metavar="[LISTENER]", required=False)
+@asks()
+def route(client: Any, view: View, listener_name: str | None) -> None:
+    """Show routes: what matches, and what is done with it. The first of a virtual host that matches counts."""
+    listeners = _named(client.get("/config_dump?resource=listeners")["listeners"], listener_name)
+    rows = [row for one in listeners for row in route_rows(one)]
+    if view.form in ("json", "yaml"):
+        rows = [{"listener": row["listener"], "virtual_host": row["virtual_host"], "domains": row["domains"], **row["route"]}
+                for row in rows]
+    view.items("Routes", rows, ROUTE)
+
+
+@proxy_config.command("cluster")
+@click.argument("name", required=False)
+@asks()
+def cluster(client: Any, view: View, name: str | None) -> None:
+    """Show clusters: endpoints, balancer, connections, requests."""
+    if view.form in ("json", "yaml"):
+        view.items("Clusters", _named(client.get("/config_dump?resource=clusters")["clusters"], name), CLUSTER)
+    else:
+        view.items("Clusters", [_cluster_row(row) for row in _clusters(client, name)], CLUSTER)
+
+
+@proxy_config.command("endpoint")
+@click.option("--cluster", "name", metavar="NAME", help="only those of this cluster.")
+@asks()
+def endpoint(client: Any, view: View, name: str | None) -> None:
+    """Show endpoints: address, health, weight, load."""
+    rows = [
+        {"address": one["address"], "cluster": row["name"], "status": "HEALTHY" if one["healthy"] else "UNHEALTHY", **one}
+        for row in _clusters(client, name) for one in row["endpoints"]
+    ]
+    view.items("Endpoints", rows, ENDPOINT)
+
+
+@proxy_config.command("log")
+@click.option("--level", "levels", metavar="[NAMESPACE=]LEVEL", multiple=True,
+              help="set a level: debug, info, warn or error; of everything without NAMESPACE. May be repeated.")
+@asks()
+def log(client: Any, view: View, levels: tuple[str, ...]) -> None:
+    """Show the log's levels, and set them without a restart."""
+    arguments = "&".join(_level_argument(level) for level in levels)
+    found = client.post(f"/logging?{arguments}")["levels"]
+    view.items("Levels", [{"namespace": name or "*", "level": level} for name, level in found.items()], LEVEL)
+
+
+def _level_argument(text: str) -> str:
+    name, _, level = text.rpartition("=")
+    return f"{quote(name) or 'level'}={quote(level)}"
+
+
+def _named(rows: list[dict], name: str | None) -> list[dict]:
+    return [row for row in rows if name is None or row["name"] == name]
+
+
+def _clusters(client: Any, name: str | None) -> list[dict]:
+    return client.get("/clusters?format=json" + (f"&name={quote(name)}" if name else ""))["clusters"]
+
+
+def _cluster_row(row: dict) -> dict:
+    counters, endpoints = row["counters"], row["endpoints"]
+    return {
+        **row, "healthy": f"{sum(one['healthy'] for one in endpoints)}/{len(endpoints)}",
+        "connections": counters["active_connections"], "active": counters["active_requests"],
+        "requests": counters["requests"], "retries": counters["retries"], "connect_failures": counters["connect_failures"],
+        "breaker": [f"{name}={state['used']}/{state['limit']}" for name, state in row["circuit_breaker"].items()],
+    }

@@ -1,0 +1,137 @@
+"""meshctl against the real admin site."""
+
+import json
+import os
+import tempfile
+
+import yaml
+from twisted.trial.unittest import SynchronousTestCase
+
+from meshd.cli.ctl import main
+from tests.admin.fake import FakeDaemon
+from tests.cli.console import run
+from tests.cli.server import AdminServer
+
+READ_VERBS = (["status"], ["stats"], ["plugins", "list"], ["pc", "listener"], ["pc", "route"], ["pc", "cluster"],
+              ["pc", "endpoint"], ["pc", "log"], ["version"])
+
+
+class Ctl(SynchronousTestCase):
+    def setUp(self):
+        self.daemon = FakeDaemon()
+        self.server = AdminServer(self.daemon)
+        self.addCleanup(self.server.close)
+
+    def ctl(self, *arguments):
+        """Return (exit code, stdout, stderr) of meshctl."""
+        return run(main, "--admin", self.server.address, *arguments)
+
+    def test_every_read_verb_writes_one_document_as_json_and_yaml(self):
+        for verb in READ_VERBS:
+            code, out, err = self.ctl(*verb, "-o", "json")
+            self.assertEqual((code, err), (0, ""), verb)
+            found = json.loads(out)
+            self.assertEqual(found["apiVersion"], "cli.meshd.io/v1")
+            self.assertEqual(yaml.safe_load(self.ctl(*verb, "-o", "yaml")[1])["kind"], found["kind"])
+
+    def test_tables_have_upper_case_headers_parted_by_three_spaces(self):
+        _, out, _ = self.ctl("pc", "endpoint")
+        header, row = out.splitlines()
+        self.assertEqual(header.split("   ")[0].strip(), "ADDRESS")
+        self.assertEqual(header, header.upper())
+        self.assertRegex(row, r"^10\.0\.0\.7:80   users     HEALTHY   1 ")
+
+    def test_no_headers_leaves_the_data_alone(self):
+        _, out, _ = self.ctl("pc", "endpoint", "--no-headers")
+        self.assertEqual(len(out.splitlines()), 1)
+
+    def test_name_writes_one_name_on_each_line(self):
+        self.assertEqual(self.ctl("pc", "cluster", "-o", "name")[1], "users\n")
+
+    def test_wide_has_more_columns(self):
+        self.assertNotIn("PENDING", self.ctl("pc", "endpoint")[1])
+        self.assertIn("PENDING", self.ctl("pc", "endpoint", "-o", "wide")[1])
+
+    def test_status_shows_the_fault_of_the_last_reload(self):
+        self.daemon.last_reload = {"accepted": False, "time": 2.0, "duration_s": 0.1, "summary": "mesh.yaml:3:1 error[MSH0104] x"}
+        _, out, _ = self.ctl("status")
+        self.assertIn("rejected 1s ago, generation 3 is kept: mesh.yaml:3:1 error[MSH0104] x", out)
+
+    def test_status_says_not_ready(self):
+        self.daemon.is_ready = False
+        self.assertIn("not ready", self.ctl("status")[1])
+
+    def test_accepted_reload_says_what_changed(self):
+        code, out, _ = self.ctl("reload", "--color", "never")
+        self.assertEqual(code, 0)
+        self.assertIn("web-1   generation 3 -> 4   +1 ~2 -0 listeners   18 ms   0 connections closed", out)
+
+    def test_rejected_reload_exits_1_whatever_the_form(self):
+        self.daemon.outcome |= {"accepted": False, "generation": 3, "summary": "mesh.yaml:3:1 error[MSH0104] x", "text": "TEXT\n"}
+        code, out, err = self.ctl("reload")
+        self.assertEqual(code, 1)
+        self.assertIn("kept generation 3   mesh.yaml:3:1 error[MSH0104] x", out)
+        self.assertIn("TEXT\n\nThe proxy keeps serving its previous configuration", err)
+        code, out, _ = self.ctl("reload", "-o", "json")
+        self.assertEqual((code, json.loads(out)["accepted"]), (1, False))
+
+    def test_stats_can_be_filtered(self):
+        self.daemon.metrics.counter("apples_total", "Apples", ("color",)).cell("red").inc(3)
+        self.daemon.metrics.counter("pears_total", "Pears").cell()
+        _, out, _ = self.ctl("stats", "--filter", "^apples", "--no-headers")
+        self.assertEqual(out, "apples_total   color=red   3\n")
+
+    def test_bad_filter_says_what_was_expected(self):
+        code, _, err = self.ctl("stats", "--filter", "(")
+        self.assertEqual(code, 1)
+        self.assertIn("expected an RE2 regular expression", err)
+
+    def test_log_levels_are_set_and_shown(self):
+        _, out, _ = self.ctl("pc", "log", "--level", "meshd.drain=debug", "--no-headers")
+        self.assertEqual(out, "*             info\nmeshd.drain   debug\n")
+
+    def test_bad_level_is_refused(self):
+        code, _, err = self.ctl("pc", "log", "--level", "loud")
+        self.assertEqual(code, 1)
+        self.assertIn("expected one of debug, info, warn, error", err)
+
+    def test_color_only_when_asked_for_off_a_terminal(self):
+        self.assertNotIn("\x1b", self.ctl("status")[1])
+        self.assertIn("\x1b[32m", self.ctl("status", "--color", "always")[1])
+
+
+class Alone(SynchronousTestCase):
+    def test_usage_errors_exit_64(self):
+        for arguments in (["frob"], ["pc", "frob"], ["status", "--frob"], ["status", "-o", "xml"]):
+            code, out, err = run(main, *arguments)
+            self.assertEqual((code, out), (64, ""), arguments)
+            self.assertIn("Try 'meshctl", err)
+
+    def test_no_daemon_says_where_it_looked_and_what_to_do(self):
+        code, _, err = run(main, "--admin", "unix:/nonexistent/admin.sock", "status")
+        self.assertEqual(code, 1)
+        self.assertIn("admin unix:/nonexistent/admin.sock: no such file or directory\nhelp: is meshd running there?", err)
+
+    def test_bad_address_says_what_was_expected(self):
+        code, _, err = run(main, "--admin", "nowhere", "status")
+        self.assertEqual(code, 1)
+        self.assertIn("expected HOST:PORT or unix:PATH", err)
+
+    def test_help_of_every_verb_can_be_read_without_a_daemon(self):
+        for verb in ([], ["proxy-config"], ["plugins"], ["completion"], *READ_VERBS):
+            code, out, _ = run(main, *verb, "--help")
+            self.assertEqual(code, 0, verb)
+            self.assertIn("Usage: meshctl", out)
+
+    def test_completion_scripts_are_written(self):
+        for shell in ("bash", "zsh", "fish"):
+            self.assertIn("_MESHCTL_COMPLETE", run(main, "completion", shell)[1])
+
+    def test_unix_socket(self):
+        folder = tempfile.mkdtemp()
+        path = os.path.join(folder, "a.sock")
+        server = AdminServer(FakeDaemon(), path)
+        self.addCleanup(os.rmdir, folder)
+        self.addCleanup(os.unlink, path)
+        self.addCleanup(server.close)
+        self.assertEqual(run(main, "--admin", f"unix:{path}", "version", "--no-headers")[0], 0)
