@@ -148,11 +148,12 @@ class CompressionFilter:
         coding = self._coding(exchange)
         if coding is None or len(self._active) >= self._max_active:
             return
+        length = response.content_length
         change_head(response, coding)
         flushes = self._flush == "always" or self._flush == "event_stream" and media == b"text/event-stream"
         self._active.add(exchange.stream_id)
         self._cells[coding].inc()
-        exchange.transform_response(Stream(self._makers[coding], flushes))
+        exchange.transform_response(Stream(self._makers[coding], flushes, length))
 
     def on_complete(self, exchange):
         """Give the place of a response back."""
@@ -230,25 +231,32 @@ class Brotli:
 
 
 class Stream:
-    """One body on its way: a transform of response chunks."""
+    """One body on its way: a transform of response chunks. ``length`` is what it will come to, -1 where unknown."""
 
-    __slots__ = ("_maker", "_flushes", "_compress", "_flush", "_finish")
+    __slots__ = ("_maker", "_flushes", "_length", "_compress", "_flush", "_finish")
 
-    def __init__(self, maker, flushes):
+    def __init__(self, maker, flushes, length):
         self._maker = maker
         self._flushes = flushes
+        self._length = length
         self._compress = None
 
     def __call__(self, data, is_end):
         """Return the compressed bytes that are ready, all of them at the end."""
         if self._compress is None:
-            if is_end:
+            if is_end or len(data) == self._length:
+                self._compress, self._finish = nothing, nothing
                 return self._maker.whole(data)
             self._compress, self._flush, self._finish = self._maker.begin()
         out = self._compress(data) if data else b""
         if is_end:
             return out + self._finish()
         return out + self._flush() if self._flushes and data else out
+
+
+def nothing(data=b""):
+    """Stand for the compressor of a body that has left whole."""
+    return b""
 
 
 @hookimpl

@@ -64,6 +64,12 @@ class Body(unittest.TestCase):
                 self.assertEqual(decode(body), TEXT)
                 self.assertLess(len(body), len(TEXT) // 10)
 
+    def test_a_body_that_comes_whole_leaves_whole(self):
+        for accept, decode in ((b"gzip", gzip.decompress), (b"br", brotli.decompress)):
+            with self.subTest(accept):
+                first, last = answered(accept).response_body(TEXT, b"")
+                self.assertEqual((decode(first), last), (TEXT, b""))
+
     def test_a_streamed_body_comes_back(self):
         chunks = [TEXT[start:start + 1000] for start in range(0, len(TEXT), 1000)] + [b""]
         for accept, decode in ((b"gzip", gzip.decompress), (b"br", brotli.decompress)):
