@@ -10,11 +10,13 @@ from typing import Any
 from meshd.downstream.edge import refuse_connect
 from meshd.errors import ProtocolError
 from meshd.exchange.exchange import Exchange
-from meshd.http import compose, request
+from meshd.http import compose
 from meshd.http import flag as flags
+from meshd.http import framing
 from meshd.http.head import RequestHead
 from meshd.http.headers import Headers
 from meshd.http.path import Redirect
+from meshd.http.request import RequestParser
 from meshd.wire.descriptor import Descriptor
 
 LINGER_S = 1.0
@@ -22,6 +24,7 @@ LINGER_S = 1.0
 DISCARD_BYTES = 65536
 """Rest of an answered request that is read to keep the connection, in bytes."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+UNDERSCORES = {"allow": "allow", "reject_request": "reject", "drop_header": "drop"}
 
 
 class Connection:
@@ -48,8 +51,9 @@ class Connection:
         self.limits = limits = listener.spec.limits
         self.times = listener.spec.timeouts
         http = listener.spec.http
-        self.parser = request.RequestParser(
-            self, limits.max_head_bytes, limits.max_fields, http.accept_http_10, http.headers_with_underscores_action)
+        self.parser = RequestParser(
+            self, limits.max_head_bytes, limits.max_fields, http.accept_http_10,
+            UNDERSCORES[http.headers_with_underscores_action])
         self.timer = world.wheel.timer(self.on_timer)
         self.since = self.idle_since = self.head_since = world.poller.now
         self.descriptor = Descriptor(fd, world.poller, self)
@@ -62,7 +66,7 @@ class Connection:
         if self.is_lingering:
             return
         parser = self.parser
-        was_idle = parser.state == request.IDLE
+        was_idle = parser.state == framing.IDLE
         try:
             parser.receive(data)
         except ProtocolError as error:
@@ -70,7 +74,7 @@ class Connection:
             return
         exchange = self.exchange
         if exchange is None:
-            if was_idle and parser.state == request.HEAD:
+            if was_idle and parser.state == framing.HEAD:
                 self.head_since = self.world.poller.now
                 if self.times.headers_s:
                     self.timer.arm(self.head_since + self.times.headers_s)
@@ -153,7 +157,7 @@ class Connection:
         """Put the answer's head into the exchange's output."""
         request_head = exchange.request
         if exchange.is_tunnel:
-            data, exchange.is_chunked = compose.upgrade_head(head), False
+            data = compose.response_head(head)[0]
             exchange.has_body = True
             self.descriptor_tunnel()
         else:
@@ -183,7 +187,7 @@ class Connection:
 
     def inform(self, head: Any) -> None:
         """Send a 1xx at once."""
-        self.descriptor.send(compose.informational_head(head))
+        self.descriptor.send(compose.response_head(head)[0])
 
     def proceed(self) -> None:
         """Tell a client that waits for it to send its body."""
@@ -246,7 +250,7 @@ class Connection:
             self.abort()
         elif not self.is_kept or self.is_draining:
             self.linger()
-        elif self.parser.state == request.DONE:
+        elif self.parser.state == framing.DONE:
             self.next()
         else:
             self.descriptor.resume()
@@ -271,7 +275,7 @@ class Connection:
 
     def linger(self) -> None:
         """Our last byte has been written: close our half and let the client read it, for a while."""
-        if self.parser.state in (request.IDLE, request.DONE) and not self.parser.buffered:
+        if self.parser.state in (framing.IDLE, framing.DONE) and not self.parser.buffered:
             self.close()
             return
         self.is_lingering = True
@@ -313,7 +317,7 @@ class Connection:
 
     def on_rest_timer(self, now: float) -> None:
         """No exchange: the head is late, or nobody needs the connection."""
-        if self.parser.state == request.HEAD and not self.is_draining:
+        if self.parser.state == framing.HEAD and not self.is_draining:
             late = self.head_since + self.times.headers_s
             if self.times.headers_s and now >= late:
                 self.on_protocol_error(ProtocolError("the request's head took too long", 408, "request_header_timeout"))

@@ -47,6 +47,7 @@ class LiveListener:
 
     def __init__(self, spec: Any, chain: Any, world: Any) -> None:
         self.spec = spec
+        self.name = spec.name
         self.chain = chain
         self.world = world
         self.edge = Edge(spec.http, world.random)

@@ -43,7 +43,8 @@ class Attempt:
     def on_connection(self, connection: Any) -> None:
         """The lease is here: send what there is of the request."""
         self.connection = connection
-        connection.lease(self, self.exchange.request.method)
+        request = self.exchange.request
+        connection.lease(self, request.method, request.upgrade is not None)
         self.began = True
         self.exchange.on_lease(self)
 

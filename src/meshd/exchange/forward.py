@@ -86,7 +86,7 @@ def send_request(exchange: Any, attempt: Any) -> None:
     if data is None:
         if request.expect_continue:
             request.headers.remove(b"expect")
-        data = exchange.upstream_head = compose.request_head(request)
+        data = exchange.upstream_head = compose.request_head(request, request.upgrade is not None)
         exchange.is_chunked_up = request.content_length < 0
     body = exchange.body
     if body is not None:

@@ -2,7 +2,7 @@
 """The socket's read and write in C. Twin of ``io.py``."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE, PyBytes_FromStringAndSize
-from libc.errno cimport EAGAIN, EINTR, EWOULDBLOCK, errno
+from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport strerror
 
 cdef extern from "sys/socket.h" nogil:
@@ -24,7 +24,7 @@ cpdef bytes recv(int fd):
         count = c_read(fd, BUFFER, 65536)
         if count >= 0:
             return PyBytes_FromStringAndSize(BUFFER, count)
-        if errno == EAGAIN or errno == EWOULDBLOCK:
+        if errno == EAGAIN:
             return None
         if errno != EINTR:
             raise OSError(errno, strerror(errno).decode())
@@ -36,7 +36,7 @@ cpdef Py_ssize_t send(int fd, bytes data) except -1:
         count = c_write(fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
         if count >= 0:
             return count
-        if errno == EAGAIN or errno == EWOULDBLOCK:
+        if errno == EAGAIN:
             return 0
         if errno != EINTR:
             raise OSError(errno, strerror(errno).decode())

@@ -9,6 +9,7 @@ from typing import Any
 
 from meshd.errors import ProtocolError
 from meshd.http import flag
+from meshd.http.framing import IDLE as IDLE_STATE
 from meshd.http.response import ResponseParser
 from meshd.wire.address import render
 from meshd.wire.descriptor import Descriptor
@@ -65,21 +66,21 @@ class UpstreamConnection:
         borrowed.detach()
         self.pool.on_dialed(self)
 
-    def lease(self, attempt: Any, method: bytes) -> None:
+    def lease(self, attempt: Any, method: bytes, is_upgrade: bool) -> None:
         """Serve ``attempt`` from now on."""
         self.attempt = attempt
         self.answered = False
         self.timer.deadline = 0.0
         parser = self.parser
         parser.sink = attempt
-        parser.expect(method)
+        parser.expect(method, is_upgrade)
 
     def release(self, is_reusable: bool) -> None:
         """The attempt has ended; ``is_reusable`` says whether both messages were whole."""
         self.attempt = None
         self.parser.sink = IDLE
         self.requests += 1
-        if is_reusable and self.descriptor.is_open and not self.descriptor.pending:
+        if is_reusable and self.parser.state == IDLE_STATE and self.descriptor.is_open and not self.descriptor.pending:
             self.pool.put(self)
         else:
             self.close()

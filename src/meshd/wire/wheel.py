@@ -28,7 +28,7 @@ class Timer:
         """Fire at ``deadline`` instead of whenever was said before."""
         self.deadline = deadline
         slot = self.slot
-        if not slot or deadline < slot * SLOT_S - SLOT_S:
+        if not slot or deadline < (slot - 2) * SLOT_S:
             self.wheel.insert(self)
 
     def cancel(self) -> None:
