@@ -30,7 +30,9 @@ class RequestHead:
         self.upgrade = None
         self.expect_continue = False
         self.keep_alive = True
-        self.set_target(target)
+        self.target = target
+        mark = target.find(b"?")
+        self.path = target if mark < 0 else target[:mark]
 
     def set_target(self, target: bytes) -> None:
         """Replace path and query; ``target`` is origin-form (or ``*``)."""

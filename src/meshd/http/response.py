@@ -11,10 +11,11 @@ import re
 from meshd.errors import ProtocolError
 from meshd.hot.field import CODING, CONNECTION, CONNECTION_TWICE, HOP, LENGTH, LENGTH_TWICE, scan_fields
 from meshd.http import framing
-from meshd.http.chunk import ENDED, Chunks
-from meshd.http.framing import BODY, FAILED, HEAD, IDLE, TUNNEL
+from meshd.http.chunk import Chunks
+from meshd.http.framing import BODY, HEAD, IDLE, TUNNEL
 from meshd.http.head import ResponseHead
 from meshd.http.headers import Headers
+from meshd.http.parser import CHUNKED, UNTIL_CLOSE, Parser
 
 MAX_INFORMATIONAL = 8
 
@@ -28,36 +29,21 @@ class Truncated(ProtocolError):
     """The upstream ended the connection in the middle of a response."""
 
 
-class ResponseParser:
+class ResponseParser(Parser):
     """Turns an upstream's bytes into calls of ``sink``: on_informational(head), on_response(head), on_body(data), on_end(trailers).
 
     ``max_head_bytes`` counts the status line, the fields and the empty line. A 101, or a 2xx to CONNECT, makes a tunnel of
     the connection: everything after it goes to ``on_body``. Raises ProtocolError (status 502); the parser is FAILED then.
     """
 
-    __slots__ = ("sink", "state", "max_head_bytes", "max_fields", "_method", "_takes_101", "_is_expected", "_data", "_at",
-                 "_seen", "_left", "_chunks", "_informational", "_is_running", "__weakref__")
+    __slots__ = ("_method", "_takes_101", "_is_expected", "_informational")
 
     def __init__(self, sink, max_head_bytes: int = 61440, max_fields: int = 100) -> None:
-        self.sink = sink
-        self.state = IDLE
-        self.max_head_bytes = max_head_bytes
-        self.max_fields = max_fields
+        super().__init__(sink, max_head_bytes, max_fields)
         self._method = b"GET"
         self._takes_101 = True
         self._is_expected = False
-        self._data = b""
-        self._at = 0  # what lies before it has been used
-        self._seen = 0  # no head ends before it
-        self._left = 0  # bytes of the body; -1 in chunks, -2 until the connection's end
-        self._chunks = None
         self._informational = 0
-        self._is_running = False
-
-    @property
-    def buffered(self) -> int:
-        """How many received bytes wait here."""
-        return len(self._data) - self._at
 
     def expect(self, method: bytes, is_upgrade: bool = True) -> None:
         """A request with ``method`` was sent; its response may come. Without ``is_upgrade`` a 101 is refused."""
@@ -71,92 +57,18 @@ class ResponseParser:
     def receive(self, data: bytes) -> None:
         """Take what the upstream sent."""
         if self._data:
-            data = self._data[self._at:] + data
-            self._seen -= self._at
-            self._at = 0
+            data = self._join(data)
         self._data = data
         if not self._is_running:
             self._run()
 
     def eof(self) -> None:
         """The upstream sends no more: this ends a body that lasts until then; raises Truncated inside any other response."""
-        if self.state == BODY and self._left == -2:
+        if self.state == BODY and self._left == UNTIL_CLOSE:
             self._end(None)
         elif self.state == HEAD or self.state == BODY:
             self.stop()
             raise Truncated("response: expected the rest of it, got the end of the connection", 502)
-
-    def stop(self) -> None:
-        """Parse nothing more and drop what waits here: for a connection that is about to be closed."""
-        self.state = FAILED
-        self._data = b""
-        self._at = self._seen = 0
-
-    def _run(self) -> None:
-        self._is_running = True
-        try:
-            while self._step():
-                pass
-        except ProtocolError:
-            self.stop()
-            raise
-        finally:
-            self._is_running = False
-
-    def _step(self) -> bool:
-        state = self.state
-        if state <= HEAD:
-            return self._read_head()
-        if state == BODY:
-            return self._read_chunks() if self._left == -1 else self._read_body()
-        if state == TUNNEL:
-            return self._pass_on()
-        self.stop()
-        return False
-
-    def _pass_on(self) -> bool:
-        data = self._data[self._at:]
-        self._data = b""
-        self._at = 0
-        if data:
-            self.sink.on_body(data)
-        return bool(self._data)
-
-    def _read_body(self) -> bool:
-        data, at, left = self._data, self._at, self._left
-        if at >= len(data):
-            return False
-        if left == -2 or len(data) - at <= left:
-            self._data = b""
-            self._at = self._seen = 0
-            piece = data[at:] if at else data
-        else:
-            self._at = self._seen = at + left
-            piece = data[at:self._at]
-        if left > 0:
-            self._left = left = left - len(piece)
-        self.sink.on_body(piece)
-        if not left and self.state == BODY:
-            self._end(None)
-        return True
-
-    def _read_chunks(self) -> bool:
-        pieces = []
-        chunks = self._chunks
-        at = chunks.feed(self._data, self._at, pieces)
-        self._keep_from(at)
-        if pieces:
-            self.sink.on_body(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-        if chunks.place == ENDED and self.state == BODY:
-            self._chunks = None
-            self._end(chunks.trailers)
-        return False
-
-    def _keep_from(self, at: int) -> None:
-        if at >= len(self._data):
-            self._data = b""
-            at = 0
-        self._at = self._seen = at
 
     def _end(self, trailers: Headers | None) -> None:
         self._is_expected = False
@@ -186,7 +98,7 @@ class ResponseParser:
             self._refuse_line(data, at)
         headers = Headers(data[eol:end])
         head = ResponseHead(int(line[2]), headers, line[3] or b"", 11 if line[1] == b"1" else 10)
-        self._keep_from(end + 4)
+        self._use(end + 4)
         self._read_fields(head, scan_fields(headers.low, False))
         return self._deliver(head)
 
@@ -220,12 +132,7 @@ class ResponseParser:
             self._check_part_of_line(data, at)
         elif self._seen <= eol and not _status_line(data, at, eol):
             self._refuse_line(data, at)
-        feed = data.find(b"\n", max(self._seen, eol + 2, at))
-        while feed >= 0:
-            if feed == at or data[feed - 1] != 13:
-                raise ProtocolError(f"response: {data[at:feed][-32:]!r}: expected CRLF, got LF alone", 502)
-            feed = data.find(b"\n", feed + 1)
-        self._seen = max(at, len(data) - 3)
+        self._check_feeds(data, max(eol + 2, at), 502)
         return False
 
     def _check_part_of_line(self, data: bytes, at: int) -> None:
@@ -249,7 +156,7 @@ class ResponseParser:
         if bits < 0:
             line = headers.raw[:start].rfind(b"\r\n") + 2
             raise ProtocolError(f"response: field: {headers.raw[line:line + 64]!r}: expected name: value", 502)
-        if len(headers.low) > 4 * self.max_fields and headers.low.count(b"\r\n") > self.max_fields:
+        if len(headers.low) > self._uncounted_bytes and headers.low.count(b"\r\n") > self.max_fields:
             raise ProtocolError(f"response: head: expected at most {self.max_fields} fields", 502, "http1.too_many_headers")
         if head.version == 10:
             head.keep_alive = False
@@ -258,7 +165,7 @@ class ResponseParser:
         elif bits & LENGTH:
             self._left = head.content_length = framing.read_length(headers.low[length:length_end], 502)
         else:
-            self._left = -2
+            self._left = UNTIL_CLOSE
         if bits & _HOPS:
             keep = framing.strip_connection(headers, named, named_end) if bits & _HOPS == CONNECTION else -1
             if keep < 0:
@@ -267,7 +174,7 @@ class ResponseParser:
                 head.keep_alive = keep > 0
         if head.status < 200 or head.status in (204, 304) or self._method == b"HEAD" or self._method == b"CONNECT":
             self._read_bodiless(head, bits)
-        if self._left == -2:
+        if self._left == UNTIL_CLOSE:
             head.keep_alive = False
 
     def _read_coding(self, head: ResponseHead, bits: int) -> None:
@@ -282,7 +189,7 @@ class ResponseParser:
         framing.check_coding(head.headers, 502, 502)
         head.headers.remove(b"transfer-encoding")
         self._chunks = Chunks(502, self.max_head_bytes, self.max_fields)
-        self._left = -1
+        self._left = CHUNKED
 
     def _read_connection(self, head: ResponseHead) -> None:
         headers = head.headers
@@ -294,7 +201,7 @@ class ResponseParser:
         if head.status == 101:
             upgrade = headers.joined(b"upgrade")
             head.upgrade = upgrade.lower() if upgrade else None
-        if b"trailer" in headers and self._left != -1:
+        if b"trailer" in headers and self._left != CHUNKED:
             headers.remove(b"trailer")
         framing.strip(headers, named)
 
