@@ -17,7 +17,9 @@ class Filter:
         ListOf(item=Text(minimum=1, maximum=7), maximum=100), default=(), doc="statuses: 404, 5xx or 400-499"
     )
     status_min: int = option(Integer(maximum=999), default=0, doc="lowest status (0: any)")
-    flags: tuple[str, ...] = option(ListOf(item=Choice(FLAGS), maximum=100), default=(), doc="one of these response flags")
+    flags: tuple[str, ...] = option(
+        ListOf(item=Choice(FLAGS), maximum=100), default=(), doc="one of these response flags"
+    )
     duration_min_s: float = option(Duration(), default=0.0, doc="shortest time that the exchange took")
     percent: float = option(Number(maximum=100.0), default=100.0, doc="share that is logged, drawn at random")
 
@@ -34,9 +36,13 @@ class Filter:
 class Buffer:
     """What waits between the proxy and the file."""
 
-    limit_bytes: int = option(Size(minimum=4096), default=4 << 20, doc="waiting bytes; beyond, lines are dropped and counted")
+    limit_bytes: int = option(
+        Size(minimum=4096), default=4 << 20, doc="waiting bytes; beyond, lines are dropped and counted"
+    )
     flush_bytes: int = option(Size(minimum=1), default=1 << 16, doc="waiting bytes at which the writer begins")
-    flush_s: float = option(Duration(minimum=0.01, maximum=60.0), default=1.0, doc="longest wait of a line for the writer")
+    flush_s: float = option(
+        Duration(minimum=0.01, maximum=60.0), default=1.0, doc="longest wait of a line for the writer"
+    )
 
 
 @config

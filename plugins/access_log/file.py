@@ -1,9 +1,9 @@
 """The file under an access log: lines are appended on the reactor, written by one thread; all sinks of a path share it.
 
-Strategy: the reactor only appends to a deque and adds to ``_given``; the thread only takes from it and adds to ``_taken``. What
-lies between the two is bounded: beyond it a line is dropped and counted. The thread alone opens, writes, waits and
-reopens, so a full disk or a pipe that nobody reads never holds up the reactor. Every wait of the thread ends in time
-for the deadline of ``end``.
+Strategy: the reactor only appends to a deque and adds to ``_given``; the thread only takes from it and adds to
+``_taken``. What lies between the two is bounded: beyond it a line is dropped and counted. The thread alone opens,
+writes, waits and reopens, so a full disk or a pipe that nobody reads never holds up the reactor. Every wait of the
+thread ends in time for the deadline of ``end``.
 """
 
 import errno
@@ -29,7 +29,8 @@ _OPEN = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | 
 class LogFile:
     """``write`` is for the reactor's thread. ``begin`` and ``end`` are called once by each user of the file.
 
-    ``limit_bytes`` bounds what waits, ``flush_bytes`` wakes the writer, ``flush_s`` is the longest that a line waits for it.
+    ``limit_bytes`` bounds what waits, ``flush_bytes`` wakes the writer, ``flush_s`` is the longest that a line waits
+    for it.
     """
 
     def __init__(self, path: str, counts: Any, log: Any) -> None:
@@ -206,7 +207,7 @@ class LogFile:
 
     def _write_some(self, view: memoryview) -> int:
         """Write what fits now; wait for a pipe's reader as long as a flush may wait, then raise BlockingIOError."""
-        if self._is_stream:  # not ours alone, so it cannot be made non-blocking: a pipe that polls writable takes PIPE_BUF
+        if self._is_stream:  # not ours alone, so it stays blocking: a pipe that polls writable takes PIPE_BUF at once
             self._await()
             return os.write(self._descriptor, view[:_PIPE_BYTES])
         try:
@@ -238,7 +239,9 @@ class LogFile:
         text = error.strerror or str(error)
         if text != self._failure:
             self._failure = text
-            self._log.error("access log {path}: {cause}: lines may be lost until it can be written", path=self.path, cause=text)
+            self._log.error(
+                "access log {path}: {cause}: lines may be lost until it can be written", path=self.path, cause=text
+            )
 
     def _recover(self) -> None:
         if self._failure:

@@ -1,8 +1,8 @@
 """From a format to one function that writes the line of an exchange; called when the sink is built.
 
 Strategy: the format becomes one ``%`` of bytes (or one dict for JSON) in generated code. Values are not escaped one by
-one: what is left of the line when harmless characters are taken out must be what the format itself has (its quotes and line
-end). Only where it is not, the line is made anew with every value escaped (CVE-2024-45808: log injection).
+one: what is left of the line when harmless characters are taken out must be what the format itself has (its quotes
+and line end). Only where it is not, the line is made anew with every value escaped (CVE-2024-45808: log injection).
 """
 
 import difflib
@@ -48,7 +48,8 @@ def parse(text: str) -> list[str | Call]:
     while (mark := text.find("%", position)) >= 0:
         found = _CALL.match(text, mark)
         if found is None:
-            raise ValueError(f"character {mark + 1}: {text[mark:mark + 20]!r}: expected %OPERATOR(argument):length% or %%")
+            near = text[mark:mark + 20]
+            raise ValueError(f"character {mark + 1}: {near!r}: expected %OPERATOR(argument):length% or %%")
         literal += text[position:mark]
         position = found.end()
         if found[1] is None:
@@ -102,7 +103,8 @@ def text_record(text: str, site: Any, write: Callable[[bytes], Any], matches: Ca
     literal = b"".join([part.encode() for part in parts if isinstance(part, str)])
     names |= {"template": _template(parts), "plain_set": PLAIN, "expected": literal.translate(None, PLAIN)}
     careful = function(f"return {_percent(parts, 'escape(%s)')}", names | {"escape": escape})
-    body = f"line = {_percent(parts, '%s')}\nif line.translate(None, plain_set) != expected:\n    line = careful(x)\nwrite(line)"
+    test = "if line.translate(None, plain_set) != expected:\n    line = careful(x)"
+    body = f"line = {_percent(parts, '%s')}\n{test}\nwrite(line)"
     return _record(body, names | {"careful": careful, "write": write}, matches)
 
 
@@ -116,7 +118,8 @@ def json_record(fields: tuple, site: Any, write: Callable[[bytes], Any], matches
         rows.append(f"{key!r}: {_value(parts, names)}")
     body = f"{{{', '.join(rows)}}}"
     careful = function(f"return dumps({body}).replace('\\x7f', '\\\\u007f').encode()", names | {"dumps": json.dumps})
-    lines = f"line = encode({body})\nif not line.isascii() or b'\\x7f' in line:\n    line = careful(x)\nwrite(line + newline)"
+    test = "if not line.isascii() or b'\\x7f' in line:\n    line = careful(x)"
+    lines = f"line = encode({body})\n{test}\nwrite(line + newline)"
     names |= {"encode": msgspec.json.Encoder().encode, "careful": careful, "write": write, "newline": b"\n"}
     return _record(lines, names, matches)
 

@@ -1,4 +1,4 @@
-"""The built-in operators: Envoy's command operators (semantics.md H10, H11), by name; read by ``line`` and by the plugin's hook.
+"""The built-in operators, Envoy's command operators, by name; read by ``line`` and by the plugin's hook.
 
 A maker takes (argument or None, site) and returns a Term; it raises ValueError where the argument is wrong.
 """
@@ -89,7 +89,7 @@ def _request_codes(argument: str | None) -> list[str]:
     return [_PSEUDO.get(name) or f"h({name.encode()!r})" for name in names]
 
 
-@_operator("REQ", "a request field, or another one where it is absent: `REQ(X-A?:PATH)`; also `:METHOD :PATH :AUTHORITY :SCHEME`")
+@_operator("REQ", "a request field, or another one: `REQ(X-A?:PATH)`; also `:METHOD :PATH :AUTHORITY :SCHEME`")
 def _request(argument: str | None, site: Any) -> Term:
     return Term("(" + " or ".join(_request_codes(argument)) + ")", BYTES)
 
@@ -99,7 +99,7 @@ def _request_without_query(argument: str | None, site: Any) -> Term:
     return Term(f"(({' or '.join(_request_codes(argument))}) or b'').partition(b'?')[0]", BYTES)
 
 
-@_operator("RESP", "a response field, or another one; `X-ENVOY-UPSTREAM-SERVICE-TIME` is measured, as Envoy's router does")
+@_operator("RESP", "a response field, or another one; `X-ENVOY-UPSTREAM-SERVICE-TIME` is measured, as in Envoy")
 def _response(argument: str | None, site: Any) -> Term:
     codes = []
     for name in _fields(argument):
@@ -155,7 +155,9 @@ def _metadata(argument: str | None, site: Any) -> Term:
 @_operator("FILTER_STATE", "what a plugin noted under this key: `FILTER_STATE(plugin)`")
 def _filter_state(argument: str | None, site: Any) -> Term:
     path = _path(argument)
-    return Term(f"noted(x.metadata, {(path[:-1] if path[-1] in ('PLAIN', 'TYPED') else path)!r})", TEXT, {"noted": noted})
+    if path[-1] in ("PLAIN", "TYPED"):
+        path = path[:-1]
+    return Term(f"noted(x.metadata, {path!r})", TEXT, {"noted": noted})
 
 
 @_operator("GRPC_STATUS", "the gRPC status of a response without body: CamelCase, or `SNAKE_STRING`, or `NUMBER`")
@@ -173,7 +175,7 @@ def _grpc_number(argument: str | None, site: Any) -> Term:
     return Term("grpc_number(r)", NUMBER, {"grpc_number": grpc_number})
 
 
-@_operator("PLUGIN_DURATION", "milliseconds that the named plugin took, on requests that are timed: `PLUGIN_DURATION(cors)`")
+@_operator("PLUGIN_DURATION", "milliseconds that a plugin took, on requests that are timed: `PLUGIN_DURATION(cors)`")
 def _plugin_duration(argument: str | None, site: Any) -> Term:
     if not argument:
         raise ValueError("expected the name of a plugin")
@@ -254,14 +256,16 @@ def _ms(end: str, begin: str) -> str:
 _addresses()
 _plain("PROTOCOL", "protocols.get(q.version)", BYTES, "the downstream's protocol", protocols=PROTOCOLS)
 _plain("METHOD", "q.method", BYTES, "the method: `REQ(:METHOD)`")
-_plain("RESPONSE_CODE", "(r.status if r is not None else 0)", NUMBER, "the status, 0 where there was none", is_always=True)
-_plain("RESPONSE_CODE_DETAILS", "sound(x.detail).replace(' ', '_')", TEXT, "why there was this status (Envoy's words)", sound=sound)
+_plain("RESPONSE_CODE", "(r.status if r is not None else 0)", NUMBER, "the status, 0 where there was none",
+       is_always=True)
+_plain("RESPONSE_CODE_DETAILS", "sound(x.detail).replace(' ', '_')", TEXT, "why there was this status (Envoy's words)",
+       sound=sound)
 _plain("RESPONSE_FLAGS", "flags(x.flags)", TEXT, "response flags, short: `UF,URX`", flags=flag.text)
 _plain("RESPONSE_FLAGS_LONG", "long_flags(x.flags)", TEXT, "response flags, long", long_flags=flag.long_text)
 _plain("BYTES_RECEIVED", "x.request_bytes", NUMBER, "body bytes from downstream", is_always=True)
 _plain("BYTES_SENT", "x.response_bytes", NUMBER, "body bytes to downstream", is_always=True)
-_plain("DURATION", "int(((x.ended or x.started) - x.started) * 1000)", NUMBER, "milliseconds from the first byte to the end",
-       is_always=True)
+_plain("DURATION", "int(((x.ended or x.started) - x.started) * 1000)", NUMBER,
+       "milliseconds from the first byte to the end", is_always=True)
 _plain("REQUEST_DURATION", _ms("x.request_ended", "x.started"), NUMBER, "milliseconds to the request's last byte")
 _plain("RESPONSE_DURATION", _ms("x.response_began", "x.started"), NUMBER, "milliseconds to the upstream's first byte")
 _plain("RESPONSE_TX_DURATION", "(int((x.ended - x.response_began) * 1000) if x.response_began else None)", NUMBER,
@@ -279,7 +283,7 @@ _plain("HOSTNAME", repr(socket.gethostname()), TEXT, "this machine's name")
 _plain("IDENTITY", "sound(x.identity.name if x.identity else None)", TEXT, "the authenticated caller (meshd's own)",
        sound=sound)
 _unset("VIRTUAL_CLUSTER_NAME CONNECTION_TERMINATION_DETAILS", "unset")
-_unset("REQUESTED_SERVER_NAME DOWNSTREAM_TLS_VERSION DOWNSTREAM_TLS_CIPHER DOWNSTREAM_TLS_SESSION_ID", "unset without TLS")
-_unset("DOWNSTREAM_PEER_URI_SAN DOWNSTREAM_LOCAL_URI_SAN DOWNSTREAM_PEER_DNS_SAN DOWNSTREAM_PEER_SUBJECT "
+_unset("REQUESTED_SERVER_NAME DOWNSTREAM_TLS_VERSION DOWNSTREAM_TLS_CIPHER DOWNSTREAM_TLS_SESSION_ID "
+       "DOWNSTREAM_PEER_URI_SAN DOWNSTREAM_LOCAL_URI_SAN DOWNSTREAM_PEER_DNS_SAN DOWNSTREAM_PEER_SUBJECT "
        "DOWNSTREAM_LOCAL_SUBJECT DOWNSTREAM_PEER_ISSUER DOWNSTREAM_PEER_SERIAL DOWNSTREAM_PEER_FINGERPRINT_256 "
        "DOWNSTREAM_PEER_CERT DOWNSTREAM_PEER_CERT_V_START DOWNSTREAM_PEER_CERT_V_END", "unset without TLS")

@@ -1,6 +1,7 @@
 """What an operator compiles to: a Python expression over one exchange, so that a whole line becomes one function.
 
-In the expression ``x`` is the exchange, ``q`` its request (never None), ``h`` is ``q.headers.get``, ``r`` the response or None.
+In the expression ``x`` is the exchange, ``q`` its request (never None), ``h`` is ``q.headers.get``, ``r`` the
+response or None.
 """
 
 from collections.abc import Callable
@@ -80,5 +81,6 @@ def function(body: str, names: dict) -> Callable[[Any], Any]:
     space = {"nobody": NOBODY, "plain": plain, "decoded": decoded, **names}
     opening = "    q = x.request or nobody\n    h = q.headers.get\n    r = x.response\n"
     lines = "".join(f"    {line}\n" for line in body.split("\n"))
-    exec(compile(f"def made(x):\n{opening}{lines}", "<access log>", "exec"), space)  # noqa: S102 our own expressions only
-    return space["made"]
+    # every expression is ours; what a configuration or a peer says comes in as a literal (repr) or a value
+    exec(compile(f"def made(x):\n{opening}{lines}", "<access log>", "exec"), space)
+    return space.pop("made")  # no circle: what a reload froze is freed by reference counts alone

@@ -1,8 +1,8 @@
 """Istio's standard metrics and a few of Envoy's, as a telemetry sink.
 
-Strategy: one look-up leads from what can differ between two exchanges (listener, cluster, endpoint, status, flags) to the
-cells that they add to; only the first of a kind pays for the labels. Labels come from bounded sets: never a path, a Host
-or a client's address.
+Strategy: one look-up leads from what can differ between two exchanges (listener, cluster, endpoint, status, flags) to
+the cells that they add to; only the first of a kind pays for the labels. Labels come from bounded sets: never a path,
+a Host or a client's address.
 """
 
 from collections.abc import Callable
@@ -98,7 +98,8 @@ class PrometheusSink:
 def grpc_status(request: Any, response: Any) -> str | None:
     """Return a gRPC exchange's status as text, "" where it is not known, None for what is not gRPC."""
     content_type = request.headers.get(b"content-type") or b""
-    if content_type != b"application/grpc" and not content_type.startswith((b"application/grpc+", b"application/grpc;")):
+    kind = content_type.partition(b";")[0].rstrip()
+    if kind != b"application/grpc" and not kind.startswith(b"application/grpc+"):
         return None
     value = response.headers.get(b"grpc-status") if response is not None else None
     return str(int(value)) if value and value.isdigit() and len(value) < 3 else ""

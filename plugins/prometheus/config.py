@@ -27,7 +27,9 @@ class Prometheus:
     drop_labels: tuple[str, ...] = option(
         ListOf(item=Choice(LABELS), maximum=100), default=(), doc="labels that are left out, for fewer series"
     )
-    disable: tuple[str, ...] = option(ListOf(item=Choice(METRICS), maximum=100), default=(), doc="metrics that are left out")
+    disable: tuple[str, ...] = option(
+        ListOf(item=Choice(METRICS), maximum=100), default=(), doc="metrics that are left out"
+    )
 
     def check(self):
         """Yield faults of the bounds."""

@@ -6,7 +6,10 @@ What is not known is ``unknown``, never left out: Kiali drops series that lack a
 from typing import Any
 
 UNKNOWN = "unknown"
-_SIDE = ("workload", "workload_namespace", "principal", "app", "version", "cluster", "canonical_service", "canonical_revision")
+_SIDE = (
+    "workload", "workload_namespace", "principal", "app", "version", "cluster", "canonical_service",
+    "canonical_revision",
+)
 W = (
     "reporter", *(f"source_{name}" for name in _SIDE), *(f"destination_{name}" for name in _SIDE),
     "destination_service", "destination_service_name", "destination_service_namespace", "request_protocol",

@@ -15,7 +15,7 @@ ENVOY_EXAMPLE = (
     b'[2016-04-15T20:17:00.310Z] "POST /api/v1/locations HTTP/2" 204 - 154 0 226 100 "10.0.35.28" "nsq2http" '
     b'"cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2" "locations" "10.0.2.1:80"\n'
 )
-"""The example of Envoy's documentation, with the upstream's address as Envoy has written it since v1.16 (no ``tcp://``)."""
+"""The example of Envoy's documentation, with the upstream's address as Envoy writes it now (no ``tcp://``)."""
 
 
 class Named:
@@ -82,7 +82,8 @@ class LineTest(unittest.TestCase):
 
     def test_every_operator_can_be_written_whole_and_empty(self):
         arguments = {"REQ": "(HOST)", "REQ_WITHOUT_QUERY": "(:PATH)", "RESP": "(A)", "TRAILER": "(A)"}
-        arguments |= {"ENVIRONMENT": "(ZONE)", "DYNAMIC_METADATA": "(a:b)", "FILTER_STATE": "(a)", "PLUGIN_DURATION": "(a)"}
+        arguments |= {"ENVIRONMENT": "(ZONE)", "DYNAMIC_METADATA": "(a:b)", "FILTER_STATE": "(a)"}
+        arguments |= {"PLUGIN_DURATION": "(a)"}
         empty = FakeExchange()
         empty.request = None
         for name in OPERATORS:
@@ -112,10 +113,12 @@ class LineTest(unittest.TestCase):
             "%RESPONSE_CODE_DETAILS%": "upstream_reset", "%UPSTREAM_TRANSPORT_FAILURE_REASON%": "connect timed out",
             "%REQUEST_DURATION%/%RESPONSE_DURATION%/%RESPONSE_TX_DURATION%/%DURATION%": "20/110/115/226",
             "%DOWNSTREAM_REMOTE_ADDRESS%": "[::1]:40000", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%": "::1",
-            "%DOWNSTREAM_REMOTE_PORT%": "40000", "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%:%DOWNSTREAM_LOCAL_PORT%": "10.9.9.9:8080",
+            "%DOWNSTREAM_REMOTE_PORT%": "40000",
+            "%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%:%DOWNSTREAM_LOCAL_PORT%": "10.9.9.9:8080",
             "%UPSTREAM_LOCAL_ADDRESS%": "10.0.0.1:555", "%UPSTREAM_CLUSTER%": "locations", "%ROUTE_NAME%": "users",
             "%DYNAMIC_METADATA(auth:user)%": "ann", "%DYNAMIC_METADATA(auth:nobody)%": "-",
-            "%DYNAMIC_METADATA(auth:scopes)%": '[\\"a\\", \\"b\\"]', "%ENVIRONMENT(ZONE)%": "eu", "%ENVIRONMENT(NO)%": "-",
+            "%DYNAMIC_METADATA(auth:scopes)%": '[\\"a\\", \\"b\\"]',
+            "%ENVIRONMENT(ZONE)%": "eu", "%ENVIRONMENT(NO)%": "-",
             "%GRPC_STATUS%": "InvalidArgument", "%GRPC_STATUS(SNAKE_STRING)%": "INVALID_ARGUMENT",
             "%GRPC_STATUS_NUMBER%": "3", "%PLUGIN_DURATION(cors)%": "1.234", "%PLUGIN_DURATION(x)%": "-",
             "100 %% %METHOD%": "100 % POST", "%CONNECTION_ID% %STREAM_ID% %UPSTREAM_REQUEST_ATTEMPT_COUNT%": "1 1 1",
@@ -158,7 +161,8 @@ class LineTest(unittest.TestCase):
             text = '"%REQ(X-EVIL)%" "%REQ(:PATH)%" "%UPSTREAM_TRANSPORT_FAILURE_REASON%"'
             with self.subTest(evil=evil):
                 line = self.line(text, exchange)
-                self.assertRegex(line, rb'\A"(?:[^"\\\x00-\x1f\x7f-\xff]|\\.)*"(?: "(?:[^"\\\x00-\x1f\x7f-\xff]|\\.)*"){2}\n\Z')
+                field = rb'"(?:[^"\\\x00-\x1f\x7f-\xff]|\\.)*"'
+                self.assertRegex(line, rb"\A" + field + rb" " + field + rb" " + field + rb"\n\Z")
                 self.json({"evil": "%REQ(X-EVIL)%", "path": "%REQ(:PATH)%"}, exchange)
                 self.assertRegex(self.lines[-1], rb"\A[\x20-\x7e]+\n\Z")
 
@@ -171,8 +175,9 @@ class LineTest(unittest.TestCase):
     def test_json_keeps_numbers_and_tells_the_unset_as_null(self):
         fields = {
             "status": "%RESPONSE_CODE%", "sent": "%BYTES_SENT%", "ms": "%DURATION%", "none": "%REQ(X-NONE)%",
-            "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%", "flags": "%RESPONSE_FLAGS%", "mixed": "%METHOD% in %DURATION% ms",
-            "fixed": "50 %% \u20ac", "user": "%REQ(USER-AGENT)%", "port": "%DOWNSTREAM_LOCAL_PORT%", "up": "%UPSTREAM_REMOTE_PORT%",
+            "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%", "flags": "%RESPONSE_FLAGS%",
+            "mixed": "%METHOD% in %DURATION% ms", "fixed": "50 %% \u20ac", "user": "%REQ(USER-AGENT)%",
+            "port": "%DOWNSTREAM_LOCAL_PORT%", "up": "%UPSTREAM_REMOTE_PORT%",
         }
         expected = {
             "status": 204, "sent": 0, "ms": 226, "none": None, "reason": None, "flags": "-", "mixed": "POST in 226 ms",
@@ -224,8 +229,10 @@ class ConfigTest(unittest.TestCase):
             ({"path": "logs/a.log"}, "path", "absolute"), ({"format": "50%"}, "format", "expected %OPERATOR"),
             ({"format": "%REQ%"}, "format", "%REQ%: expected NAME"), ({"format": "%REQ(a?b?c)%"}, "format", "NAME"),
             ({"format": "%REQ(a b)%"}, "format", "NAME"), ({"format": "%METHOD(x)%"}, "format", "no argument"),
-            ({"format": "%RESP(:path)%"}, "format", "response's field"), ({"format": "%REQ(:status)%"}, "format", "request's"),
-            ({"format": "%GRPC_STATUS(LOUD)%"}, "format", "CAMEL_STRING"), ({"format": "%ENVIRONMENT%"}, "format", "variable"),
+            ({"format": "%RESP(:path)%"}, "format", "response's field"),
+            ({"format": "%REQ(:status)%"}, "format", "request's"),
+            ({"format": "%GRPC_STATUS(LOUD)%"}, "format", "CAMEL_STRING"),
+            ({"format": "%ENVIRONMENT%"}, "format", "variable"),
             ({"json": (("a", "%DYNAMIC_METADATA%"),)}, "json", "NAMESPACE"),
             ({"json": (("a", "b"),), "format": "c"}, "json", "not both"),
         ):
@@ -289,7 +296,8 @@ class FilterTest(unittest.TestCase):
 
     def test_the_sink_asks_the_filter(self):
         lines = []
-        record = text_record("%RESPONSE_CODE%", self.site, lines.append, compile_match(Filter(status=("5xx",)), self.site))
+        match = compile_match(Filter(status=("5xx",)), self.site)
+        record = text_record("%RESPONSE_CODE%", self.site, lines.append, match)
         record(self.answer(200))
         record(self.answer(500))
         self.assertEqual(lines, [b"500\n"])

@@ -61,7 +61,7 @@ class Metrics:
             self.registries.append(registry)
 
     def value(self, name: str, *values: str) -> float | None:
-        """Return the number of one series (a histogram's count), None where there is none; for status pages and tests."""
+        """Return the number of one series (a histogram's count), None where there is none; for pages and tests."""
         family = self.families.get(name)
         series = family.series.get(values) if family is not None else None
         return None if series is None else family.read(series)
@@ -109,6 +109,8 @@ def _check_names(kind: str, name: str, labels: tuple, scope: str) -> None:
         raise ValueError(f"metric {name}: scope {scope!r}: expected one of {SCOPES!r}")
     for label in labels:
         if not _LABEL.fullmatch(label) or (kind == HISTOGRAM and label == "le"):
-            raise ValueError(f"metric {name}: label {label!r}: expected letters, digits and _, and not le on a histogram")
+            raise ValueError(
+                f"metric {name}: label {label!r}: expected letters, digits and _, and not le on a histogram"
+            )
     if len(set(labels)) != len(labels):
         raise ValueError(f"metric {name}: labels {labels!r}: expected no name twice")

@@ -1,4 +1,4 @@
-"""The metrics for people and scripts, as ``/stats`` has them: Envoy-like lines and a JSON list; used by the admin API."""
+"""The metrics for people and scripts, as ``/stats`` has them: Envoy-like lines, a JSON list; used by the admin API."""
 
 from collections.abc import Callable, Iterator
 
