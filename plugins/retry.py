@@ -102,6 +102,8 @@ class RetryPolicy:
 
     def _wants_status(self, outcome):
         """An upstream that says it is overloaded is left alone (Envoy's RetryStateImpl::wouldRetryFromHeaders)."""
+        if not (outcome.status in self._statuses or self._is_rate_limited_retried):
+            return False
         headers = outcome.headers
         if headers is not None:
             if b"x-envoy-overloaded" in headers:

@@ -11,6 +11,25 @@ from meshd_plugins.file_discovery import FileOptions, parse, references
 from meshd_plugins.static_discovery import Static
 
 
+BAD_FILES = (
+    (b"- a\n", r"\[0\]: expected HOST:PORT"),
+    (b"- a:70000\n", "HOST:PORT"),
+    (b"- {weight: 1}\n", r"\[0\].address"),
+    (b"- a:1\n- a:1\n", "stands twice"),
+    (b"- {address: 'a:1', wieght: 2}\n", "unknown key: expected one of address"),
+    (b"- {address: 'a:1', weight: 0}\n", "expected 1 to 1000000, got 0"),
+    (b"- {address: 'a:1', weight: x}\n", "whole number"),
+    (b'[{"address": "a:1", "weight": true}]', "whole number"),
+    (b"- {address: 'a:1', labels: [a]}\n", "labels"),
+    (b"- {targets: 3}\n", r"\[0\].targets"),
+    (b"- [a]\n", "address or a mapping"),
+    (b"text\n", "list of endpoints"),
+    (b"[1,", "Expecting"),
+    (b"[" * 100_000, "nested too deeply"),
+    (b"\xff", "unacceptable|invalid"),
+)
+
+
 class Watching(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -145,15 +164,7 @@ class Formats(unittest.TestCase):
         self.assertEqual(parse(b"- 10:30\n")[0].address, "10:30")
 
     def test_faults_name_the_place(self):
-        for text, words in (
-            (b"- a\n", r"\[0\]: expected HOST:PORT"), (b"- a:70000\n", "HOST:PORT"), (b"- {weight: 1}\n", r"\[0\].address"),
-            (b"- a:1\n- a:1\n", "stands twice"), (b"- {address: 'a:1', wieght: 2}\n", "unknown key: expected one of address"),
-            (b"- {address: 'a:1', weight: 0}\n", "expected 1 to 1000000, got 0"),
-            (b"- {address: 'a:1', weight: x}\n", "whole number"), (b'[{"address": "a:1", "weight": true}]', "whole number"),
-            (b"- {address: 'a:1', labels: [a]}\n", "labels"), (b"- {targets: 3}\n", r"\[0\].targets"),
-            (b"- [a]\n", "address or a mapping"), (b"text\n", "list of endpoints"), (b"[1,", "Expecting"),
-            (b"[" * 100_000, "nested too deeply"), (b"\xff", ""),
-        ):
+        for text, words in BAD_FILES:
             with self.assertRaisesRegex((ValueError, yaml.YAMLError), words, msg=text[:50]):
                 parse(text)
 
