@@ -1,6 +1,7 @@
 """The runtime: live objects made from one Snapshot, started at the swap, stopped after their last request."""
 
 from collections.abc import Iterable, Iterator
+from types import MethodType
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -89,10 +90,14 @@ class Runtime:
             while table:
                 table.popitem()
                 yield
-        for parts in (self.discoveries, self.built, self.ground.reopeners):
+        while self.built:
+            untie(self.built.pop().made)
+            yield
+        for parts in (self.discoveries, self.ground.reopeners):
             while parts:
                 parts.pop()
                 yield
+        self.ground.build = None
 
     def strike(self, entry: Entry, selves: frozenset[int] = frozenset()) -> None:
         """The watchdog found code of ``entry`` blocking: each use of it gets a strike, or the one whose object is known."""
@@ -107,6 +112,14 @@ class Runtime:
 
 def _cannot_start(why: Failure, label: str) -> None:
     raise ConfigurationError(f"{label}: start: {one_line(why.value)}") from why.value
+
+
+def untie(made: Any) -> None:
+    """Remove bound methods that an object keeps of itself (``self.on_request = self._fast``): the collector, which would
+    free such a circle, does not look at what was frozen."""
+    for name, value in list(getattr(made, "__dict__", {}).items()):
+        if isinstance(value, MethodType) and value.__self__ is made:
+            delattr(made, name)
 
 
 def retire(chains: Iterable[Chain]) -> Deferred:
