@@ -29,8 +29,8 @@ CONTENT_TYPES = (
 """Envoy's defaults and four more."""
 
 BODILESS = frozenset((101, 204, 205, 206, 304))
-STALE_FIELDS = (b"content-length", b"content-md5", b"digest", b"repr-digest", b"content-digest", b"accept-ranges")
-"""Fields that are wrong of a body that has been compressed."""
+STALE_FIELDS = (b"content-md5", b"digest", b"repr-digest", b"content-digest", b"accept-ranges")
+"""Fields that are wrong of a body that has been compressed, besides content-length."""
 
 
 @config
@@ -62,8 +62,8 @@ class Compression:
         Boolean(), default=False, doc="hide accept-encoding from the upstream, so that it does not compress itself"
     )
     max_active: int = option(
-        Integer(minimum=1, maximum=1_000_000), default=1000,
-        doc="responses compressed at once (each holds up to about 1 MiB); more pass as they are",
+        Integer(minimum=1, maximum=1_000_000), default=256,
+        doc="responses compressed at once (each holds 0.4 MiB with gzip, 1.1 MiB with brotli 4); more pass as they are",
     )
 
     def check(self):
@@ -168,32 +168,39 @@ class CompressionFilter:
         media = (headers.get(b"content-type") or b"").partition(b";")[0].strip().lower()
         if media not in self._types or exchange.request.method in (b"HEAD", b"CONNECT"):
             return None
-        if b"content-encoding" in headers or b"content-range" in headers:
+        if b"\r\ncontent-encoding:" in headers.low or b"\r\ncontent-range:" in headers.low:
             return None
         is_fixed = forbids_change(headers) or forbids_change(exchange.request.headers)
         return None if is_fixed else media
 
     def _coding(self, exchange):
-        value = exchange.request.headers.joined(b"accept-encoding")
-        if value is None and self._hides:
+        headers = exchange.request.headers
+        if self._hides:
             value = exchange.metadata.get(self._name)
+        elif b"\r\naccept-encoding:" in headers.low:
+            value = headers.joined(b"accept-encoding")
+        else:
+            return None
         return self._choose(value) if value and len(value) <= MAX_ACCEPT_BYTES else None
 
 
 def forbids_change(headers):
     """Say whether Cache-Control has no-transform (RFC 9111 5.2.1.6 and 5.2.2.6)."""
-    value = headers.joined(b"cache-control")
-    return value is not None and b"no-transform" in value.lower()
+    if b"no-transform" not in headers.low:
+        return False
+    return b"no-transform" in (headers.joined(b"cache-control") or b"").lower()
 
 
 def change_head(response, coding):
     """Make the head that of the compressed body, whose length nobody knows yet."""
     headers = response.headers
-    for name in STALE_FIELDS:
-        headers.remove(name)
+    headers.remove(b"content-length")
     response.content_length = -1
+    for name in STALE_FIELDS:
+        if name in headers.low:
+            headers.remove(name)
     headers.add(b"content-encoding", coding)
-    tag = headers.get(b"etag")
+    tag = headers.get(b"etag") if b"\r\netag:" in headers.low else None
     if tag is not None and not tag.startswith(b"W/"):
         headers.set(b"etag", b"W/" + tag)
 

@@ -131,8 +131,11 @@ class CorsFilter:
         headers = exchange.response.headers
         if not self._any:
             add_vary(headers, b"origin")
-        origin = exchange.request.headers.joined(b"origin")
-        if origin is None or exchange.detail == DETAIL or not self._allows(origin):
+        asked = exchange.request.headers
+        if b"\r\norigin:" not in asked.low or exchange.detail == DETAIL:
+            return
+        origin = asked.joined(b"origin")
+        if not self._allows(origin):
             return
         headers.set(b"access-control-allow-origin", self._shown(origin))
         for name, value in self._marks:
