@@ -32,7 +32,8 @@ class FakeDaemon:
         self.paths = ("mesh.yaml",)
         self.told = []
         self.outcome = {
-            "accepted": True, "generation": 4, "previous_generation": 3, "duration_s": 0.018, "faults": [], "node": "web-1",
+            "accepted": True, "generation": 4, "previous_generation": 3, "duration_s": 0.018, "faults": [],
+            "node": "web-1",
             "changes": [{"kind": "listeners", "added": 1, "changed": 2, "removed": 0}], "closed_connections": 0,
             "summary": "", "text": "",
         }
@@ -41,15 +42,18 @@ class FakeDaemon:
         return PAGES
 
     def listeners(self):
-        return [{"name": "public", "address": "127.0.0.1:0", "bound": "127.0.0.1:8080", "connections": 2, "filters": ["router"],
-                 "accepting": True, "counters": {"connections": 2, "requests": 9}}]
+        return [{"name": "public", "address": "127.0.0.1:0", "bound": "127.0.0.1:8080", "connections": 2,
+                 "filters": ["router"], "accepting": True, "counters": {"connections": 2, "requests": 9}}]
 
     def clusters(self):
         return [{
-            "name": "users", "load_balancer": "round_robin", "circuit_breaker": {"requests": {"used": 1, "limit": 1024}},
-            "counters": {"requests": 7, "retries": 1, "connect_failures": 0, "active_connections": 2, "active_requests": 1}, "idle_connections": 1,
-            "endpoints": [{"address": "10.0.0.7:80", "weight": 1, "priority": 0, "locality": "", "labels": {}, "healthy": True,
-                           "active_requests": 1, "connections": 2, "idle_connections": 1, "pending": 0}],
+            "name": "users", "load_balancer": "round_robin", "idle_connections": 1,
+            "circuit_breaker": {"requests": {"used": 1, "limit": 1024}},
+            "counters": {"requests": 7, "retries": 1, "connect_failures": 0, "active_connections": 2,
+                         "active_requests": 1},
+            "endpoints": [{"address": "10.0.0.7:80", "weight": 1, "priority": 0, "locality": "", "labels": {},
+                           "healthy": True, "active_requests": 1, "connections": 2, "idle_connections": 1,
+                           "pending": 0}],
         }]
 
     def plugins(self):

@@ -7,12 +7,13 @@ from meshd.admin.guard import is_loopback_host, refusal
 
 class Hosts(TestCase):
     def test_loopback_names(self):
-        for host in ("localhost", "LOCALHOST:1", "localhost.", "a.localhost:80", "127.0.0.1", "127.1.2.3:9", "[::1]", "[::1]:9", "::1"):
+        for host in ("localhost", "LOCALHOST:1", "localhost.", "a.localhost:80", "127.0.0.1", "127.1.2.3:9", "[::1]",
+                     "[::1]:9", "::1"):
             self.assertTrue(is_loopback_host(host), host)
 
     def test_everything_else(self):
-        for host in ("", "evil.example", "localhost.evil.example", "10.0.0.1:80", "0.0.0.0", "[::]:80", "127.0.0.1.evil.example",
-                     "2130706433", "[::ffff:10.0.0.1]"):
+        for host in ("", "evil.example", "localhost.evil.example", "10.0.0.1:80", "0.0.0.0", "[::]:80", 
+                     "127.0.0.1.evil.example", "2130706433", "[::ffff:10.0.0.1]"):
             self.assertFalse(is_loopback_host(host), host)
 
 

@@ -103,7 +103,8 @@ class Controls(SynchronousTestCase):
 
     def test_each_does_its_one_thing(self):
         for path, told in (("/drain_listeners", "drain_listeners"), ("/healthcheck/fail", ("health", False)),
-                           ("/healthcheck/ok", ("health", True)), ("/quitquitquit", "quit"), ("/reopen_logs", "reopen")):
+                           ("/healthcheck/ok", ("health", True)), ("/quitquitquit", "quit"),
+                           ("/reopen_logs", "reopen")):
             self.daemon.told.clear()
             self.assertEqual(self.wire.ask(path, "POST")[0], 200, path)
             self.assertEqual(self.daemon.told, [told])

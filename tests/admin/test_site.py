@@ -148,7 +148,8 @@ class Pages(SynchronousTestCase):
 
     def test_arguments_come_from_the_target_or_a_form(self):
         seen = []
-        page = Page(path="/x", methods=("POST",), help="", render=lambda daemon, query: seen.append(query.values) or text(""))
+        page = Page(path="/x", methods=("POST",), help="",
+                    render=lambda daemon, query: seen.append(query.values) or text(""))
         wire = Wire(FakeDaemon(), pages=[page])
         wire.ask("/x?a=1", "POST")
         wire.ask("/x", "POST", ["content-type: application/x-www-form-urlencoded"], b"b=2")

@@ -53,7 +53,8 @@ class Ctl(SynchronousTestCase):
         self.assertIn("PENDING", self.ctl("pc", "endpoint", "-o", "wide")[1])
 
     def test_status_shows_the_fault_of_the_last_reload(self):
-        self.daemon.last_reload = {"accepted": False, "time": 2.0, "duration_s": 0.1, "summary": "mesh.yaml:3:1 error[MSH0104] x"}
+        self.daemon.last_reload = {
+            "accepted": False, "time": 2.0, "duration_s": 0.1, "summary": "mesh.yaml:3:1 error[MSH0104] x"}
         _, out, _ = self.ctl("status")
         self.assertIn("rejected 1s ago, generation 3 is kept: mesh.yaml:3:1 error[MSH0104] x", out)
 
@@ -67,7 +68,8 @@ class Ctl(SynchronousTestCase):
         self.assertIn("web-1   generation 3 -> 4   +1 ~2 -0 listeners   18 ms   0 connections closed", out)
 
     def test_rejected_reload_exits_1_whatever_the_form(self):
-        self.daemon.outcome |= {"accepted": False, "generation": 3, "summary": "mesh.yaml:3:1 error[MSH0104] x", "text": "TEXT\n"}
+        self.daemon.outcome |= {
+            "accepted": False, "generation": 3, "summary": "mesh.yaml:3:1 error[MSH0104] x", "text": "TEXT\n"}
         code, out, err = self.ctl("reload")
         self.assertEqual(code, 1)
         self.assertIn("kept generation 3   mesh.yaml:3:1 error[MSH0104] x", out)
@@ -110,7 +112,8 @@ class Alone(SynchronousTestCase):
     def test_no_daemon_says_where_it_looked_and_what_to_do(self):
         code, _, err = run(main, "--admin", "unix:/nonexistent/admin.sock", "status")
         self.assertEqual(code, 1)
-        self.assertIn("admin unix:/nonexistent/admin.sock: no such file or directory\nhelp: is meshd running there?", err)
+        self.assertIn("admin unix:/nonexistent/admin.sock: no such file or directory\n", err)
+        self.assertIn("help: is meshd running there?", err)
 
     def test_bad_address_says_what_was_expected(self):
         code, _, err = run(main, "--admin", "nowhere", "status")

@@ -14,7 +14,9 @@ listeners:
   - name: public
     address: 127.0.0.1:18080
     filters:
-      - router: {virtual_hosts: [{name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200}}]}]}
+      - router:
+          virtual_hosts:
+            - {name: all, domains: ["*"], routes: [{match: {prefix: /}, direct_response: {status: 200}}]}
 """
 
 

@@ -19,7 +19,8 @@ class Lines(SynchronousTestCase):
 
     def test_json_is_one_object_with_the_events_own_fields(self):
         self.assertEqual(json.loads(json_line(EVENT)), {
-            "time": "2026-11-23T10:00:00.123Z", "level": "warn", "namespace": "meshd.reload", "message": "kept 41", "generation": 41})
+            "time": "2026-11-23T10:00:00.123Z", "level": "warn", "namespace": "meshd.reload", "message": "kept 41",
+            "generation": 41})
 
     def test_a_message_with_line_feeds_stays_one_entry(self):
         self.assertEqual(text_line(EVENT | {"log_format": "a\n2026 forged"}).split("\n")[1], "    2026 forged")

@@ -51,7 +51,7 @@ def wait_for(condition, what, limit_s=15.0):
 
 
 class Upstream:
-    """Answers each connection's requests; a request for /slow waits until ``release`` is set, ``waiting`` counts them."""
+    """Answers requests; one for /slow waits until ``release`` is set, ``waiting`` counts them."""
 
     def __init__(self):
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=100)

@@ -18,11 +18,12 @@ UNIX = "unix:"
 def check(address: str) -> None:
     """Raise ConfigurationError where ``address`` could be reached from another machine."""
     if not address.startswith(UNIX) and not is_loopback_host(address):
-        raise ConfigurationError(f"admin: address: {address}: reachable from other machines: expected loopback or unix:PATH")
+        text = "reachable from other machines: expected loopback or unix:PATH"
+        raise ConfigurationError(f"admin: address: {address}: {text}")
 
 
 def bind(reactor: Any, address: str, factory: Any) -> Any:
-    """Listen and return Twisted's port; raises ConfigurationError where the address is not loopback, OSError where taken."""
+    """Listen and return Twisted's port; raises ConfigurationError where not loopback, OSError where taken."""
     check(address)
     try:
         if address.startswith(UNIX):
@@ -39,7 +40,8 @@ def bind(reactor: Any, address: str, factory: Any) -> Any:
 
 def _bind_unix(reactor: Any, path: str, factory: Any) -> Any:
     if path.startswith("@"):
-        raise ConfigurationError(f"admin: address: unix:{path}: any user could connect: expected a path, not an abstract name")
+        text = "any user could connect: expected a path, not an abstract name"
+        raise ConfigurationError(f"admin: address: unix:{path}: {text}")
     _remove_stale(path)
     before = os.umask(0o177)  # the socket must not be open to others for the moment between bind and chmod
     try:

@@ -23,9 +23,9 @@ def _name(host: str) -> str:
 def refusal(host: str | None, origin: str | None, site: str | None, is_unix: bool) -> str:
     """Say why a request is refused, "" where it is not.
 
-    ``host``, ``origin`` and ``site`` are the fields Host, Origin and Sec-Fetch-Site, None where absent. A browser that was
-    led to loopback by a rebound name still sends that name as Host; a foreign page's form still sends its Origin. No
-    browser reaches a unix socket, and its clients put anything into Host.
+    ``host``, ``origin`` and ``site`` are the fields Host, Origin and Sec-Fetch-Site, None where absent. A browser
+    that was led to loopback by a rebound name still sends that name as Host; a foreign page's form still sends its
+    Origin. No browser reaches a unix socket, and its clients put anything into Host.
     """
     if host and not is_unix and not is_loopback_host(host):
         return f"host {host!r}: expected localhost or a loopback address"

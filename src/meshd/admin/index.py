@@ -31,12 +31,14 @@ PAGES = (
     Page(path="/plugins", render=page_status.plugins, help="plugins, types, timings, faults; ?format=json|text"),
     Page(path="/logging", methods=POST, render=page_control.logging,
          help="set levels: ?level=debug|info|warn|error, ?NAMESPACE=LEVEL; answers the levels in use"),
-    Page(path="/reload", methods=POST, render=page_control.reload, help="reload and answer the outcome: 200, or 400 with faults"),
+    Page(path="/reload", methods=POST, render=page_control.reload,
+         help="reload and answer the outcome: 200, or 400 with faults"),
     Page(path="/drain_listeners", methods=POST, render=page_control.drain_listeners, help="stop accepting connections"),
     Page(path="/healthcheck/fail", methods=POST, render=page_control.health_fail, help="let /ready answer 503"),
     Page(path="/healthcheck/ok", methods=POST, render=page_control.health_ok, help="undo /healthcheck/fail"),
     Page(path="/quitquitquit", methods=POST, render=page_control.quit_daemon, help="drain and exit, as SIGTERM does"),
-    Page(path="/reopen_logs", methods=POST, render=page_control.reopen_logs, help="open log files anew, as SIGUSR1 does"),
+    Page(path="/reopen_logs", methods=POST, render=page_control.reopen_logs,
+         help="open log files anew, as SIGUSR1 does"),
 )
 
 

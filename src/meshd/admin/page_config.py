@@ -11,7 +11,7 @@ RESOURCES = ("node", "admin", "documents", "listeners", "clusters", "telemetry",
 
 
 def config_dump(daemon: Any, query: Query) -> Reply | Deferred:
-    """The snapshot; ?resource=listeners|clusters|..., ?name=NAME for one of them, ?origins=1 for where values came from."""
+    """The snapshot; ?resource=listeners|clusters|..., ?name=NAME for one of them, ?origins=1 with origins."""
     loaded = daemon.loaded
     if loaded is None:
         return document({"error": "no configuration is in use yet"}, 503)

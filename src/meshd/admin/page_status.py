@@ -11,7 +11,7 @@ JSON_OR_TEXT = ("text", "json")
 
 
 def ready(daemon: Any, query: Query) -> Reply:
-    """200 LIVE while traffic should come here, 503 else: before the first configuration, while it drains, on /healthcheck/fail."""
+    """200 LIVE while traffic should come here; 503 before it serves, while it drains, after /healthcheck/fail."""
     if daemon.is_ready:
         return text("LIVE\n")
     return text(f"{daemon.state if daemon.state != 'LIVE' else 'FAILED HEALTHCHECK'}\n", 503)
@@ -34,7 +34,8 @@ def info(daemon: Any) -> dict:
     return {
         "version": __version__, "python": platform.python_version(), "pid": os.getpid(),
         "state": daemon.state, "ready": daemon.is_ready, "uptime_s": round(daemon.uptime_s, 3),
-        "started": round(daemon.started_wall, 3), "now": round(daemon.started_wall + daemon.uptime_s, 3), "generation": daemon.generation,
+        "started": round(daemon.started_wall, 3), "now": round(daemon.started_wall + daemon.uptime_s, 3),
+        "generation": daemon.generation,
         "digest": loaded.digest if loaded is not None else None,
         "files": list(loaded.files) if loaded is not None else [], "paths": list(daemon.paths),
         "node": None if node is None else _node(node), "last_reload": daemon.last_reload,

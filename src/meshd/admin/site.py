@@ -1,4 +1,4 @@
-"""The admin API's HTTP: twisted.web with bounds on bodies, connections and time; finds the page and writes its reply."""
+"""The admin API's HTTP: twisted.web with bounds on bodies, connections and time; finds pages, writes replies."""
 
 from typing import Any
 from urllib.parse import parse_qs
@@ -107,7 +107,8 @@ class AdminRequest(http.Request):
             self.reply(text(f"page {self.path.decode('latin-1')!r}: unknown: expected one of those on /\n", 404))
         elif self.method.decode("latin-1") not in page.methods:
             self.setHeader("allow", ", ".join(page.methods))
-            self.reply(text(f"{page.path}: method {self.method.decode('latin-1')!r}: expected {page.methods[0]}\n", 405))
+            method = self.method.decode("latin-1")
+            self.reply(text(f"{page.path}: method {method!r}: expected {page.methods[0]}\n", 405))
         else:
             self._render(page)
 

@@ -32,7 +32,7 @@ class IDaemon(Interface):
         """Return a Deferred of a dict: path of a value -> where it came from."""
 
     def reload():
-        """Return a Deferred of the outcome: a dict with ``accepted`` (bool), ``generation``, ``duration_s`` and ``faults``."""
+        """Return a Deferred of the outcome: a dict with ``accepted`` (bool), ``generation``, ``faults``..."""
 
     def drain_listeners():
         """Stop accepting on all listeners; connections are told to close after their request."""

@@ -1,4 +1,4 @@
-"""``meshd --check``, ``--print-config`` and ``--schema``: everything up to the runtime's construction, nothing bound."""
+"""``meshd --check``, ``--print-config``, ``--schema``: everything up to the runtime's construction, nothing bound."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ from meshd.registry import Registry
 
 
 class Checked:
-    """What reading a configuration came to: ``loaded`` is None where ``faults`` has errors; ``registry`` where no plugins were sought."""
+    """What reading a configuration came to: ``loaded`` is None where ``faults`` has errors."""
 
     def __init__(self, paths: list[str], *, with_origins: bool = False, builds: bool = True) -> None:
         began = time.perf_counter()

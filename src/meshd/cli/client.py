@@ -73,7 +73,8 @@ class AdminClient:
             return "the socket belongs to the daemon's user: run meshctl as that user or as root"
         if isinstance(error, TimeoutError):
             return "the daemon does not answer: its log may say what keeps it busy"
-        return "is meshd running there? --admin HOST:PORT|unix:PATH or MESHD_ADMIN says where (admin.address of its configuration)"
+        where = "--admin HOST:PORT|unix:PATH or MESHD_ADMIN says where (admin.address of its configuration)"
+        return f"is meshd running there? {where}"
 
 
 def _reason(error: Exception) -> str:

@@ -20,6 +20,8 @@ VERBS = {
 }
 ALIASES = {"pc": "proxy-config", "ps": "status"}
 
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
 EPILOG = """\b
 examples:
   meshctl status                               how the daemon is, and its last reload
@@ -35,7 +37,7 @@ exit codes: 0 success   1 could not do it   64 usage
 
 
 class Verbs(click.Group):
-    """Loads a verb's module when the verb is used; verbs of plugins (kind ``meshctl_verb``) stand beside the shipped ones."""
+    """Loads a verb's module when it is used; verbs of plugins (kind ``meshctl_verb``) stand beside the shipped ones."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all verbs (click.Group)."""
@@ -63,10 +65,11 @@ def _plugin_verbs() -> dict[str, Any]:
     return _found
 
 
-@click.group(cls=Verbs, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Verbs, epilog=EPILOG, context_settings=SETTINGS)
 @click.option("--admin", metavar="ADDRESS", envvar="MESHD_ADMIN", help="admin API: HOST:PORT or unix:PATH "
               "(MESHD_ADMIN; default 127.0.0.1:15000).")
-@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True, help="seconds to wait for an answer.")
+@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True,
+              help="seconds to wait for an answer.")
 @click.option("--debug", is_flag=True, help="show the traceback of an unexpected error.")
 @click.pass_context
 def root(ctx: click.Context, **options: Any) -> None:

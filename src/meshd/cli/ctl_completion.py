@@ -4,7 +4,8 @@ import click
 from click.shell_completion import get_completion_class
 
 
-@click.command(epilog="\b\nexamples:\n  source <(meshctl completion bash)\n  meshctl completion zsh > ~/.zfunc/_meshctl\n"
+@click.command(epilog="\b\nexamples:\n  source <(meshctl completion bash)\n"
+               "  meshctl completion zsh > ~/.zfunc/_meshctl\n"
                "  meshctl completion fish > ~/.config/fish/completions/meshctl.fish")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context

@@ -24,7 +24,9 @@ def asks(*forms: str) -> Callable:
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
         @click.pass_context
-        def verb(ctx: click.Context, *, admin: str | None, output: str, no_headers: bool, color: str, **options: Any) -> Any:
+        def verb(
+            ctx: click.Context, *, admin: str | None, output: str, no_headers: bool, color: str, **options: Any
+        ) -> Any:
             found = ctx.find_root().obj or {}
             client = AdminClient(admin or found.get("admin") or DEFAULT, found.get("timeout", 30.0))
             return function(client, View(form=output, has_headers=not no_headers, color=color), **options)

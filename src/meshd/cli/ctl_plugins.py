@@ -8,7 +8,8 @@ from meshd.cli.ctl_option import asks
 from meshd.cli.output import Column, View
 
 COLUMNS = (
-    Column("NAME", "name"), Column("DISTRIBUTION", "distribution"), Column("VERSION", "version"), Column("STATUS", "status"),
+    Column("NAME", "name"), Column("DISTRIBUTION", "distribution"), Column("VERSION", "version"),
+    Column("STATUS", "status"),
     Column("USES", "uses"), Column("FAULTS", "faults"), Column("LATE", "late", True), Column("MEAN", "mean", True),
     Column("TYPES", "types"), Column("REASON", "reason"),
 )
@@ -47,4 +48,6 @@ def _types(types: list[dict]) -> list[str]:
     by_kind: dict[str, list[str]] = {}
     for one in types:
         by_kind.setdefault(one["kind"], []).append(one["name"])
-    return [f"{kind} ({len(names)})" if len(names) > 3 else f"{kind}/{'+'.join(names)}" for kind, names in by_kind.items()]
+    return [
+        f"{kind} ({len(names)})" if len(names) > 3 else f"{kind}/{'+'.join(names)}" for kind, names in by_kind.items()
+    ]

@@ -10,8 +10,8 @@ from meshd.cli.output import Column, View
 from meshd.cli.route import route_rows
 
 LISTENER = (
-    Column("NAME", "name"), Column("ADDRESS", "bound"), Column("ACCEPTING", "accepting", True), Column("FILTERS", "filters"),
-    Column("CONNECTIONS", "connections"), Column("REQUESTS", "requests"),
+    Column("NAME", "name"), Column("ADDRESS", "bound"), Column("ACCEPTING", "accepting", True),
+    Column("FILTERS", "filters"), Column("CONNECTIONS", "connections"), Column("REQUESTS", "requests"),
 )
 ROUTE = (
     Column("LISTENER", "listener"), Column("VIRTUAL_HOST", "virtual_host"), Column("DOMAINS", "domains"),
@@ -21,7 +21,8 @@ ROUTE = (
 CLUSTER = (
     Column("NAME", "name"), Column("ENDPOINTS", "healthy"), Column("BALANCER", "load_balancer"),
     Column("CONNECTIONS", "connections"), Column("ACTIVE", "active"), Column("REQUESTS", "requests"),
-    Column("RETRIES", "retries", True), Column("CONNECT_FAILURES", "connect_failures", True), Column("BREAKER", "breaker", True),
+    Column("RETRIES", "retries", True), Column("CONNECT_FAILURES", "connect_failures", True),
+    Column("BREAKER", "breaker", True),
 )
 ENDPOINT = (
     Column("ADDRESS", "address"), Column("CLUSTER", "cluster"), Column("STATUS", "status"), Column("WEIGHT", "weight"),
@@ -33,7 +34,8 @@ LEVEL = (Column("NAMESPACE", "namespace"), Column("LEVEL", "level"))
 
 
 @click.group("proxy-config", epilog="\b\nexamples:\n  meshctl pc listener\n  meshctl pc route public\n  "
-             "meshctl pc cluster users -o wide\n  meshctl pc endpoint --cluster users\n  meshctl pc log --level meshd.plugin=debug")
+             "meshctl pc cluster users -o wide\n  meshctl pc endpoint --cluster users\n  "
+             "meshctl pc log --level meshd.plugin=debug")
 def proxy_config() -> None:
     """See the configuration that the daemon runs on (alias: pc)."""
 
@@ -59,8 +61,7 @@ def route(client: Any, view: View, listener_name: str | None) -> None:
     listeners = _named(client.get("/config_dump?resource=listeners")["listeners"], listener_name)
     rows = [row for one in listeners for row in route_rows(one)]
     if view.form in ("json", "yaml"):
-        rows = [{"listener": row["listener"], "virtual_host": row["virtual_host"], "domains": row["domains"], **row["route"]}
-                for row in rows]
+        rows = [{**{key: row[key] for key in ("listener", "virtual_host", "domains")}, **row["route"]} for row in rows]
     view.items("Routes", rows, ROUTE)
 
 
@@ -81,7 +82,7 @@ def cluster(client: Any, view: View, name: str | None) -> None:
 def endpoint(client: Any, view: View, name: str | None) -> None:
     """Show endpoints: address, health, weight, load."""
     rows = [
-        {"address": one["address"], "cluster": row["name"], "status": "HEALTHY" if one["healthy"] else "UNHEALTHY", **one}
+        {**one, "cluster": row["name"], "status": "HEALTHY" if one["healthy"] else "UNHEALTHY"}
         for row in _clusters(client, name) for one in row["endpoints"]
     ]
     view.items("Endpoints", rows, ENDPOINT)
@@ -116,6 +117,7 @@ def _cluster_row(row: dict) -> dict:
     return {
         **row, "healthy": f"{sum(one['healthy'] for one in endpoints)}/{len(endpoints)}",
         "connections": counters["active_connections"], "active": counters["active_requests"],
-        "requests": counters["requests"], "retries": counters["retries"], "connect_failures": counters["connect_failures"],
+        "requests": counters["requests"], "retries": counters["retries"],
+        "connect_failures": counters["connect_failures"],
         "breaker": [f"{name}={state['used']}/{state['limit']}" for name, state in row["circuit_breaker"].items()],
     }

@@ -10,7 +10,7 @@ from meshd.cli.ctl_option import asks
 from meshd.cli.output import View
 
 
-@click.command(epilog="\b\nexamples:\n  meshctl reload\n  meshctl reload -o json   (exit 1 where it is rejected, as always)")
+@click.command(epilog="\b\nexamples:\n  meshctl reload\n  meshctl reload -o json   (exit 1 where it is rejected)")
 @asks("table", "json", "yaml")
 def reload(client: Any, view: View) -> int:
     """Read the configuration anew, all or nothing; a rejected one changes nothing."""
@@ -33,5 +33,6 @@ def _line(outcome: dict, view: View) -> str:
         f"+{one['added']} ~{one['changed']} -{one['removed']} {one['kind']}" for one in outcome["changes"]
         if one["added"] or one["changed"] or one["removed"]) or "no change"
     milliseconds = round(outcome["duration_s"] * 1000)
-    return (f"{view.sign('ok')} {node}   generation {outcome['previous_generation']} -> {outcome['generation']}   {changes}   "
+    generations = f"{outcome['previous_generation']} -> {outcome['generation']}"
+    return (f"{view.sign('ok')} {node}   generation {generations}   {changes}   "
             f"{milliseconds} ms   {outcome['closed_connections']} connections closed\n")

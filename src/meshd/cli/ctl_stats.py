@@ -11,8 +11,10 @@ from meshd.cli.output import Column, View
 COLUMNS = (Column("NAME", "name"), Column("TYPE", "type", True), Column("LABELS", "labels"), Column("VALUE", "shown"))
 
 
-@click.command(epilog="\b\nexamples:\n  meshctl stats --filter upstream_rq\n  meshctl stats --filter '^envoy_listener' -o json")
-@click.option("--filter", "pattern", metavar="REGEX", default="", help="only metrics whose name matches (RE2, anywhere).")
+@click.command(epilog="\b\nexamples:\n  meshctl stats --filter upstream_rq\n"
+               "  meshctl stats --filter '^envoy_listener' -o json")
+@click.option("--filter", "pattern", metavar="REGEX", default="",
+              help="only metrics whose name matches (RE2, anywhere).")
 @click.option("--nonzero", is_flag=True, help="only series that are not 0.")
 @asks()
 def stats(client: Any, view: View, pattern: str, nonzero: bool) -> None:

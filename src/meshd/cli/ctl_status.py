@@ -32,14 +32,22 @@ def _lines(info: dict, listeners: list, clusters: list, view: View) -> list[tupl
     node = info["node"] or {}
     lines = [
         ("node", f"{node.get('id', '-')}   {node.get('role', '-')}   namespace {node.get('namespace', '-')}"),
-        ("version", f"meshd {info['version']}   python {info['python']}   pid {info['pid']}   up {duration(info['uptime_s'])}"),
-        ("state", f"{view.sign('ok' if info['ready'] else 'bad')} {info['state']}   {'ready' if info['ready'] else 'not ready'}"),
-        ("generation", f"{info['generation']}   digest {info['digest'] or '-'}   from {', '.join(info['paths']) or '-'}"),
+        ("version", _joined(f"meshd {info['version']}", f"python {info['python']}", f"pid {info['pid']}",
+                            f"up {duration(info['uptime_s'])}")),
+        ("state", _joined(f"{view.sign('ok' if info['ready'] else 'bad')} {info['state']}",
+                          "ready" if info["ready"] else "not ready")),
+        ("generation", _joined(info["generation"], f"digest {info['digest'] or '-'}",
+                               f"from {', '.join(info['paths'])}")),
         ("last reload", _reload_text(info, view)),
     ]
-    lines += _summary("listeners", [f"{row['name']}   {row['bound'] or row['address']}   {row['connections']} connections"
-                                    for row in listeners])
+    shown = [_joined(row["name"], row["bound"] or row["address"], f"{row['connections']} connections")
+             for row in listeners]
+    lines += _summary("listeners", shown)
     return lines + _summary("clusters", [_cluster_text(_short(cluster), view) for cluster in clusters])
+
+
+def _joined(*parts: Any) -> str:
+    return "   ".join(str(part) for part in parts)
 
 
 def _summary(name: str, texts: list[str], most: int = 20) -> list[tuple[str, str]]:

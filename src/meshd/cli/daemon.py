@@ -1,6 +1,6 @@
 """The command ``meshd``: reads its arguments, then checks the configuration or runs the service.
 
-What is imported before it is known what to do is the standard library alone, so that ``--version`` and a usage error are quick.
+What is imported before it is known what to do is the standard library alone, so that a usage error is quick.
 """
 
 import argparse
@@ -13,6 +13,8 @@ from meshd.cli import code, terminal
 LOCAL_FILE = "etc/meshd.yaml"
 SYSTEM_FILE = "/etc/meshd/meshd.yaml"
 LEVELS = ("debug", "info", "warn", "error")
+
+DEBUG_HELP = "help: run it again with --debug and report what it shows"
 
 EXAMPLES = """\
 examples:
@@ -48,7 +50,7 @@ def make_parser() -> Parser:
     )
     parser.add_argument(
         "-c", "--config", action="append", metavar="FILE|DIR", default=None,
-        help=f"configuration file or folder; may be repeated (default: {LOCAL_FILE} if there is one, else {SYSTEM_FILE})",
+        help=f"configuration file or folder; may be repeated (default: {LOCAL_FILE} if it exists, else {SYSTEM_FILE})",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("-t", "--check", action="store_true", help="check the configuration, bind nothing, exit 0 or 65")
@@ -56,7 +58,7 @@ def make_parser() -> Parser:
     what.add_argument("--schema", action="store_true", help="print the JSON Schema of the configuration file")
     what.add_argument("--version", action="store_true", help="print the version and which leaves are compiled")
     parser.add_argument("-o", "--output", choices=("text", "json", "github"), default="text", help="form of --check")
-    parser.add_argument("--log-level", choices=LEVELS, default="info", help="lowest level that is logged (default: info)")
+    parser.add_argument("--log-level", choices=LEVELS, default="info", help="lowest level logged (default: info)")
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="form of the log on stderr")
     parser.add_argument("--color", choices=terminal.COLOR_CHOICES, default="auto", help="colour in diagnostics")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an unexpected error")
@@ -103,7 +105,7 @@ def _unexpected(error: Exception) -> int:
         sys.stderr.write(f"meshd: {error}\n")
     else:
         line = " ".join(f"{type(error).__name__}: {error}".split())
-        sys.stderr.write(f"meshd: unexpected error: {line}\nhelp: run it again with --debug and report what it shows\n")
+        sys.stderr.write(f"meshd: unexpected error: {line}\n{DEBUG_HELP}\n")
     return code.FAILED
 
 

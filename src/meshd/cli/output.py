@@ -1,4 +1,4 @@
-"""What meshctl writes: tables for people, JSON, YAML and names for machines. Data on stdout, everything else on stderr."""
+"""What meshctl writes: tables for people, JSON, YAML and names for machines; data on stdout, all else on stderr."""
 
 import json
 import sys

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 PATHS = (("path", "{}"), ("prefix", "{}*"), ("path_separated_prefix", "{}/*"), ("regex", "~{}"))
 
+SHOWN = {"prefix": "{}*", "suffix": "*{}", "contains": "*{}*", "regex": "~{}"}
+
 
 def route_rows(listener: dict) -> Iterator[dict]:
     """Yield one row for each route of each filter that has virtual hosts."""
@@ -13,7 +15,8 @@ def route_rows(listener: dict) -> Iterator[dict]:
                 for route in host.get("routes") or ():
                     yield {
                         "listener": listener["name"], "virtual_host": host.get("name"), "domains": host.get("domains"),
-                        "name": route.get("name"), "match": match_text(route.get("match") or {}), "action": action_text(route),
+                        "name": route.get("name"), "match": match_text(route.get("match") or {}),
+                        "action": action_text(route),
                         "timeout": route.get("timeout"), "retry": ",".join(route.get("retry") or ()), "route": route,
                     }
 
@@ -35,8 +38,7 @@ def _condition(one: dict) -> str:
     sign = "!=" if one.get("invert") else "="
     for key in ("exact", "prefix", "suffix", "contains", "regex", "range"):
         if one.get(key) is not None:
-            shown = {"prefix": f"{one[key]}*", "suffix": f"*{one[key]}", "contains": f"*{one[key]}*", "regex": f"~{one[key]}"}
-            return f"{one['name']}{sign}{shown.get(key, one[key])}"
+            return f"{one['name']}{sign}{SHOWN.get(key, '{}').format(one[key])}"
     return ("!" if one.get("present") is False or one.get("invert") else "") + one["name"]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from meshd.cli import code, terminal
 from meshd.cli.check import Checked
+from meshd.cli.daemon import DEBUG_HELP
 from meshd.cli.log import Log
 
 UMASK = 0o027
@@ -98,7 +99,7 @@ class Run:
             failure.printTraceback(sys.stderr)
         else:
             line = " ".join(f"{type(error).__name__}: {error}".split())
-            sys.stderr.write(f"meshd: unexpected error: {line}\nhelp: run it again with --debug and report what it shows\n")
+            sys.stderr.write(f"meshd: unexpected error: {line}\n{DEBUG_HELP}\n")
         self._end()
 
     def _end(self) -> None:

@@ -10,7 +10,7 @@ GLYPHS = {"ok": ("\u221a", "ok"), "warn": ("\u203c", "!!"), "bad": ("\u00d7", "X
 
 
 def wants_color(choice: str, stream: Any, environment: Mapping[str, str] = os.environ) -> bool:
-    """Say whether to colour: never off a terminal, with ``NO_COLOR`` (no-color.org) or ``TERM=dumb``, unless ``always``."""
+    """Say whether to colour: not off a terminal, with ``NO_COLOR`` (no-color.org) or ``TERM=dumb``; ``always`` does."""
     if choice != "auto":
         return choice == "always"
     if environment.get("NO_COLOR") or environment.get("TERM") == "dumb":

@@ -24,6 +24,7 @@ def text() -> str:
     """Return the lines of ``--version``."""
     return (
         f"meshd {__version__}\n"
-        f"python {platform.python_version()} ({platform.python_implementation()}), twisted {metadata.version('twisted')}\n"
+        f"python {platform.python_version()} ({platform.python_implementation()}), "
+        f"twisted {metadata.version('twisted')}\n"
         f"leaves: {leaves()}"
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
@@ -38,7 +38,7 @@ LOGGED_FAULTS = 20
 
 
 class Failed(Exception):
-    """The daemon could not start; ``is_configuration`` tells whose fault it is, ``faults`` are Fault objects or texts."""
+    """The daemon could not start; ``faults`` are Fault objects or texts."""
 
     def __init__(self, text: str, faults: tuple = ()) -> None:
         super().__init__(text)
@@ -244,6 +244,7 @@ class Daemon(MultiService):
 
 def _refusal(daemon: Daemon) -> Deferred:
     """Return the outcome of a reload that is not made because the daemon ends."""
-    outcome = Outcome(is_accepted=False, generation=daemon.generation, digest="", text="", faults=("the daemon is draining",))
-    from twisted.internet.defer import succeed
-    return succeed(fact.outcome_fact(outcome, node=daemon.loaded.snapshot.node.id, previous=daemon.generation, closed=0))
+    faults = ("the daemon is draining",)
+    outcome = Outcome(is_accepted=False, generation=daemon.generation, digest="", text="", faults=faults)
+    node = daemon.loaded.snapshot.node.id if daemon.loaded is not None else "-"
+    return succeed(fact.outcome_fact(outcome, node=node, previous=daemon.generation, closed=0))

@@ -46,7 +46,7 @@ def _plugin_fact(entry: Any, records: list) -> dict:
 
 
 def outcome_fact(outcome: Outcome, *, node: str, previous: int, closed: int) -> dict:
-    """Return a reload's outcome: ``summary`` is one line for people, ``text`` the faults as the command line shows them."""
+    """Return a reload's outcome: ``summary`` is one line for people, ``text`` the faults as ``--check`` shows them."""
     faults = outcome.faults
     summary = outcome.text
     if not outcome.is_accepted and faults:

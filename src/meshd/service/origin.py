@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.utils import getProcessOutput
 
 from meshd.config.load import load_documents, plugin_settings
@@ -18,10 +18,10 @@ from meshd.registry import Registry
 
 
 def ask(reactor: Any, paths: tuple[str, ...], digest: str) -> Deferred:
-    """Return a Deferred of the origins of what is in force, a dict; of a dict with ``error`` where the files have changed."""
+    """Return a Deferred of the origins of what is in force; of a dict with ``error`` where the files have changed."""
     output = getProcessOutput(sys.executable, ("-m", "meshd.service.origin", *paths), env=None, reactor=reactor)
-    output.addCallbacks(lambda data: _checked(json.loads(data), digest), lambda failure: _error(failure.getErrorMessage()))
-    return output
+    output.addCallback(lambda data: _checked(json.loads(data), digest))
+    return output.addErrback(lambda failure: _error(failure.getErrorMessage()))
 
 
 def _checked(found: dict, digest: str) -> dict:
@@ -44,11 +44,6 @@ def main(paths: list[str]) -> int:
         found = {"digest": "", "error": str(error)}
     json.dump(found, sys.stdout)
     return 0
-
-
-def none() -> Deferred:
-    """Return a Deferred of no origins."""
-    return succeed({})
 
 
 if __name__ == "__main__":
