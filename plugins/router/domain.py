@@ -8,6 +8,7 @@ import re
 
 _DOMAIN = re.compile(r"\*|(?:\*[.-])?(?:[A-Za-z0-9_.~-]+|\[[0-9A-Fa-f:.]+\])(?:[.-]\*)?(?::[0-9]{1,5})?")
 KNOWN_LIMIT = 4096
+KNOWN_LENGTH_BYTES = 255
 
 
 def domain_fault(domain):
@@ -58,7 +59,7 @@ class Domains:
             return self.known[authority]
         except KeyError:
             found = self._search(authority)
-            if len(self.known) < KNOWN_LIMIT:
+            if len(self.known) < KNOWN_LIMIT and len(authority) <= KNOWN_LENGTH_BYTES:
                 self.known[authority] = found
             return found
 

@@ -61,7 +61,9 @@ class HeaderMatch:
 class QueryMatch:
     """A condition on a query parameter; without one, the parameter must be there. ``?key`` alone has the value ''."""
 
-    name: str = option(Text(minimum=1, maximum=1024), doc="name, as it stands in the query (not percent-decoded)")
+    name: str = option(
+        Text(pattern=r"[^&=#\s]+", maximum=1024), doc="name, as it stands in the query (not percent-decoded)"
+    )
     exact: str | None = option(Text(), default=None, doc="the whole value")
     prefix: str | None = option(Text(minimum=1), default=None, doc="its beginning")
     suffix: str | None = option(Text(minimum=1), default=None, doc="its end")

@@ -30,17 +30,14 @@ def path_text(match):
     return text.lower() if match.ignore_case else text
 
 
-def compile_conditions(match, query):
-    """Return a callable(request) -> bool for all but the path, or None where there is nothing else.
-
-    ``query`` is a ``ParsedQuery`` that is shared by the table.
-    """
+def compile_conditions(match, without=None):
+    """Return a callable(request) -> bool for all but the path and the HeaderMatch ``without``; None where nothing is left."""
     tests = []
     if match.methods:
         methods = frozenset(method.encode() for method in match.methods)
         tests.append(lambda request: request.method in methods)
-    tests += [_header_test(item) for item in match.headers]
-    tests += [_query_test(item, query) for item in match.query]
+    tests += [_header_test(item) for item in match.headers if item is not without]
+    tests += [_query_test(item) for item in match.query]
     if len(tests) < 2:
         return tests[0] if tests else None
     if len(tests) == 2:
@@ -90,18 +87,39 @@ def _header_test(item):
     return matches
 
 
-def _query_test(item, query):
-    name = item.name.encode()
+def _query_test(item):
+    read = _parameter_reader(item.name.encode())
     test = _value_test(item)
     if test is None:
         wanted = item.present is not False
-        return lambda request: (name in query.of(request)) is wanted
+        return lambda request: (read(request) is not None) is wanted
 
     def matches(request):
-        value = query.of(request).get(name)
+        value = read(request)
         return value is not None and bool(test(value))
 
     return matches
+
+
+def _parameter_reader(name):
+    """Return a callable(request) -> value of the first parameter of this name, or None; nothing is decoded (Envoy).
+
+    The query is searched and never split, so that one of many thousand parameters costs no more than its length.
+    """
+    alone, valued = b"&" + name + b"&", b"&" + name + b"="
+
+    def read(request):
+        query = request.query
+        if not query:
+            return None
+        text = b"&" + query + b"&"
+        lone, start = text.find(alone), text.find(valued)
+        if start < 0 or 0 <= lone < start:
+            return b"" if lone >= 0 else None
+        start += len(valued)
+        return text[start:text.find(b"&", start)]
+
+    return read
 
 
 def _value_test(item):
@@ -138,29 +156,3 @@ def _range_test(start, end):
         return len(value) <= 20 and digits.isdigit() and start <= int(value) < end
 
     return test
-
-
-class ParsedQuery:
-    """The parameters of the request looked at last; the first value of a name counts, nothing is decoded (Envoy)."""
-
-    __slots__ = ("_target", "_parameters")
-
-    def __init__(self):
-        self._target = None
-        self._parameters = {}
-
-    def of(self, request):
-        """Return the dict of parameters."""
-        target = request.target
-        if target is not self._target:
-            self._parameters = _parse(request.query or b"")
-            self._target = target
-        return self._parameters
-
-
-def _parse(query):
-    parameters = {}
-    for item in query.partition(b"#")[0].split(b"&"):
-        name, _, value = item.partition(b"=")
-        parameters.setdefault(name, value)
-    return parameters

@@ -75,6 +75,11 @@ class Memory(unittest.TestCase):
             self.assertEqual(domains.find(b"h%d" % number), "*")
         self.assertEqual(len(domains.known), KNOWN_LIMIT)
 
+    def test_monstrous_hosts_are_not_remembered(self):
+        domains = table("*")
+        self.assertEqual(domains.find(b"h" * 60_000), "*")
+        self.assertEqual(domains.known, {})
+
 
 class DomainFaults(unittest.TestCase):
     def test_accepts_the_four_forms(self):

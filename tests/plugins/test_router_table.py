@@ -5,17 +5,18 @@ import unittest
 from hypothesis import given, settings, strategies as st
 from meshd.runtime.site import finish
 from meshd.testing.exchange import request_head
-from meshd_plugins.router import path_index
+from meshd_plugins.router import guard, regex_index
 from meshd_plugins.router.match_config import HeaderMatch, Match, QueryMatch, Range
-from meshd_plugins.router.matcher import ParsedQuery, compile_conditions, compile_path
-from meshd_plugins.router.path_index import PrefixIndex, RegexIndex
+from meshd_plugins.router.matcher import compile_conditions, compile_path
+from meshd_plugins.router.path_index import PrefixIndex
+from meshd_plugins.router.regex_index import RegexIndex
 from meshd_plugins.router.table import LargeTable, SmallTable, build_table
 from tests.plugins.router_case import faults
 
 
 def matches(match, target=b"/", headers=(), method=b"GET"):
     """Say whether ``match`` (configuration) holds for a request."""
-    conditions = compile_conditions(match, ParsedQuery())
+    conditions = compile_conditions(match)
     request = request_head(method, target, headers)
     return compile_path(match)(request.path) and (conditions is None or conditions(request))
 
@@ -136,9 +137,11 @@ class QueryConditions(unittest.TestCase):
     def test_first_value_counts_and_nothing_is_decoded(self):
         self.assertTrue(query(b"/?q=1&q=2", exact="1"))
         self.assertFalse(query(b"/?q=%41", exact="A"))
+        self.assertTrue(query(b"/?q&q=2", exact=""))
+        self.assertTrue(query(b"/?aq=1&q=2&q", exact="2"))
 
     def test_parameters_follow_a_changed_target(self):
-        test = compile_conditions(Match(prefix="/", query=(QueryMatch(name="q", exact="1"),)), ParsedQuery())
+        test = compile_conditions(Match(prefix="/", query=(QueryMatch(name="q", exact="1"),)))
         request = request_head(target=b"/?q=1")
         self.assertTrue(test(request))
         request.set_target(b"/?q=2")
@@ -195,35 +198,35 @@ class AgainstPlainWalk(unittest.TestCase):
 
     @settings(max_examples=30, deadline=None)
     @given(st.lists(MATCHES, min_size=1, max_size=30), st.lists(REQUESTS, min_size=1, max_size=10))
-    def test_with_long_inherited_lists(self, configured, requests):
-        limit, path_index.MERGE_LIMIT = path_index.MERGE_LIMIT, 1
+    def test_with_lists_grouped_by_a_header(self, configured, requests):
+        limit, guard.GROUPED_FROM = guard.GROUPED_FROM, 1
         try:
             self.check(configured, requests)
         finally:
-            path_index.MERGE_LIMIT = limit
+            guard.GROUPED_FROM = limit
 
     @settings(max_examples=30, deadline=None)
     @given(st.lists(MATCHES, min_size=1, max_size=30), st.lists(REQUESTS, min_size=1, max_size=10))
     def test_with_regex_sets_that_cannot_be_compiled(self, configured, requests):
-        compile_set, path_index._compile_set = path_index._compile_set, lambda patterns: nothing
+        compile_set, regex_index._compile_set = regex_index._compile_set, lambda patterns: nothing
         try:
             self.check(configured, requests)
         finally:
-            path_index._compile_set = compile_set
+            regex_index._compile_set = compile_set
 
 
 class Indexes(unittest.TestCase):
     def test_a_set_that_ran_out_of_memory_is_noticed(self):
         index = RegexIndex()
         for number, text in enumerate((b"/a", b"/.")):
-            index.add(path_index.re2.compile(text), number)
+            index.add(regex_index.re2.compile(text), number)
         index.close()
         index.sets[0]._match = nothing
         self.assertEqual(list(index.find(b"/a", 99)), [0, 1])
 
     def test_regexes_behind_the_best_match_are_not_tried(self):
         index = RegexIndex()
-        index.add(path_index.re2.compile(b"/a"), 7)
+        index.add(regex_index.re2.compile(b"/a"), 7)
         index.close()
         self.assertEqual(list(index.find(b"/a", 7)), [])
 
@@ -231,6 +234,13 @@ class Indexes(unittest.TestCase):
         index = PrefixIndex()
         for number in range(2000):
             index.add(b"/%d" % number, number)
-        steps = sum(1 for _ in index.build([True] * 2000))
+        steps = sum(1 for _ in index.build([None] * 2000, [None] * 2000))
         self.assertGreaterEqual(steps, 8)
-        self.assertEqual(index.find(b"/1999/x"), (1,))
+        self.assertEqual(index.find(b"/1999/x").stop, 1)
+
+    def test_many_routes_that_differ_in_a_header_are_a_look_up(self):
+        matches = [Match(prefix="/", headers=(HeaderMatch(name="X", exact=str(number)),)) for number in range(100)]
+        table = finish(build_table(matches + [Match(prefix="/")], list(range(101))))
+        self.assertIsInstance(table._prefix.find(b"/").numbers, guard.Grouped)
+        self.assertEqual(table.find(request_head(headers=[(b"x", b"77")])), 77)
+        self.assertEqual(table.find(request_head(headers=[(b"x", b"100")])), 100)
