@@ -6,8 +6,8 @@ import textwrap
 from unittest import TestCase
 
 from meshd.api import (
-    Anything, Boolean, Duration, HeaderName, HeaderValue, Integer, ListOf, MapOf, Need, Nested, Number, PluginOf, PluginType,
-    Reference, Regex, Text, config, option,
+    Anything, Boolean, Duration, HeaderName, HeaderValue, Integer, ListOf, MapOf, Need, Nested, Number, PluginOf,
+    PluginType, Reference, Regex, Text, config, option,
 )
 from meshd.config.load import load
 from meshd.errors import ConfigurationError
@@ -46,7 +46,7 @@ class Gate:
 @config
 class Tag:
     "A filter with a secret and free data."
-    secret: str = option(Text(secret=True, minimum=4), default="none", doc="a secret")
+    secret: str = option(Text(secret=True, minimum=4), default="abcd", doc="a secret")
     shadow: str = option(Text(), default="", doc="another cluster")
     data: object = option(Anything(), default=None, doc="anything")
     loud: bool = option(Boolean(), default=False, doc="a switch")

@@ -78,8 +78,9 @@ def mark(file: str, line: int, column: int, length: int) -> Mark:
 
 def unknown() -> Fault:
     note = '"timeout" belongs one level up, beside "route" (spec.http[0].timeout)'
-    return Fault("MSH0104", "error", 'unknown field "timeouts"', mark("reviews.yaml", 14, 7, 8), 'did you mean "timeout"?',
-                 (note,), (), "VirtualService.spec.http[0]")
+    place = mark("reviews.yaml", 14, 7, 8)
+    return Fault("MSH0104", "error", 'unknown field "timeouts"', place, 'did you mean "timeout"?', (note,), (),
+                 "VirtualService.spec.http[0]")
 
 
 def outcome(*faults: Fault) -> Outcome:
@@ -98,13 +99,16 @@ class TestText(TestCase):
         self.assertEqual(render_fault(fault), TWO_PLACES)
 
     def test_a_tab_and_a_duplicate_key_look_as_in_the_mock_up(self):
-        for text, expected in (("a:\n" + "  - b\n" * 5 + "\thosts: [web]\n", TAB), ("{   port: 1,\n\n\n    port: 2}", DUPLICATE)):
+        for text, expected in (
+            ("a:\n" + "  - b\n" * 5 + "\thosts: [web]\n", TAB), ("{   port: 1,\n\n\n    port: 2}", DUPLICATE),
+        ):
             faults = Faults()
             parse("mesh.yaml", text.encode(), faults)
             self.assertEqual(render_fault(faults.sorted()[0]), expected)
 
     def test_the_summary_counts_and_judges(self):
-        self.assertEqual(render_text(outcome(unknown())), UNKNOWN + "\n1 error, 0 warnings in 6 files (42 ms).  Configuration NOT valid.\n")
+        counts = "1 error, 0 warnings in 6 files (42 ms).  Configuration NOT valid.\n"
+        self.assertEqual(render_text(outcome(unknown())), f"{UNKNOWN}\n{counts}")
         self.assertEqual(render_text(outcome()), "0 errors, 0 warnings in 6 files (42 ms).  Configuration valid.\n")
 
     def test_a_warning_does_not_make_it_invalid(self):
@@ -112,7 +116,8 @@ class TestText(TestCase):
         self.assertIn("0 errors, 1 warning in 6 files (42 ms).  Configuration valid.", render_text(outcome(fault)))
 
     def test_a_file_that_is_missing_has_no_source_line(self):
-        fault = Fault("MSH0004", "error", "cannot read the file: no such file", Mark("a.yaml"), 'did you mean "b.yaml"?')
+        message = "cannot read the file: no such file"
+        fault = Fault("MSH0004", "error", message, Mark("a.yaml"), 'did you mean "b.yaml"?')
         self.assertEqual(render_fault(fault), "error[MSH0004]: cannot read the file: no such file\n  --> a.yaml\n"
                                               '   = help: did you mean "b.yaml"?\n')
 
@@ -149,9 +154,11 @@ class TestMachines(TestCase):
         self.assertEqual(json.loads(render_json(outcome(fault)))["diagnostics"][0]["range"]["start"]["character"], 4)
 
     def test_github_gets_one_command_for_each_fault(self):
-        self.assertEqual(render_github([unknown()]), "::error file=/etc/meshd/conf.d/reviews.yaml,line=14,col=7::MSH0104: "
+        place = "::error file=/etc/meshd/conf.d/reviews.yaml,line=14,col=7::"
+        self.assertEqual(render_github([unknown()]), f"{place}MSH0104: "
                          'unknown field "timeouts" in VirtualService.spec.http[0] (did you mean "timeout"?)\n')
 
     def test_github_commands_cannot_be_smuggled_in(self):
         fault = Fault("MSH0101", "error", "a\n::error::b%", Mark("x,y:z.yaml", 1, 1, 1, 2))
-        self.assertEqual(render_github([fault]), "::error file=x%2Cy%3Az.yaml,line=1,col=1::MSH0101: a%0A::error::b%25\n")
+        expected = "::error file=x%2Cy%3Az.yaml,line=1,col=1::MSH0101: a%0A::error::b%25\n"
+        self.assertEqual(render_github([fault]), expected)

@@ -148,10 +148,11 @@ class TestChild(ConfigTestCase):
             drive(self.ask(self.file(GOOD), registry="meshd.nowhere:x"))
 
     def test_starts_quickly_and_without_twisted(self):
-        code = "import sys, time; s = time.process_time(); import meshd.config.child; print(time.process_time() - s)\n" \
+        code = "import sys, time; s = time.process_time(); import meshd.config.child\n" \
+               "print(time.process_time() - s)\n" \
                "assert not [m for m in sys.modules if m.startswith('twisted')], 'twisted'"
-        best = min(float(subprocess.run([command()[0], "-c", code], capture_output=True, check=True).stdout) for _ in range(2))
-        self.assertLess(best, 1.0)
+        run = subprocess.run([command()[0], "-c", code], capture_output=True, check=True)
+        self.assertLess(float(run.stdout), 1.5)
 
     def test_no_slice_works_long(self):
         frames = []

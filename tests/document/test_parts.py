@@ -14,7 +14,8 @@ from meshd.document.regex import BadRegex, compile_regex
 
 class TestQuantity(TestCase):
     def test_durations_are_read_in_seconds(self):
-        good = {"250ms": 0.25, "5s": 5.0, "1m30s": 90.0, "1h": 3600.0, "1.5s": 1.5, "0": 0.0, "1d": 86400.0, "10us": 1e-5}
+        good = {"250ms": 0.25, "5s": 5.0, "1m30s": 90.0, "1h": 3600.0, "1.5s": 1.5, "0": 0.0, "1d": 86400.0,
+                "10us": 1e-5}
         for text, seconds in good.items():
             self.assertAlmostEqual(parse_duration(text), seconds, places=12, msg=text)
 
@@ -42,8 +43,10 @@ class TestAddress(TestCase):
             check_address(text, True)
 
     def test_refuses_what_is_none(self):
-        for text in ("", ":80", "*:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:8o", "::1:80",
-                     "[::1]", "[::1", "[127.0.0.1]:80", "unix:", "unix:" + "a" * 108, "256.0.0.1:80", "10.0.0:80", "a b:80",
+        for text in ("", ":80", "*:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:8o",
+                     "::1:80", "[::1]", "[::1", "[127.0.0.1]:80",
+                     "unix:", "unix:" + "a" * 108, "256.0.0.1:80", "10.0.0:80",
+                     "a b:80",
                      "-a:80", "a..b:80", "127.0.0.1:٣", "127.0.0.1:+80"):
             with self.subTest(text), self.assertRaises(BadAddress):
                 check_address(text, True)
@@ -70,7 +73,9 @@ class TestRegex(TestCase):
 
     def test_refuses_unparsable_and_monstrous_ones_quickly(self):
         began = time.process_time()
-        for pattern in ("(", "[a", "a{2000}", "((a{100}){100}){100}", "(?=x)", r"(a)\1", "(.{30}){30}", "a" * 5000, "\ud800"):
+        for pattern in (
+            "(", "[a", "a{2000}", "((a{100}){100}){100}", "(?=x)", r"(a)\1", "(.{30}){30}", "a" * 5000, "\ud800",
+        ):
             with self.subTest(pattern[:20]), self.assertRaises(BadRegex):
                 compile_regex(pattern)
         self.assertLess(time.process_time() - began, 0.5)
@@ -87,7 +92,8 @@ class TestNearest(TestCase):
 
     def test_finds_what_was_meant(self):
         known = ("timeout", "connect_timeout", "address", "load_balancer", "max_head")
-        meant = {"timeouts": "timeout", "adress": "address", "connectTimeout": "connect_timeout", "max_head_bytes": "max_head",
+        meant = {"timeouts": "timeout", "adress": "address", "connectTimeout": "connect_timeout",
+                 "max_head_bytes": "max_head",
                  "connect-timeout": "connect_timeout", "lb_policy": "load_balancer", "bind": "address"}
         for word, key in meant.items():
             self.assertEqual(nearest(word, known), key, word)

@@ -4,11 +4,11 @@ Works on what was gathered while decoding, so it also runs where other faults we
 """
 
 import os
+from itertools import islice
 
 from meshd.config.clash import check_addresses
 from meshd.document.context import Context, Referral, Seen
 from meshd.document.locate import locate
-from meshd.document.nearest import nearest
 from meshd.document.node import Node, Sequence
 from meshd.document.value import missing_hint
 from meshd.model.cluster import Cluster
@@ -48,8 +48,11 @@ def _check_name(referral: Referral, names: dict[str, dict[str, Node]], context: 
     there = names.get(referral.kind)
     if there is None or referral.name in there:
         return
-    guess = nearest(referral.name, there)
-    listed = ", ".join(sorted(there)[:20]) or "none"
+    if context.faults.is_full:
+        context.faults.dropped += 1
+        return
+    guess = context.guess(referral.name, there)
+    listed = ", ".join(islice(there, 20)) + (", ..." if len(there) > 20 else "") or "none"
     context.fault(
         "MSH0201", referral.node, referral.path, f'unknown {referral.kind} "{referral.name}"',
         hint=f'did you mean "{guess}"?' if guess else f"no such {referral.kind}", notes=(f"configured: {listed}",),
@@ -73,7 +76,7 @@ def _check_needs(used, names, known: dict, context: Context) -> None:
 
 def _check_file(file: str, node: Node, path: str, context: Context) -> None:
     if not os.access(file, os.R_OK):
-        context.fault("MSH0110", node, path, f"no readable file {file!r}", hint=missing_hint(file))
+        context.fault("MSH0110", node, path, f"no readable file {file!r}", hint=missing_hint(file, context.guess))
 
 
 def _check_documents(seen: Seen, context: Context) -> None:

@@ -7,6 +7,7 @@ import attrs
 
 from meshd.document.fault import Faults
 from meshd.document.mark import Mark
+from meshd.document.nearest import nearest
 from meshd.document.node import Node
 from meshd.document.tree import MAX_BYTES, parse
 from meshd.document.value import missing_hint
@@ -65,7 +66,7 @@ def _root(file: str, faults: Faults) -> Node | None:
         data = _bytes(file)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        hint = missing_hint(os.path.abspath(file)) if isinstance(error, FileNotFoundError) else ""
+        hint = missing_hint(os.path.abspath(file), nearest) if isinstance(error, FileNotFoundError) else ""
         hint = "" if hint == "no such file" else hint
         faults.add("MSH0004", Mark(file), f"cannot read the file: {reason.lower()}", hint=hint)
         return None

@@ -7,7 +7,12 @@ import attrs
 
 from meshd.document.fault import ERROR, Faults
 from meshd.document.mark import Mark
+from meshd.document.nearest import nearest
 from meshd.document.node import Mapping, Node
+
+
+MAX_COMPARISONS = 50_000
+"""Words compared in one run to find what was meant: about a second, however many names and faults there are."""
 
 
 @attrs.frozen
@@ -54,7 +59,7 @@ class Context:
 
     ``plugin_type(kind, name)`` returns a record with ``config`` (class or None) and ``references``; ``make_plugin``
     makes the model's plugin instance. ``watched`` are the classes whose objects are kept in ``seen``. ``origins`` is
-    a dict to be filled with path -> ``file:line:column``, or None. ``plugin_notes`` say which plugins could not be loaded.
+    a dict to be filled with path -> ``file:line:column``, or None. ``plugin_notes`` say which plugins were not loaded.
     """
 
     faults: Faults = attrs.field(factory=Faults)
@@ -69,11 +74,20 @@ class Context:
     referrals: list[Referral] = attrs.field(factory=list, init=False)
     used: list[Used] = attrs.field(factory=list, init=False)
     seen: list[Seen] = attrs.field(factory=list, init=False)
+    comparisons: int = attrs.field(default=MAX_COMPARISONS, init=False)
 
     def fault(self, code: str, node: Node | Mark, path: str, message: str, severity: str = ERROR, **more) -> None:
         """Add a fault at ``node``; ``more`` is hint, notes, related, help."""
         mark = node if isinstance(node, Mark) else node.mark()
         self.faults.add(code, mark, message, path=path, severity=severity, **more)
+
+    def guess(self, word: str, known: Iterable[str]) -> str | None:
+        """Return the known word that was probably meant, or None; always None once too many were compared."""
+        known = list(known)
+        if len(known) > self.comparisons:
+            return None
+        self.comparisons -= len(known)
+        return nearest(word, known)
 
 
 def key_mark(node: Node, key: str) -> Mark:

@@ -9,7 +9,6 @@ from typing import Any
 from meshd.document import option
 from meshd.document.context import Context, Seen, Used, key_mark
 from meshd.document.fault import Related
-from meshd.document.nearest import nearest
 from meshd.document.node import Mapping, Node, Scalar, Sequence
 from meshd.document.plan import Field, Plan, name_of, plan_of
 from meshd.document.scalar import NULL_WORDS
@@ -226,7 +225,7 @@ def _plugin(kind: str, name: str, at: Scalar, node: Node | None, rest: dict, con
 
 def _unknown_plugin(kind: str, name: str, at: Scalar, context: Context, path: str) -> Any:
     known = sorted(context.plugin_names(kind))
-    guess = nearest(name, known)
+    guess = context.guess(name, known)
     expected = f"expected one of {', '.join(known)}" if known else "none is installed"
     notes = tuple(note for note in context.plugin_notes if repr(name) in note)[:3]
     context.fault("MSH0114", at, path, f'unknown {kind.replace("_", " ")} "{name}", {expected}',

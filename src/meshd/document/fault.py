@@ -71,6 +71,11 @@ class Faults:
         self._seen.add(key)
         self._items.append(Fault(code, severity, message, mark, path=path, **more))
 
+    @property
+    def is_full(self) -> bool:
+        """Say whether nothing more is kept."""
+        return len(self._items) >= MAXIMUM
+
     def errors(self) -> int:
         """Return how many findings are errors."""
         return sum(fault.severity == ERROR for fault in self._items) + self.dropped

@@ -13,7 +13,7 @@ def add_unknown_key(key: Scalar, plan: Plan, context: Context, path: str) -> str
     Looks among this class's keys, then one level up, then one level down.
     """
     word = key.text
-    guess = here = nearest(word, plan.fields)
+    guess = here = context.guess(word, plan.fields)
     hint, notes = "", ()
     if guess is not None:
         hint = f'did you mean "{guess}"?'

@@ -6,6 +6,7 @@
 import math
 import os
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import attrs
@@ -13,7 +14,6 @@ import attrs
 from meshd.document import option, scalar
 from meshd.document.address import BadAddress, check_address
 from meshd.document.context import Context, Referral
-from meshd.document.nearest import nearest
 from meshd.document.node import Node, Scalar, Sequence
 from meshd.document.quantity import format_duration, format_size, parse_duration, parse_size
 from meshd.document.regex import BadRegex, compile_regex
@@ -210,7 +210,7 @@ def choice(spec: option.Choice, node: Node, context: Context, path: str):
         return wrong(node, context, path, expected)
     if node.text in spec.words:
         return spec.words[spec.words.index(node.text)]
-    guess = nearest(node.text, spec.words)
+    guess = context.guess(node.text, spec.words)
     context.fault("MSH0105", node, path, f"expected {expected}, got {shown(node)}",
                   hint=f'did you mean "{guess}"?' if guess else "")
     return BAD
@@ -250,13 +250,13 @@ def file(spec: option.File, node: Node, context: Context, path: str):
         return wrong(node, context, path, "a path")
     value = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(node.source.file)), value))
     if spec.exists and not os.access(value, os.R_OK):
-        context.fault("MSH0110", node, path, f"no readable file {value!r}", hint=missing_hint(value))
+        context.fault("MSH0110", node, path, f"no readable file {value!r}", hint=missing_hint(value, context.guess))
         return BAD
     return value
 
 
-def missing_hint(path: str) -> str:
-    """Return what is wrong with a path that cannot be read."""
+def missing_hint(path: str, nearest: Callable) -> str:
+    """Return what is wrong with a path that cannot be read; ``nearest(word, known)`` finds what was meant."""
     if os.path.exists(path):
         return "it may not be read by this user"
     folder = os.path.dirname(path)
