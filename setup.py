@@ -4,6 +4,7 @@ Each leaf has a ``.py`` of the same name, so a missing Cython or compiler costs 
 leaf's source becomes the build id of its library; ``meshd.hot.compiled()`` compares the two.
 """
 
+import os
 from hashlib import sha1
 from pathlib import Path
 
@@ -47,4 +48,4 @@ def leaves() -> list[Extension]:
     return made
 
 
-setup(ext_modules=leaves())
+setup(ext_modules=leaves(), options={"build_ext": {"parallel": os.cpu_count()}})

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import TestCase
 
 import meshd
-from meshd.hot import COMPILED, PURE, STALE, _digest, compiled, stale
+from meshd.hot import COMPILED, PURE, STALE, _digest, compiled, stale, states_in
 from tests.tree import PACKAGES, ROOT, modules, setup_lines
 
 DATA = {"meshd.etc", "meshd.systemd"}
@@ -87,7 +87,7 @@ class TestStaleness(TestCase):
             self.stem.with_suffix(suffix).write_text(text)
 
     def state(self):
-        return compiled(self.root, "x")
+        return states_in(self.root, "x")
 
     def build(self):
         self.stem.with_name("leaf" + EXTENSION_SUFFIXES[0]).write_bytes(b"\x7fELF" + _digest(self.stem) + b"\0")

@@ -6,6 +6,7 @@ the hash of its source (``setup.py`` puts it there), so a library that no longer
 
 from hashlib import sha1
 from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 from pathlib import Path
 
 from meshd.hot.pure import is_installed
@@ -13,14 +14,24 @@ from meshd.hot.pure import is_installed
 COMPILED = "compiled"
 PURE = "pure"
 STALE = "stale"
-_ROOT = Path(__file__).parent.parent
+PACKAGES = ("meshd", "meshd_plugins")
 
 
-def compiled(root: Path = _ROOT, package: str = "meshd") -> dict[str, str]:
+def compiled() -> dict[str, str]:
     """Return the state of each leaf by its module name: ``compiled``, ``pure`` or ``stale``.
 
     A library whose source is no leaf any more is stale too: Python would load it before the ``.py``.
     """
+    states = {}
+    for package in PACKAGES:
+        spec = find_spec(package)
+        for folder in spec.submodule_search_locations or () if spec else ():
+            states.update(states_in(Path(folder), package))
+    return states
+
+
+def states_in(root: Path, package: str) -> dict[str, str]:
+    """Return the states of the leaves in one folder, which is that of ``package``."""
     states = {}
     for stem in sorted(_stems(root)):
         name = ".".join((package, *stem.relative_to(root).parts))
