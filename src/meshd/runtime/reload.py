@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from meshd.api import ConfigurationError, MeshdError
 from meshd.downstream.listener import LiveListener
@@ -71,9 +71,11 @@ class Reloader:
         return drain(list(self.listeners.values()), deadline_s)
 
     def stop(self) -> Deferred:
-        """End the runtime in force; nothing may be served any more."""
+        """End the runtime in force; nothing may be served any more. The Deferred fires when all its plugins have ended."""
         runtime, self.runtime = self.runtime, None
-        return succeed(None) if runtime is None else pump(self.world, runtime.stop())
+        if runtime is None:
+            return succeed(None)
+        return pump(self.world, runtime.stop()).addCallback(lambda _: gatherResults(runtime.ending))
 
     def _run(self, read: Callable[[], Deferred]) -> Deferred:
         self._running = done = Deferred.fromCoroutine(self._attempt(read))

@@ -32,6 +32,7 @@ class Runtime:
         self.chains: dict[str, Chain] = {}
         self.discoveries: list[tuple[Any, Any]] = []
         self.is_started = False
+        self.ending: list[Deferred] = []
 
     @property
     def uses(self) -> Iterator[Use]:
@@ -68,7 +69,10 @@ class Runtime:
             self._safely(callback, "reopen")
 
     def stop(self) -> Iterator[None]:
-        """End the plugin objects, the clusters and the claims on state, one for each step; nothing may use them any more."""
+        """End the plugin objects, the clusters and the claims on state, one for each step; nothing may use them any more.
+
+        ``ending`` then holds a Deferred for each plugin that takes longer.
+        """
         if self.reopen in self.ground.world.on_reopen:
             self.ground.world.on_reopen.remove(self.reopen)
         for one in reversed(self.built if self.is_started else []):
@@ -107,7 +111,10 @@ class Runtime:
 
     def _safely(self, work: Any, label: str) -> None:
         done = maybeDeferred(work)
-        done.addErrback(lambda why: self.ground.world.log.failure("{label}: failed", failure=why, label=label))
+        log = self.ground.world.log
+        done.addErrback(lambda why: log.failure("{label}: failed", failure=why, label=label))
+        if not done.called or done.paused:
+            self.ending.append(done)
 
 
 def _cannot_start(why: Failure, label: str) -> None:

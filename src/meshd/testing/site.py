@@ -82,6 +82,7 @@ class FakeSite(Site):
         ground.clusters.update(clusters or {})
         self._assembly.ground = ground
         self._hosts = dict(hosts or {})
+        self.registry = self._assembly.registry
         super().__init__(name, owner, ground)
 
     @property
