@@ -9,7 +9,7 @@ object with ``begin(exchange, head)``, ``write(data)``, ``complete(exchange, is_
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from meshd.api.exchange import IExchange
 from meshd.exchange import forward
@@ -21,7 +21,6 @@ HOLD_BYTES = 65536
 """Request body bytes held while no upstream takes them, until the downstream is paused."""
 
 
-@implementer(IExchange)
 class Exchange:
     """See ``IExchange``. ``is_ended`` is set once, by ``end``; nothing of the exchange runs after it."""
 
@@ -328,6 +327,9 @@ class Exchange:
     def on_timer(self, now: float) -> None:
         """A deadline may have passed."""
         forward.on_timer(self, now)
+
+
+classImplements(Exchange, IExchange)
 
 
 def compose(first: Any, second: Any) -> Any:

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from zope.interface import implementer
+from zope.interface import classImplements
 
 from meshd.api.kind import IEndpoint
 
 
-@implementer(IEndpoint)
 class Endpoint:
     """``spec`` is the model's; ``pool`` may be shared with an endpoint of another runtime that has the same address."""
 
@@ -26,3 +25,6 @@ class Endpoint:
 
     def __repr__(self) -> str:
         return f"<endpoint {self.address}>"
+
+
+classImplements(Endpoint, IEndpoint)

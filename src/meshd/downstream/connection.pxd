@@ -1,0 +1,38 @@
+from meshd.exchange.exchange cimport Exchange
+from meshd.wire.descriptor cimport Descriptor
+from meshd.wire.wheel cimport Timer
+
+cdef class Connection:
+    cdef public object listener
+    cdef public object world
+    cdef public Descriptor descriptor
+    cdef public object parser
+    cdef public Exchange exchange
+    cdef public Timer timer
+    cdef public str peer
+    cdef public str host
+    cdef public bytes host_bytes
+    cdef public str local
+    cdef public long long id
+    cdef public long requests
+    cdef public bint is_draining
+    cdef public bint is_kept
+    cdef public bint is_lingering
+    cdef public double head_since
+    cdef public double since
+    cdef public object limits
+    cdef public object times
+    cdef public object chain
+    cdef public double idle_since
+    cpdef received(self, bytes data)
+    cpdef on_request(self, head)
+    cpdef on_body(self, bytes data)
+    cpdef on_end(self, trailers)
+    cpdef begin(self, Exchange exchange, head)
+    cpdef bint may_keep(self, Exchange exchange) except -1
+    cpdef write(self, Exchange exchange, bytes data)
+    cpdef finish(self, Exchange exchange, trailers)
+    cpdef flush(self, Exchange exchange)
+    cpdef complete(self, Exchange exchange, bint is_whole)
+    cpdef next(self)
+    cpdef rest(self)

@@ -1,0 +1,18 @@
+from meshd.exchange.exchange cimport Exchange
+
+cdef class Chain:
+    cdef public object uses
+    cdef public object all_sinks
+    cdef public long sample_every
+    cdef public long countdown
+    cdef public long active
+    cdef public object on_idle
+    cdef public object match
+    cdef public tuple request_steps
+    cdef public tuple response_steps
+    cdef public tuple complete_steps
+    cdef public tuple sink_steps
+    cpdef request(self, exchange)
+    cpdef walk(self, exchange, Py_ssize_t index)
+    cpdef response(self, exchange)
+    cpdef complete(self, exchange)

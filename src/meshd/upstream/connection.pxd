@@ -1,0 +1,19 @@
+from meshd.wire.descriptor cimport Descriptor
+from meshd.wire.wheel cimport Timer
+
+cdef class UpstreamConnection:
+    cdef public object pool
+    cdef public object attempt
+    cdef public Descriptor descriptor
+    cdef public object parser
+    cdef public Timer timer
+    cdef public long requests
+    cdef public object dial
+    cdef public str local
+    cdef public bint is_counted
+    cdef public bint answered
+    cdef public double since
+    cpdef lease(self, attempt, bytes method, bint is_upgrade)
+    cpdef release(self, bint is_reusable)
+    cpdef received(self, bytes data)
+    cpdef close(self)

@@ -1,0 +1,18 @@
+from meshd.upstream.connection cimport UpstreamConnection
+
+cdef class Pool:
+    cdef public object world
+    cdef public str address
+    cdef public int family
+    cdef public object sockaddr
+    cdef public object cluster
+    cdef public object settings
+    cdef public double connect_timeout_s
+    cdef public list idle
+    cdef public object waiters
+    cdef public set connections
+    cdef public long dialing
+    cdef public bint is_retired
+    cpdef take(self, attempt)
+    cpdef put(self, UpstreamConnection connection)
+    cpdef serve(self, UpstreamConnection connection)

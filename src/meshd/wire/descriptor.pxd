@@ -1,0 +1,21 @@
+from meshd.hot cimport io
+
+cdef class Descriptor:
+    cdef public int fd
+    cdef public int mask
+    cdef public object poller
+    cdef public object owner
+    cdef public object pending
+    cdef public Py_ssize_t pending_bytes
+    cdef public bint is_open
+    cdef public bint is_closing
+    cdef public bint is_half_closing
+    cdef public double last
+    cpdef on_event(self, int mask)
+    cpdef read(self)
+    cpdef send(self, bytes data)
+    cpdef flush(self)
+    cpdef pause(self)
+    cpdef resume(self)
+    cpdef watch(self, int mask)
+    cpdef release(self)
