@@ -1,0 +1,167 @@
+"""What a plugin gets handed: its own name and log, shared state and clock, bounded threads."""
+
+import threading
+from unittest import TestCase
+
+from twisted.internet.defer import Deferred
+from twisted.python.threadpool import ThreadPool
+from zope.interface.verify import verifyObject
+
+from meshd.api import ISite, PluginError
+from meshd.model.snapshot import Node
+from meshd.runtime import site as module
+from meshd.runtime.site import Ground
+from meshd.runtime.state import Claims, StateTable
+from meshd.testing.site import EPOCH_S, FakeSite
+
+from tests.runtime import model
+
+
+class Reactor:
+    """The part of a reactor that threads need: what they bring back is kept until ``turn``."""
+
+    def __init__(self, pool):
+        self.pool = pool
+        self.calls = []
+        self.came = threading.Event()
+
+    def getThreadPool(self):
+        return self.pool
+
+    def callFromThread(self, function, *args):
+        self.calls.append((function, args))
+        self.came.set()
+
+    def turn(self):
+        assert self.came.wait(10)
+        self.came.clear()
+        function, args = self.calls.pop(0)
+        function(*args)
+
+
+class SiteCase:
+    def setUp(self):
+        self.world = model.world()
+        self.addCleanup(self.world.poller.epoll.close)
+        self.events = []
+        self.ground = Ground(
+            self.world, node=Node(id="one"), claims=Claims(StateTable()), environment={"HOME": "/"},
+            build=model.REGISTRY, observer=self.events.append,
+        )
+        self.site = self.ground.site("greeter", "listener public")
+
+
+class SiteTest(SiteCase, TestCase):
+    def test_provides_its_interface(self):
+        verifyObject(ISite, self.site)
+
+    def test_knows_its_name_owner_node_and_environment(self):
+        site = self.site
+        self.assertEqual((site.name, site.owner, site.node.id, site.environment["HOME"]), ("greeter", "listener public", "one", "/"))
+
+    def test_logs_under_its_name(self):
+        self.site.log.info("hello")
+        self.assertEqual(self.events[0]["log_namespace"], "meshd.plugin.greeter")
+
+    def test_finds_live_clusters_by_name(self):
+        self.ground.clusters["users"] = cluster = object()
+        self.assertIs(self.site.cluster("users"), cluster)
+        with self.assertRaises(KeyError):
+            self.site.cluster("ghosts")
+
+    def test_calls_that_fall_due_run_with_the_heartbeat_on(self):
+        beats = []
+        self.site.clock.call_later(5, lambda: beats.append(self.world.beat))
+        self.world.reactor.advance(5)
+        self.assertGreater(beats[0], 0.0)
+        self.assertEqual(self.world.beat, 0.0)
+
+
+class ThreadTest(SiteCase, TestCase):
+    def setUp(self):
+        super().setUp()
+        pool = ThreadPool(1, 1)
+        pool.start()
+        self.addCleanup(pool.stop)
+        self.reactor = self.world.reactor = Reactor(pool)
+
+    def test_runs_in_another_thread_and_answers_in_this_one(self):
+        answers = []
+        found = self.site.in_thread(threading.get_ident)
+        found.addCallback(lambda ident: answers.append((ident, threading.get_ident(), self.world.beat)))
+        self.reactor.turn()
+        self.assertNotEqual(answers[0][0], threading.get_ident())
+        self.assertEqual(answers[0][1], threading.get_ident())
+        self.assertGreater(answers[0][2], 0.0)
+
+    def test_a_fault_of_the_function_is_the_deferreds(self):
+        found = self.site.in_thread(lambda: 1 / 0)
+        self.reactor.turn()
+        faults = []
+        found.addErrback(lambda why: faults.append(why.type))
+        self.assertEqual(faults, [ZeroDivisionError])
+
+    def test_the_number_that_wait_is_bounded(self):
+        go = threading.Event()
+        self.addCleanup(go.set)
+        limit, module.MAX_THREAD_CALLS = module.MAX_THREAD_CALLS, 1
+        self.addCleanup(setattr, module, "MAX_THREAD_CALLS", limit)
+        self.site.in_thread(go.wait, 10)
+        faults = []
+        self.site.in_thread(print).addErrback(lambda why: faults.append(why.type))
+        self.assertEqual(faults, [PluginError])
+        go.set()
+        self.reactor.turn()
+        self.assertIsInstance(self.site.in_thread(int), Deferred)
+        self.reactor.turn()
+
+    def test_resolves_an_address_to_itself(self):
+        found = []
+        self.site.resolve("192.0.2.7").addCallback(found.append)
+        self.reactor.turn()
+        self.assertEqual(found, [["192.0.2.7"]])
+
+
+class FakeSiteTest(TestCase):
+    def setUp(self):
+        self.site = FakeSite(registry=model.REGISTRY, hosts={"db": ["192.0.2.1"]})
+
+    def test_provides_the_interface(self):
+        verifyObject(ISite, self.site)
+
+    def test_time_is_in_the_tests_hand(self):
+        fired = []
+        self.site.clock.call_later(10, fired.append, "due")
+        self.site.advance(9)
+        self.assertEqual((self.site.clock.wall(), fired), (EPOCH_S + 9, []))
+        self.site.advance(1)
+        self.assertEqual(fired, ["due"])
+
+    def test_chance_is_the_same_each_time(self):
+        self.assertEqual(FakeSite().random.random(), FakeSite().random.random())
+
+    def test_builds_with_the_contract_check(self):
+        made = self.site.make("http_filter", "filter", model.Tag(value=3), name="mine")
+        self.assertEqual((made.config.value, made.site.name, self.site.built), (3, "mine", [made]))
+        with self.assertRaisesRegex(Exception, "no http_filter"):
+            self.site.make("http_filter", "formless")
+
+    def test_resolves_the_names_that_were_given(self):
+        found = []
+        self.site.resolve("db").addCallback(found.append)
+        self.site.resolve("nobody").addErrback(lambda why: found.append(why.type))
+        self.assertEqual(found, [["192.0.2.1"], OSError])
+
+    def test_two_sites_can_play_two_runtimes(self):
+        first = FakeSite(registry=model.REGISTRY)
+        second = FakeSite(registry=model.REGISTRY, table=first.table)
+        cell = first.state("worker", "key", dict)
+        self.assertIs(second.state("worker", "key", dict), cell)
+        first.release()
+        self.assertEqual(len(first.table), 1)
+
+    def test_reopen_plays_sigusr1(self):
+        calls = []
+        self.site.on_reopen(lambda: calls.append(1))
+        self.site.reopen()
+        self.assertEqual(calls, [1])
