@@ -53,6 +53,8 @@ def _location(config, match):
     def location(request):
         new_scheme = scheme or request.scheme
         name = host if host is not None else _authority(request, new_scheme, port)
+        if not name:  # an HTTP/1.0 client without Host: one slash, so that no path can pass for a host
+            return b"/" + change(request).lstrip(b"/")
         return b"".join([new_scheme, b"://", name, port, change(request)])
 
     return location

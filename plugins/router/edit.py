@@ -1,8 +1,11 @@
 """Header edits compiled to closures; the build makes them, the exchange calls them."""
 
+import re
+
 from meshd_plugins.router.substitution import compile_text
 
 _HOST = (b"host", b":authority")
+_AUTHORITY = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]{1,1024}")
 
 
 def compile_edits(edits, context):
@@ -38,7 +41,9 @@ def apply(steps, headers, exchange):
 
 
 def set_host(request, value):
-    """Give the request that goes upstream another Host."""
+    """Give the request that goes upstream another Host; a value that is none (a client's field) changes nothing."""
+    if _AUTHORITY.fullmatch(value) is None:
+        return
     request.host = value
     request.headers.set(b"host", value)
 

@@ -31,7 +31,7 @@ def path_text(match):
 
 
 def compile_conditions(match, without=None):
-    """Return a callable(request) -> bool for all but the path and the HeaderMatch ``without``; None where nothing is left."""
+    """Return a callable(request) -> bool for all but the path and ``without``; None where nothing is left."""
     tests = []
     if match.methods:
         methods = frozenset(method.encode() for method in match.methods)

@@ -172,6 +172,11 @@ class Rewrites(unittest.TestCase):
         self.assertEqual((request.host, request.path), (b"inner", b"/n"))
         self.assertEqual(edited(send(filter)).host, b"example.com")
 
+    def test_what_is_no_host_does_not_become_one(self):
+        for name, value in (("x-host", b"a b"), ("x-host", b"a/b"), ("x-host", b"a@b"), ("x-host", b"h" * 2000)):
+            exchange = send(router(route(host_rewrite_header=name)), headers=[(name.encode(), value)])
+            self.assertEqual(edited(exchange).host, b"example.com", value)
+
     def test_substitution_with_a_missing_group_is_a_fault(self):
         self.assertIn("1 groups", faults(RegexRewrite(pattern="(a)", substitution=r"\2"))[0])
         self.assertIn("backslash", faults(RegexRewrite(pattern="(a)", substitution="\\"))[0])
@@ -214,6 +219,9 @@ class Redirects(unittest.TestCase):
         options = {"target": b"/old/a?b", "prefix_rewrite": "/new"}
         self.assertEqual(self.location(**options), b"http://foo.com/new/a?b")
         self.assertEqual(self.location(**options, strip_query=True), b"http://foo.com/new/a")
+
+    def test_without_a_host_it_is_relative_and_never_another_host(self):
+        self.assertEqual(self.location(target=b"//evil.com/a", prefix="/", host=b"", response_code=302), b"/evil.com/a")
 
     def test_codes(self):
         self.location(response_code=307)
