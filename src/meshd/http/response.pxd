@@ -1,0 +1,23 @@
+# Types of response.py for the compiled build.
+
+cimport cython
+
+from meshd.http.head cimport ResponseHead
+from meshd.http.headers cimport Headers
+from meshd.http.parser cimport Parser
+
+
+cdef class ResponseParser(Parser):
+    cdef bytes _method
+    cdef bint _takes_101
+    cdef bint _is_expected
+    cdef int _informational
+
+    cpdef object _end(self, object trailers)
+    @cython.locals(data=bytes, at=Py_ssize_t, end=Py_ssize_t, eol=Py_ssize_t, headers=Headers, head=ResponseHead)
+    cpdef bint _read_head(self) except -1
+    @cython.locals(status=int)
+    cpdef bint _deliver(self, ResponseHead head) except -1
+    @cython.locals(headers=Headers, bits=int, start=Py_ssize_t, length=Py_ssize_t, length_end=Py_ssize_t,
+                   named=Py_ssize_t, named_end=Py_ssize_t, keep=int)
+    cpdef object _read_fields(self, ResponseHead head, tuple fields)
