@@ -90,7 +90,8 @@ class Authenticators(unittest.TestCase):
 class Authorizers(unittest.TestCase):
     def find(self, authorize):
         exchanges = {
-            "allowed": lambda self: FakeExchange(target=b"/open"), "refused": lambda self: FakeExchange(target=b"/shut"),
+            "allowed": lambda self: FakeExchange(target=b"/open"),
+            "refused": lambda self: FakeExchange(target=b"/shut"),
         }
         return broken(AuthorizerContract, type("One", (), {"authorize": authorize}), **exchanges)
 
