@@ -86,7 +86,13 @@ def _request_codes(argument: str | None) -> list[str]:
     names = _fields(argument)
     if ":status" in names:
         raise ValueError("expected a request's field, got ':status'")
-    return [_PSEUDO.get(name) or f"h({name.encode()!r})" for name in names]
+    return [_PSEUDO.get(name) or _request_field(name) for name in names]
+
+
+def _request_field(name: str) -> str:
+    """Return ``Headers.get`` written out: a line calls it three or four times."""
+    needle = b"\r\n%b:" % name.encode()
+    return f"(raw[(i := i + {len(needle)}):raw.find(crlf, i)].strip() if (i := low.find({needle!r})) >= 0 else None)"
 
 
 @_operator("REQ", "a request field, or another one: `REQ(X-A?:PATH)`; also `:METHOD :PATH :AUTHORITY :SCHEME`")

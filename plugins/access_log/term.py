@@ -1,7 +1,7 @@
 """What an operator compiles to: a Python expression over one exchange, so that a whole line becomes one function.
 
-In the expression ``x`` is the exchange, ``q`` its request (never None), ``h`` is ``q.headers.get``, ``r`` the
-response or None.
+In the expression ``x`` is the exchange, ``q`` its request (never None), ``r`` the response or None; ``raw`` and ``low``
+are the request's field lines, each ended by CRLF, and the same in lower case; ``i`` is a scratch number.
 """
 
 from collections.abc import Callable
@@ -78,8 +78,10 @@ def sound(text: str | None) -> str | None:
 
 def function(body: str, names: dict) -> Callable[[Any], Any]:
     """Compile ``body`` as a function of one exchange."""
-    space = {"nobody": NOBODY, "plain": plain, "decoded": decoded, **names}
-    opening = "    q = x.request or nobody\n    h = q.headers.get\n    r = x.response\n"
+    space = {"nobody": NOBODY, "plain": plain, "decoded": decoded, "crlf": b"\r\n", **names}
+    opening = "    q = x.request or nobody\n    r = x.response\n"
+    if "raw[" in body:
+        opening += "    raw = q.headers.raw + crlf\n    low = q.headers.low\n"
     lines = "".join(f"    {line}\n" for line in body.split("\n"))
     # every expression is ours; what a configuration or a peer says comes in as a literal (repr) or a value
     exec(compile(f"def made(x):\n{opening}{lines}", "<access log>", "exec"), space)

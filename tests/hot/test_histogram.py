@@ -1,9 +1,8 @@
-"""The histogram cell."""
+"""The histogram cell, compiled or not."""
 
-import math
 import unittest
 
-from meshd.hot.histogram import ENVOY_BOUNDS, Histogram
+from meshd.hot.histogram import Histogram
 
 
 class HistogramTest(unittest.TestCase):
@@ -12,23 +11,27 @@ class HistogramTest(unittest.TestCase):
         for value in (1.0, 1.0001, 5, 6):
             cell.observe(value)
         self.assertEqual(cell.cumulative(), [1, 3, 4])
-        self.assertEqual((cell.value, cell.total), (4, 13.0001))
+        self.assertEqual((cell.value, cell.total, cell.bounds), (4, 13.0001, (1.0, 5.0)))
 
-    def test_has_envoys_bounds_when_none_are_given(self):
-        self.assertEqual(Histogram().bounds, ENVOY_BOUNDS)
-        self.assertEqual(len(ENVOY_BOUNDS), 19)
-        self.assertEqual((ENVOY_BOUNDS[0], ENVOY_BOUNDS[-1]), (0.5, 3_600_000.0))
+    def test_finds_the_bucket_of_every_bound_and_of_its_neighbours(self):
+        bounds = tuple(float(2**power) for power in range(20))
+        for number, bound in enumerate(bounds):
+            for value, bucket in ((bound - 0.25, number), (bound, number), (bound + 0.25, number + 1)):
+                cell = Histogram(bounds)
+                cell.observe(value)
+                self.assertEqual(cell.cumulative().index(1), bucket, value)
 
-    def test_quantile_is_linear_within_a_bucket(self):
-        cell = Histogram((10.0, 20.0))
-        for _ in range(10):
-            cell.observe(15)
-        self.assertEqual(cell.quantile(0.5), 15.0)
+    def test_counts_all_in_one_without_bounds(self):
+        cell = Histogram(())
+        cell.observe(3)
+        self.assertEqual(cell.cumulative(), [1])
 
-    def test_quantile_beyond_the_last_bound_is_that_bound(self):
-        cell = Histogram((10.0,))
-        cell.observe(1000)
-        self.assertEqual(cell.quantile(0.99), 10.0)
+    def test_counts_beyond_32_bits_of_total(self):
+        cell = Histogram((1.0,))
+        for _ in range(1000):
+            cell.observe(2**53)
+        self.assertEqual((cell.value, cell.total), (1000, 1000.0 * 2**53))
 
-    def test_quantile_of_nothing_is_not_a_number(self):
-        self.assertTrue(math.isnan(Histogram().quantile(0.5)))
+    def test_refuses_what_is_no_number(self):
+        with self.assertRaises(TypeError):
+            Histogram((1.0,)).observe("1")

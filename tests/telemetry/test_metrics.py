@@ -153,6 +153,10 @@ class MetricsTest(unittest.TestCase):
         cell = self.metrics.histogram("h", "d", ("x",), (5,)).cell("a")
         self.assertEqual((cell.bounds, cell.value, self.metrics.used), ((5.0,), 0, 4))
 
+    def test_a_histogram_has_envoys_bounds_when_none_are_given(self):
+        bounds = self.metrics.histogram("h", "d").cell().bounds
+        self.assertEqual((len(bounds), bounds[0], bounds[-1]), (19, 0.5, 3_600_000.0))
+
     def test_the_sweep_can_be_gone_through_in_slices(self):
         family = self.metrics.counter("a_total", "d", ("x",))
         for number in range(5000):

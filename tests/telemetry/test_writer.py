@@ -1,12 +1,14 @@
 """The Prometheus text, parsed back by prometheus_client."""
 
+import math
 import unittest
 
 import prometheus_client
 from prometheus_client.parser import text_string_to_metric_families
 
+from meshd.hot.histogram import Histogram
 from meshd.telemetry.metrics import Metrics
-from meshd.telemetry.stats import json_stats, text_stats
+from meshd.telemetry.stats import json_stats, quantile, text_stats
 from meshd.telemetry.writer import SLICE, expose
 
 
@@ -157,3 +159,21 @@ class StatsTest(unittest.TestCase):
         rows = json_stats(self.metrics)
         self.assertEqual(rows[0]["buckets"], {"10.0": 0, "+Inf": 1})
         self.assertEqual((rows[1]["labels"], rows[1]["value"], rows[1]["scope"]), ({"x": "1"}, 1, "worker"))
+
+
+class QuantileTest(unittest.TestCase):
+    def cell(self, *values, bounds=(10.0, 20.0)):
+        cell = Histogram(bounds)
+        for value in values:
+            cell.observe(value)
+        return cell
+
+    def test_is_linear_within_a_bucket(self):
+        self.assertEqual(quantile(self.cell(*[15] * 10), 0.5), 15.0)
+
+    def test_beyond_the_last_bound_is_that_bound(self):
+        self.assertEqual(quantile(self.cell(1000), 0.99), 20.0)
+
+    def test_of_nothing_is_not_a_number(self):
+        self.assertTrue(math.isnan(quantile(self.cell(), 0.5)))
+        self.assertTrue(math.isnan(quantile(self.cell(1, bounds=()), 0.5)))

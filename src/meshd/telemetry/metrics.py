@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from zope.interface import implementer
 
 from meshd.api.site import IMetrics
-from meshd.hot.histogram import ENVOY_BOUNDS
 from meshd.telemetry.family import COUNTER, GAUGE, HISTOGRAM, SCOPES, Family
+
+ENVOY_BOUNDS = (
+    0.5, 1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0,
+    300000.0, 600000.0, 1800000.0, 3600000.0,
+)
+"""Envoy's default upper bounds (milliseconds or bytes), kept so that quantiles agree with Envoy's."""
 
 MAX_SERIES = 100_000
 IDLE_S = 3600.0

@@ -1,12 +1,29 @@
 """The metrics for people and scripts, as ``/stats`` has them: Envoy-like lines, a JSON list; used by the admin API."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
+from meshd.hot.histogram import Histogram
 from meshd.telemetry.family import HISTOGRAM, Family
 from meshd.telemetry.metrics import Metrics
 from meshd.telemetry.writer import SLICE, number_text
 
 QUANTILES = (0.5, 0.9, 0.99)
+
+
+def quantile(cell: Histogram, share: float) -> float:
+    """Estimate the value below which ``share`` (0 to 1) lies; linear within a bucket, NaN without observations."""
+    running = cell.cumulative()
+    if not running[-1]:
+        return float("nan")
+    wanted = share * running[-1]
+    index = bisect_left(running, wanted)
+    if index >= len(cell.bounds):
+        return cell.bounds[-1] if cell.bounds else float("nan")
+    low = cell.bounds[index - 1] if index else 0.0
+    below = running[index - 1] if index else 0
+    inside = running[index] - below
+    return low + (cell.bounds[index] - low) * ((wanted - below) / inside if inside else 0.0)
 
 
 def _everything(name: str) -> bool:
@@ -29,7 +46,7 @@ def text_stats(metrics: Metrics, wanted: Callable[[str], bool] = _everything) ->
         text = number_text(value)
         if family.kind == HISTOGRAM:
             cell = series.cell
-            shares = " ".join(f"P{share * 100:g}({number_text(cell.quantile(share))})" for share in QUANTILES)
+            shares = " ".join(f"P{share * 100:g}({number_text(quantile(cell, share))})" for share in QUANTILES)
             text = f"count={value} sum={number_text(cell.total)} {shares}"
         lines.append(f"{series.prefix.rstrip()}: {text}\n")
         if len(lines) >= SLICE:
