@@ -7,16 +7,16 @@ class ISite(Interface):
     """One per plugin instance; ``name`` and ``log`` are its own, the rest is shared."""
 
     name = Attribute("str: the instance's name; for a plugin of a cluster the cluster's name")
-    owner = Attribute("str: whose plugin it is: 'listener NAME', 'cluster NAME', '' mesh-wide; belongs in keys of its own state")
+    owner = Attribute("str: 'listener NAME', 'cluster NAME', '' for a mesh-wide plugin; belongs in keys of its own state")
     node = Attribute("meshd.model.snapshot.Node")
-    clock = Attribute("now() -> monotonic seconds; wall() -> epoch seconds; call_later(seconds, f, *args) -> cancellable")
+    clock = Attribute("now() -> monotonic s; wall() -> epoch s; call_later(seconds, f, *args) -> cancellable")
     random = Attribute("random.Random, the process's; never use the random module's own functions")
     log = Attribute("twisted.logger.Logger with the plugin's name as namespace")
     metrics = Attribute("IMetrics")
     environment = Attribute("Mapping: the process's environment")
 
     def state(scope, key, factory):
-        """Return the cell of ``key`` (a hashable: kind, owner, address, meaning), made by ``factory()`` when there is none.
+        """Return the cell of ``key`` (a hashable: kind, owner, address, meaning), made by ``factory()`` if need be.
 
         It outlives the runtime and ends when no runtime claims it. ``scope`` is ``worker`` or ``host``.
         """
@@ -25,31 +25,33 @@ class ISite(Interface):
         """Return the live cluster ``name`` of the runtime under construction; raises KeyError."""
 
     def build(plugin):
-        """Build another configured ``Plugin`` (an authenticator in a filter, an operator in a log) and return the object."""
+        """Build another configured ``Plugin`` (an authenticator in a filter, say) and return the object."""
 
     def resolve(host):
         """Return a Deferred of a list of addresses (str)."""
 
     def in_thread(function, *args):
-        """Run ``function(*args)``, which may block, in a thread; return a Deferred of its result. The number that wait is bounded."""
+        """Run ``function(*args)``, which may block, in a thread; return a Deferred of its result. Few may wait."""
 
     def on_reopen(callback):
         """Call ``callback()`` on SIGUSR1 for as long as the plugin is in use."""
 
 
 class IMetrics(Interface):
-    """Families of cells. Ask at build time, keep the cell, add to it on the road. Same name and labels give the same cell.
+    """Families of cells. Ask at build time, keep the cell. Same name and labels give the same cell.
 
-    Names are written as given: a counter's name ends in ``_total``.
+    Names are written as given: a counter's name ends in ``_total``. Label values are text from bounded sets, in the order
+    of ``labels``; None leaves a label out. ``scope`` is ``worker`` or ``host``: whose number it is with several workers.
+    A series that stands still for an hour ends, unless somebody keeps its cell.
     """
 
-    def counter(name, doc, labels=()):
+    def counter(name, doc, labels=(), scope="worker"):
         """Return a Family; ``family.cell(*values)`` has ``value`` and ``inc(amount=1)``."""
 
-    def gauge(name, doc, labels=()):
-        """Return a Family of cells with ``value``, ``inc``, ``dec``, ``set``; or ``family.function(callable, *values)``."""
+    def gauge(name, doc, labels=(), scope="worker"):
+        """Return a Family of cells with ``value``, ``inc``, ``dec``, ``set``; or use ``family.function(call, *values)``."""
 
-    def histogram(name, doc, labels=(), bounds=()):
+    def histogram(name, doc, labels=(), bounds=(), scope="worker"):
         """Return a Family of cells with ``observe(value)``."""
 
     def collector(registry):
