@@ -10,6 +10,10 @@ from meshd.api import (
     PluginType, Reference, Regex, Text, config, option,
 )
 from meshd.config.load import load
+from meshd.document.context import Context
+from meshd.document.fault import Faults
+from meshd.document.tree import parse
+from meshd.document.value import anything
 from meshd.errors import ConfigurationError
 from meshd.registry import Registry
 from meshd_plugins.native import build as build_native
@@ -65,6 +69,12 @@ def make_registry(settings=None) -> Registry:
         PluginType(kind="http_filter", name="plain", build=lambda *_: None, doc="Takes nothing."),
         PluginType(kind="retry_policy", name="again", build=lambda *_: None, doc="Retries."),
     )
+
+
+def plain(text: str):
+    """Return YAML text as plain Python, by meshd's own reading of words."""
+    faults = Faults()
+    return anything(Anything(), parse("plain.yaml", text.encode(), faults), Context(faults=faults), "")
 
 
 GOOD = """\

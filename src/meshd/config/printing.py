@@ -10,6 +10,7 @@ import attrs
 
 from meshd.document import option
 from meshd.document.encode import encode
+from meshd.document.fault import printable
 from meshd.document.plan import plan_of
 from meshd.document.scalar import TEXT, quoted, read
 from meshd.model.snapshot import Loaded
@@ -66,14 +67,14 @@ class _Printer:
             yield self.commented(begin, path)
             yield from self.section(value.config, place, depth + 1)
         for key in ("name", "on_error", "disabled"):
-            yield self.commented(f"{'  ' * depth}{key}: {flow(getattr(value, key))}", f"{path}.{key}", path)
+            yield self.commented(f"{'  ' * depth}{key}: {flow(getattr(value, key))}", f"{path}.{key}")
 
     def items(self, spec: option.ListOf, value: tuple, path: str, depth: int) -> Iterator[str]:
         """Lines of a list."""
         for place, item in enumerate(value):
             lines = self.block(spec.item, item, f"{path}[{place}]", depth + 1)
             if lines is None:
-                yield self.commented(f"{'  ' * depth}- {flow(encode(spec.item, item))}", f"{path}[{place}]", path)
+                yield self.commented(f"{'  ' * depth}- {flow(encode(spec.item, item))}", f"{path}[{place}]")
                 continue
             first = next(lines)
             yield f"{'  ' * depth}- {first.lstrip()}"
@@ -84,10 +85,9 @@ class _Printer:
         for key, item in value:
             yield from self.entry(str(key), spec.value, item, f"{path}.{key}", depth)
 
-    def commented(self, line: str, path: str, beside: str = "") -> str:
-        """Return the line with its origin behind it; ``beside`` is a path to fall back on."""
-        origin = self.origins.get(path) or self.origins.get(beside) or "default of native"
-        return f"{line:<{COLUMN}}  # {origin}"
+    def commented(self, line: str, path: str) -> str:
+        """Return the line with its origin behind it."""
+        return f"{line:<{COLUMN}}  # {printable(self.origins.get(path, 'default of native'))}"
 
 
 def word(text: str) -> str:

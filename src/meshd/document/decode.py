@@ -118,6 +118,8 @@ def list_of(spec: option.ListOf, node: Node, context: Context, path: str) -> Any
         expected = f"at most {spec.maximum}" if len(items) > spec.maximum else f"at least {spec.minimum}"
         context.fault("MSH0112", node, path, f"list of {len(items)} items, expected {expected}")
         return BAD
+    if context.origins is not None:
+        context.origins.update((f"{path}[{place}]", item.where()) for place, item in enumerate(items))
     item_spec = spec.item
     function = function_of(item_spec)
     found = [function(item_spec, item, context, f"{path}[{place}]") for place, item in enumerate(items)]
@@ -194,6 +196,8 @@ def plugin_of(spec: option.PluginOf, node: Node, context: Context, path: str) ->
                           f'expected one plugin type beside {", ".join(RESERVED)}, got "{name}" and "{extra}"')
     rest = {key: VALUES[type(form)](form, node.get(key), context, f"{path}.{key}")
             for key, form in RESERVED.items() if key in node.entries}
+    if context.origins is not None:
+        context.origins.update((f"{path}.{key}", node.get(key).where()) for key in rest)
     found = _plugin(spec.kind, name, node.entries[name][0], node.get(name), rest, context, path)
     return BAD if len(names) > 1 or BAD in rest.values() else found
 

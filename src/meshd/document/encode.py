@@ -6,13 +6,14 @@ from meshd.document import option
 from meshd.document.plan import plan_of
 from meshd.document.quantity import format_duration, format_size
 
-MASK = "********"
+MASK = "*"
+"""Stands at least eight times for a secret, and as often as the secret's shortest length."""
 
 
 def encode(spec: option.Spec, value: Any, *, is_masked: bool = True) -> Any:
     """Return plain Python (str, int, float, bool, None, list, dict) that decodes to ``value`` under ``spec``.
 
-    Secrets become ``MASK`` unless ``is_masked`` is False.
+    Secrets are masked unless ``is_masked`` is False.
     """
     if value is None:
         return None
@@ -41,7 +42,7 @@ def encode_plugin(value: Any, is_masked: bool = True) -> dict[str, Any]:
 
 
 _FUNCTIONS = {
-    option.Text: lambda spec, value, is_masked: MASK if spec.secret and is_masked else value,
+    option.Text: lambda spec, value, is_masked: MASK * max(8, spec.minimum) if spec.secret and is_masked else value,
     option.Duration: lambda spec, value, is_masked: format_duration(value),
     option.Size: lambda spec, value, is_masked: format_size(value),
     option.ListOf: lambda spec, value, is_masked: [encode(spec.item, one, is_masked=is_masked) for one in value],

@@ -62,6 +62,8 @@ class Faults:
             more["hint"] = printable(more["hint"])
         if "notes" in more:
             more["notes"] = tuple(printable(note) for note in more["notes"])
+        if not mark.file.isprintable():
+            mark = attrs.evolve(mark, file=printable(mark.file))
         key = (code, mark, message)
         if key in self._seen:
             return

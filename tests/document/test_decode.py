@@ -1,0 +1,109 @@
+"""The decoder on classes of its own: every fault is found, and what was meant is said."""
+
+from unittest import TestCase
+
+from meshd.document.context import Context
+from meshd.document.decode import decode
+from meshd.document.encode import encode_class
+from meshd.document.fault import Faults
+from meshd.document.locate import locate
+from meshd.document.merge import canonical
+from meshd.document.option import Choice, Duration, Integer, ListOf, MapOf, Nested, Size, Text, config, option
+from meshd.document.plan import plan_of
+from meshd.document.tree import parse
+
+
+@config
+class Inner:
+    "Inside."
+    limit_bytes: int = option(Size(maximum=1024), default=64, doc="bytes")
+    level: str = option(Choice(("off", "on")), default="off", doc="a choice that YAML 1.1 misreads")
+
+
+@config
+class Outer:
+    "Outside."
+    name: str = option(Text(pattern="[a-z]+"), doc="a name")
+    wait_s: float = option(Duration(minimum=1), default=1.0, doc="a time")
+    inner: Inner = option(Nested(Inner), default=Inner(), doc="inside")
+    numbers: tuple = option(ListOf(item=Integer(), maximum=3), default=(), doc="numbers")
+    table: tuple = option(MapOf(value=Integer()), default=(), doc="a table")
+    maybe: str | None = option(Text(), default=None, doc="perhaps")
+
+    def check(self):
+        if self.numbers and self.maybe:
+            yield "maybe", "expected no numbers beside it"
+
+
+def run(text: str):
+    context = Context()
+    found = decode(Outer, parse("f", text.encode(), context.faults), context)
+    return found, [f"{one.mark.line}:{one.mark.column} {one}".partition(" ")[0] + f" {one.path}: {one.message}"
+                   for one in context.faults.sorted()]
+
+
+class TestDecode(TestCase):
+    def test_defaults_fill_what_is_not_given(self):
+        found, faults = run("name: a\n")
+        self.assertEqual((found, faults), (Outer(name="a"), []))
+
+    def test_units_are_left_out_of_keys_and_put_into_values(self):
+        found, _ = run("{name: a, wait: 90s, inner: {limit: 1KiB}}")
+        self.assertEqual((found.wait_s, found.inner.limit_bytes), (90.0, 1024))
+
+    def test_a_choice_takes_its_words_as_they_are_written(self):
+        for word in ("on", "'on'"):
+            self.assertEqual(run(f"{{name: a, inner: {{level: {word}}}}}")[0].inner.level, "on")
+
+    def test_nothing_is_accepted_only_where_the_default_is_nothing(self):
+        self.assertIsNone(run("{name: a, maybe: ~}")[0].maybe)
+        self.assertEqual(run("{name: a, wait: ~}")[1], [
+            "1:17 wait: expected a time with a unit such as 250ms, 5s, 1m30s, got nothing",
+        ])
+
+    def test_goes_on_after_each_fault(self):
+        found, faults = run("{name: A, wait: 5, inner: {limit: 2KiB, level: of}, numbers: [1, x, 2.9], table: {a: b}}")
+        self.assertIsNone(found)
+        self.assertEqual(faults, [
+            "1:8 name: expected text of the form [a-z]+, got 'A'",
+            "1:17 wait: expected a time with a unit such as 250ms, 5s, 1m30s, got 5",
+            "1:35 inner.limit: expected a size from 0 to 1KiB, got 2KiB",
+            "1:48 inner.level: expected one of off, on, got 'of'",
+            "1:66 numbers[1]: expected a whole number, got 'x'",
+            "1:69 numbers[2]: expected a whole number, got 2.9",
+            "1:86 table.a: expected a whole number, got 'b'",
+        ])
+
+    def test_a_rule_between_fields_points_at_its_field(self):
+        self.assertEqual(run("{name: a, numbers: [1], maybe: b}")[1], ["1:32 maybe: expected no numbers beside it"])
+
+    def test_a_word_in_place_of_a_list_is_told_how_to_write_it(self):
+        context = Context()
+        decode(Outer, parse("f", b"{name: a, numbers: 5}", context.faults), context)
+        self.assertEqual(context.faults.sorted()[0].hint, "write [5]")
+
+    def test_encodes_what_it_decodes(self):
+        text = "{name: a, wait: 90s, inner: {limit: 1KiB, level: on}, numbers: [1, 2], table: {x: 1}, maybe: b c}"
+        found = Outer(name="a", wait_s=90.0, inner=Inner(limit_bytes=1024, level="on"), numbers=(1, 2), table=(("x", 1),))
+        self.assertEqual(encode_class(found)["inner"], {"limit": "1KiB", "level": "on"})
+        self.assertEqual(run(text)[0], None)
+
+    def test_a_class_is_looked_at_once(self):
+        self.assertIs(plan_of(Outer), plan_of(Outer))
+        self.assertEqual(plan_of(Outer).required, ("name",))
+
+
+class TestTrees(TestCase):
+    def root(self, text: str):
+        return parse("f", text.encode(), Faults())
+
+    def test_a_path_leads_to_its_node_or_as_far_as_it_goes(self):
+        root = self.root("{a: [{b: c}]}")
+        self.assertEqual(locate(root, "a[0].b").where(), "f:1:10")
+        self.assertEqual(locate(root, "a[7].b").where(), "f:1:5")
+        self.assertIs(locate(root, ""), root)
+
+    def test_canonical_bytes_know_content_from_layout(self):
+        self.assertEqual(canonical(self.root("{a: [1, b]}")), canonical(self.root("# x\na:\n- 1\n- b\n")))
+        for other in ("{a: ['1', b]}", "{a: [1b]}", "{a: [b, 1]}", "{b: [1, b]}", "[a, [1, b]]", "{a: {1: b}}"):
+            self.assertNotEqual(canonical(self.root("{a: [1, b]}")), canonical(self.root(other)), other)
