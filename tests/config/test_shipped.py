@@ -33,7 +33,8 @@ listeners:
 def route(place: int) -> str:
     kinds = (f'regex: "/r{place}/[a-z]+/[0-9]+"', f"path: /exact/{place}", f"prefix: /pre/{place}/")
     match = kinds[0] if place % 20 == 0 else kinds[1 + place % 2]
-    return f"                - match: {{{match}, headers: [{{name: x-a, exact: v{place}}}]}}\n                  cluster: demo\n"
+    headers = f"[{{name: x-a, exact: v{place}}}]"
+    return f"                - match: {{{match}, headers: {headers}}}\n                  cluster: demo\n"
 
 
 class TestShipped(TestCase):

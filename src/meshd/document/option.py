@@ -86,7 +86,7 @@ class Regex(Spec):
 
 @attrs.frozen(kw_only=True)
 class Address(Spec):
-    """``HOST:PORT``, ``[V6]:PORT`` or ``unix:PATH``; kept as that text, checked. ``resolve``: a name is accepted as HOST."""
+    """``HOST:PORT``, ``[V6]:PORT`` or ``unix:PATH``; kept as that text. ``resolve``: a name is accepted as HOST."""
 
     resolve: bool = False
 

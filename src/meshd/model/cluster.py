@@ -27,8 +27,8 @@ class Pool:
     max_requests_per_connection: int = option(Integer(), default=0, doc="then close (0: no limit)")
     max_head_bytes: int = option(Size(minimum=1024), default=61440, doc="status line and fields: 502 beyond")
     max_fields: int = option(Integer(minimum=1, maximum=10_000), default=100, doc="fields in an answer: 502 beyond")
-    buffer_high_bytes: int = option(Size(minimum=4096), default=65536, doc="buffered output at which the other side pauses")
-    buffer_low_bytes: int = option(Size(minimum=0), default=32768, doc="buffered output at which it resumes")
+    buffer_high_bytes: int = option(Size(minimum=4096), default=65536, doc="buffered output that pauses the other side")
+    buffer_low_bytes: int = option(Size(minimum=0), default=32768, doc="buffered output that resumes it")
 
     def check(self):
         """Yield faults between fields."""

@@ -50,8 +50,8 @@ class ListenerLimits:
 
     max_head_bytes: int = option(Size(minimum=1024), default=61440, doc="request line and fields: 431 beyond")
     max_fields: int = option(Integer(minimum=1, maximum=10_000), default=100, doc="fields in a head: 431 beyond")
-    buffer_high_bytes: int = option(Size(minimum=4096), default=65536, doc="buffered output at which the other side pauses")
-    buffer_low_bytes: int = option(Size(minimum=0), default=32768, doc="buffered output at which it resumes")
+    buffer_high_bytes: int = option(Size(minimum=4096), default=65536, doc="buffered output that pauses the other side")
+    buffer_low_bytes: int = option(Size(minimum=0), default=32768, doc="buffered output that resumes it")
     max_connections: int = option(Integer(minimum=1), default=100_000, doc="connections; beyond, none is accepted")
     max_requests_per_connection: int = option(Integer(), default=0, doc="then close (0: no limit)")
 
@@ -89,7 +89,7 @@ class Listener:
         ListOf(item=PluginOf(kind="listener_filter"), maximum=20), default=(), doc="run before the protocol, in order"
     )
     telemetry: tuple[Plugin, ...] = option(
-        ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name"), default=(), doc="sinks beside the mesh-wide ones"
+        ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name"), default=(), doc="sinks beside mesh-wide ones"
     )
     http: HttpOptions = option(Nested(HttpOptions), default=HttpOptions(), doc="HTTP rules")
     limits: ListenerLimits = option(Nested(ListenerLimits), default=ListenerLimits(), doc="bounds")

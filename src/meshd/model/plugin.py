@@ -43,7 +43,7 @@ class PluginSettings:
     load: tuple[str, ...] | None = option(
         ListOf(item=Text(minimum=1)), default=None, doc="the only entry points to load (all when absent)"
     )
-    dir: str | None = option(File(), default=None, doc="folder of one-file plugins; its owner must be root or this user")
+    dir: str | None = option(File(), default=None, doc="folder of one-file plugins; owned by root or this user")
     strict: bool = option(Boolean(), default=False, doc="a plugin that cannot be loaded is an error, not a warning")
     sample_every: int = option(
         Integer(minimum=0, maximum=1_000_000), default=128, doc="time the plugins on one request in so many (0: never)"

@@ -47,7 +47,7 @@ class Drain:
 
 @config
 class Snapshot:
-    """Everything a runtime is built from. ``version`` counts the accepted configurations, ``digest`` names the content."""
+    """Everything a runtime is built from: the top level of the native file."""
 
     node: Node = option(Nested(Node), default=Node(), doc="who this proxy is")
     admin: Admin = option(Nested(Admin), default=Admin(), doc="the admin API")
@@ -70,7 +70,7 @@ class Loaded:
     """A decoded configuration: the snapshot, where each value came from, and what was warned of.
 
     ``origins`` maps a path as ``listeners[0].address`` to ``file:line:col`` or ``default of native``;
-    it is filled only when asked for. ``fingerprint`` is that of the registry it was read with (``Registry.fingerprint``).
+    it is filled only when asked for. ``digest`` names the content; ``fingerprint`` is ``Registry.fingerprint``.
     """
 
     snapshot: Snapshot
