@@ -13,9 +13,10 @@ class Answer(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """``data`` answers a request with ``method``; ``is_closed`` says that the connection ends after it. ``refusal`` is the detail
-    of the 502 (``truncated`` when the end came too early), empty when all is taken. ``answers`` come out before it, interim
-    ones too. ``names`` are the fields that must be left in the last one, None where it does not matter."""
+    """``data`` answers a request with ``method``; ``is_closed`` says that the connection ends after it. ``refusal`` is
+    the detail of the 502 (``truncated`` when the end came too early), empty when all is taken. ``answers`` come out
+    before it, interim ones too. ``names`` are the fields that must be left in the last one, None where it does not
+    matter."""
 
     name: str
     data: bytes
@@ -139,7 +140,8 @@ LENGTHS = (
     _bad("resp/cl-underscore", _ok(b"Content-Length: 1_0")),
     _bad("resp/cl-overflow", _ok(b"Content-Length: 18446744073709551621", body=b"hello")),
     _bad("resp/cl-word", _ok(b"Content-Length: five", body=b"hello")),
-    _bad("resp/cl-truncated", _ok(b"Content-Length: 6", body=b"hello"), "truncated", [Answer(body=b"hello", ending="open")],
+    _bad("resp/cl-truncated", _ok(b"Content-Length: 6", body=b"hello"), "truncated", [Answer(body=b"hello",
+                                                                                             ending="open")],
          is_closed=True),
     _bad("resp/head-truncated", b"HTTP/1.1 200 OK\r\nContent-", "truncated", is_closed=True),
     _bad("resp/line-truncated", b"HTT", "truncated", is_closed=True),
@@ -147,7 +149,8 @@ LENGTHS = (
          is_closed=True),
     _bad("resp/chunk-data-truncated", _chunks(b"6\r\nhello"), "truncated", [Answer(body=b"hello", ending="open")],
          is_closed=True),
-    _bad("resp/trailers-truncated", _chunks(b"5\r\nhello\r\n0\r\n"), "truncated", [Answer(body=b"hello", ending="open")],
+    _bad("resp/trailers-truncated", _chunks(b"5\r\nhello\r\n0\r\n"), "truncated", [Answer(body=b"hello",
+                                                                                          ending="open")],
          is_closed=True),
     _bad("resp/cl-too-short", _ok(b"Content-Length: 4", body=b"hello"), answers=[Answer(body=b"hell")]),
     _bad("resp/two-answers", _five() + _five(), answers=[_HELLO]),
@@ -161,14 +164,16 @@ _CODING = "http1.invalid_transfer_encoding"
 CHUNKS = (
     _good("resp/chunked", _chunks(b"5\r\nhello\r\n0\r\n\r\n"), _HELLO, names=()),
     _good("resp/chunked-two", _chunks(b"2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n\r\n"), _HELLO),
-    _good("resp/chunked-trailers", _chunks(b"0\r\nGrpc-Status: 0\r\n\r\n", b"Trailer: Grpc-Status"), names=(b"trailer",)),
+    _good("resp/chunked-trailers", _chunks(b"0\r\nGrpc-Status: 0\r\n\r\n", b"Trailer: Grpc-Status"),
+          names=(b"trailer",)),
     _good("resp/chunked-so-far", _chunks(b"5\r\nhel"), Answer(body=b"hel", ending="open")),
     _bad("resp/chunked-and-length", _five(b"Transfer-Encoding: chunked"), _BOTH),
     _bad("resp/chunked-1.0", _ok(b"Transfer-Encoding: chunked", body=b"0\r\n\r\n", line=b"HTTP/1.0 200 OK"),
          "http1.transfer_encoding_not_allowed"),
     _bad("resp/identity", _ok(b"Transfer-Encoding: identity", body=b"hello"), _CODING),
     _bad("resp/gzip-chunked", _ok(b"Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), _CODING),
-    _bad("resp/chunked-twice", _ok(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"), _CODING),
+    _bad("resp/chunked-twice", _ok(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+         _CODING),
     _bad("resp/chunked-gzip", _ok(b"Transfer-Encoding: chunked, gzip", body=b"0\r\n\r\n"), _CODING),
     _bad("resp/coding-empty", _ok(b"Transfer-Encoding:", body=b"0\r\n\r\n"), _CODING),
     _bad("resp/chunk-size-letters", _chunks(b"xyz\r\n"), answers=[_START]),
@@ -181,7 +186,8 @@ CHUNKS = (
     _bad("resp/chunk-extension-bare-lf", _chunks(b"5;a\nb\r\nhello\r\n0\r\n\r\n"), answers=[_START]),
     _bad("resp/trailer-length", _chunks(b"0\r\nContent-Length: 5\r\n\r\n"), answers=[_START]),
     _bad("resp/trailer-fold", _chunks(b"0\r\nA: b\r\n c\r\n\r\n"), answers=[_START]),
-    _bad("resp/trailers-too-large", _chunks(b"0\r\nA: " + b"b" * 61440 + b"\r\n\r\n"), "http1.headers_too_large", [_START]),
+    _bad("resp/trailers-too-large", _chunks(b"0\r\nA: " + b"b" * 61440 + b"\r\n\r\n"), "http1.headers_too_large",
+         [_START]),
     _bad("resp/second-answer-after-chunks", _chunks(b"0\r\n\r\n") + _five(), answers=[Answer()]),
 )
 
@@ -217,7 +223,8 @@ INTERIM = (
     _good("resp/101", _SWITCH, Answer(101, ending="tunnel"), names=()),
     _good("resp/101-with-bytes", _SWITCH + b"\x81\0HTTP/1.1 200 OK\r\n\r\n",
           Answer(101, b"\x81\0HTTP/1.1 200 OK\r\n\r\n", ending="tunnel")),
-    _good("resp/101-length-zero", _SWITCH[:-2] + b"Content-Length: 0\r\n\r\nx", Answer(101, b"x", ending="tunnel"), names=()),
+    _good("resp/101-length-zero", _SWITCH[:-2] + b"Content-Length: 0\r\n\r\nx", Answer(101, b"x", ending="tunnel"),
+          names=()),
     _good("resp/100-then-101", _CONTINUE + _SWITCH, Answer(100), Answer(101, ending="tunnel")),
     _good("resp/connect-200", _ok(body=b"\0raw"), Answer(200, b"\0raw", ending="tunnel"), method=b"CONNECT"),
     _good("resp/connect-403", _five(line=b"HTTP/1.1 403 No"), Answer(403, b"hello"), method=b"CONNECT"),
@@ -228,7 +235,8 @@ INTERIM = (
          "http1.transfer_encoding_not_allowed"),
     _bad("resp/100-with-body", _ok(line=b"HTTP/1.1 100 X", body=b"hello"), answers=[Answer(100)]),
     _bad("resp/101-without-upgrade", b"HTTP/1.1 101 X\r\n\r\n"),
-    _bad("resp/101-chunked", _SWITCH[:-2] + b"Transfer-Encoding: chunked\r\n\r\n", "http1.transfer_encoding_not_allowed"),
+    _bad("resp/101-chunked", _SWITCH[:-2] + b"Transfer-Encoding: chunked\r\n\r\n",
+         "http1.transfer_encoding_not_allowed"),
     _bad("resp/101-with-length", _SWITCH[:-2] + b"Content-Length: 5\r\n\r\nhello", "http1.content_length_not_allowed"),
     _bad("resp/connect-200-length", _five(), "http1.content_length_not_allowed", method=b"CONNECT"),
     _bad("resp/connect-200-chunked", _chunks(b"0\r\n\r\n"), "http1.transfer_encoding_not_allowed", method=b"CONNECT"),
@@ -240,11 +248,13 @@ _LAST = Answer(body=b"hello", keep_alive=False)
 HOPS = (
     _good("resp/close", _five(b"Connection: close"), _LAST, names=(b"content-length",)),
     _good("resp/close-list", _five(b"Connection: foo, Close", b"Foo: bar"), _LAST, names=(b"content-length",)),
-    _good("resp/close-two-lines", _five(b"Connection: keep-alive", b"Connection: close"), _LAST, names=(b"content-length",)),
+    _good("resp/close-two-lines", _five(b"Connection: keep-alive", b"Connection: close"), _LAST,
+          names=(b"content-length",)),
     _good("resp/keep-alive", _five(b"Connection: keep-alive", b"Keep-Alive: timeout=5, max=100"), _HELLO,
           names=(b"content-length",)),
     _good("resp/keep-alive-1.0", _five(b"Connection: Keep-Alive", line=b"HTTP/1.0 200 OK"), _HELLO),
-    _good("resp/named-field", _five(b"X-A: b", b"Connection: x-a", b"X-B: c"), _HELLO, names=(b"x-b", b"content-length")),
+    _good("resp/named-field", _five(b"X-A: b", b"Connection: x-a", b"X-B: c"), _HELLO, names=(b"x-b",
+                                                                                              b"content-length")),
     _good("resp/names-content-length", _five(b"Connection: content-length"), _HELLO, names=(b"content-length",)),
     _good("resp/names-set-cookie", _five(b"Connection: set-cookie", b"Set-Cookie: a"), _HELLO,
           names=(b"set-cookie", b"content-length")),

@@ -13,6 +13,7 @@ from tests.conversation.cases import CASES, Request
 from tests.http.conversation import Log, feed, single, split, whole
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def converse(pieces, **options):
@@ -46,7 +47,7 @@ class TestCases(unittest.TestCase):
         else:
             self.assertIsNotNone(error, events)
             self.assertEqual((error.status, error.detail), (case.status, case.detail), error)
-            self.assertEqual([(one.method, one.target) for one in told(events)], [(one.method, one.target) for one in case.requests])
+            self.assertEqual([one[:2] for one in told(events)], [one[:2] for one in case.requests])
             self.assertEqual((parser.state, parser.buffered), (FAILED, 0))
         if case.names is not None:
             self.assertEqual(tuple(name for name, _ in events[-1][1].headers), case.names)
@@ -115,7 +116,7 @@ class TestStates(unittest.TestCase):
 
     def test_a_stopped_connection_hears_nothing_more(self):
         self.log.on_body = lambda data: self.parser.stop()
-        self.parser.receive(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n" + GET)
+        self.parser.receive(CHUNKED + b"1\r\nx\r\n0\r\n\r\n" + GET)
         self.assertEqual((len(self.log.events), self.log.events[0][3], self.parser.state), (1, "open", FAILED))
 
     def test_a_hundred_thousand_requests_in_one_piece_do_not_recurse(self):
@@ -161,11 +162,13 @@ class TestHead(unittest.TestCase):
 
     def test_replaces_host_by_the_target_of_a_proxy_request(self):
         head = self.head(b"GET http://B:1/c HTTP/1.1\r\nHost: a\r\n\r\n")
-        self.assertEqual((head.headers.get_all(b"host"), head.path, head.original_target), ([b"b:1"], b"/c", b"http://B:1/c"))
+        self.assertEqual((head.headers.get_all(b"host"), head.path, head.original_target), ([b"b:1"], b"/c",
+                                                                                            b"http://B:1/c"))
 
     def test_waits_for_100_only_where_a_body_comes_in_http_11(self):
         lines = b"Host: a\r\nExpect: 100-continue\r\n"
-        for version, more, is_waiting in ((b"1.1", b"Content-Length: 1\r\n", True), (b"1.1", b"Content-Length: 0\r\n", False),
+        for version, more, is_waiting in ((b"1.1", b"Content-Length: 1\r\n", True), (b"1.1", b"Content-Length: 0\r\n",
+                                                                                     False),
                                           (b"1.1", b"Transfer-Encoding: chunked\r\n", True), (b"1.1", b"", False),
                                           (b"1.0", b"Content-Length: 1\r\n", False)):
             head = self.head(b"POST / HTTP/" + version + b"\r\n" + lines + more + b"\r\n")
@@ -188,7 +191,7 @@ class TestHead(unittest.TestCase):
 
 class TestTrailers(unittest.TestCase):
     def test_gives_trailers_with_the_end(self):
-        data = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\nCookie: c\r\nX-Forwarded-For: d\r\n\r\n"
+        data = CHUNKED + b"0\r\nA: b\r\nCookie: c\r\nX-Forwarded-For: d\r\n\r\n"
         for pieces in (whole(data), single(data)):
             events, error, _ = converse(pieces)
             self.assertIsNone(error)
@@ -230,9 +233,12 @@ class TestLimits(unittest.TestCase):
 
 
 PIECES = st.sampled_from([
-    b"GET", b" ", b"/", b"HTTP/1.1", b"\r\n", b"\n", b"\r", b"Host: a", b"Host:", b"Content-Length: 5", b"Transfer-Encoding: chunked",
-    b"Connection: ", b"close", b"upgrade", b"0", b"5", b"hello", b":", b";", b"a", b"=", b"\0", b"\t", b"\xff", b"Expect: 100-continue",
-    b"GET / HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"\r\n\r\n", b"0\r\n\r\n",
+    b"GET", b" ", b"/", b"HTTP/1.1", b"\r\n", b"\n", b"\r", b"Host: a", b"Host:", b"Content-Length: 5",
+    b"Transfer-Encoding: chunked",
+    b"Connection: ", b"close", b"upgrade", b"0", b"5", b"hello", b":", b";", b"a", b"=", b"\0", b"\t", b"\xff",
+    b"Expect: 100-continue",
+    b"GET / HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", b"\r\n\r\n",
+    b"0\r\n\r\n",
 ])
 
 

@@ -189,8 +189,10 @@ class TestLimits(unittest.TestCase):
 
 
 PIECES = st.sampled_from([
-    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 \r\n\r\n", b"HTTP/1.0 ", b"200", b" ", b"\r\n", b"\n", b"\r",
-    b"\r\n\r\n", b"Content-Length: 5", b"Transfer-Encoding: chunked", b"Connection: close", b"0", b"5", b"hello", b":", b";", b"a",
+    b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 204 \r\n\r\n", b"HTTP/1.0 ", b"200", b" ",
+    b"\r\n", b"\n", b"\r",
+    b"\r\n\r\n", b"Content-Length: 5", b"Transfer-Encoding: chunked", b"Connection: close", b"0", b"5", b"hello", b":",
+    b";", b"a",
     b"\0", b"\xff", b"0\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
     b"HTTP/1.1 101 X\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
 ])

@@ -37,9 +37,9 @@ _request_line = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++( )[!\x22\x24-~]++ HT
 def scan_fields(low: bytes, wants_underscores: bool) -> tuple[int, int, int, int, int, int, int]:
     """Return (bits, then start and end of three values) of a lowered block whose lines are each preceded by CRLF.
 
-    ``bits`` are the constants above; UNDERSCORE only where asked for. The values are those of the last Host and Content-Length
-    line, without white space around them, and of the last Connection line, as it is; -1 and -1 without one.
-    A malformed block gives -1 for the bits, and its first byte that cannot be at the first start.
+    ``bits`` are the constants above; UNDERSCORE only where asked for. The values are those of the last Host and
+    Content-Length line, without white space around them, and of the last Connection line, as it is; -1 and -1 without
+    one. A malformed block gives -1 for the bits, and its first byte that cannot be at the first start.
     """
     match = _usual(low)
     if match is None:

@@ -1,8 +1,9 @@
 """The chunked coding of a body, its extensions and trailers (RFC 9112 7.1); owned by the two parsers.
 
-Strategy: a body is read in three places: a size line, data, and the trailer section. A size line is matched by one pattern, so
-nothing is read that the grammar does not have (no sign, 0x, space or bare LF). Extensions are checked and dropped. What is
-held back is at most one size line or the trailer section. The data of one call is handed on in one piece.
+Strategy: a body is read in three places: a size line, data, and the trailer section. A size line is matched by one
+pattern, so nothing is read that the grammar does not have (no sign, 0x, space or bare LF). Extensions are checked and
+dropped. What is held back is at most one size line or the trailer section. The data of one call is handed on in one
+piece.
 """
 
 import re
@@ -29,7 +30,7 @@ SIZE, DATA, DATA_END, TRAILERS, ENDED = range(5)
 
 
 class Chunks:
-    """Reads one chunked body. ``status`` is what a broken one is refused with, ``limit_bytes`` bounds the trailer section."""
+    """Reads one body. ``status`` is what a broken one is refused with, ``limit_bytes`` bounds the trailer section."""
 
     __slots__ = ("status", "limit_bytes", "max_fields", "place", "left", "extension_bytes", "trailers")
 
@@ -43,7 +44,7 @@ class Chunks:
         self.trailers = None
 
     def feed(self, data: bytes, at: int, pieces: list[bytes]) -> int:
-        """Read on from ``at``; append body data to ``pieces``; return where it stopped for want of bytes or at the end."""
+        """Read on from ``at``; append body data to ``pieces``; return where it stopped."""
         size = len(data)
         while True:
             if self.place == SIZE:

@@ -1,7 +1,7 @@
 """Heads and chunks as bytes; called by the downstream and upstream connections, once for each message.
 
-Strategy: the field block goes out as it is kept, so a head is one join of ready pieces. Start lines are made once for each
-status. Callers have had hop-by-hop fields taken out by the parsers; those of the next hop are added here.
+Strategy: the field block goes out as it is kept, so a head is one join of ready pieces. Start lines are made once for
+each status. Callers have had hop-by-hop fields taken out by the parsers; those of the next hop are added here.
 """
 
 from http import HTTPStatus

@@ -8,7 +8,8 @@ import attrs
 
 @attrs.frozen
 class Flag:
-    """``code`` is Envoy's short name, ``name`` the long one, ``status`` the usual reply (0: none), ``sentence`` for people."""
+    """``code`` is Envoy's short name, ``name`` the long one, ``status`` the usual reply (0: none), ``sentence`` for
+    people."""
 
     bit: int
     code: str

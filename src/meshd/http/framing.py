@@ -22,11 +22,12 @@ KEPT = frozenset((
 ))
 KEPT_PREFIXES = (b"x-forwarded-", b"x-envoy-", b"x-meshd-")  # not in trailers either
 
-# What a trailer section may not carry (RFC 9110 6.5.1): fields that frame or route refuse the message; those that authenticate,
-# steer the connection or must be known before the body are dropped, as a recipient may.
+# What a trailer section may not carry (RFC 9110 6.5.1): fields that frame or route refuse the message; those that
+# authenticate, steer the connection or must be known before the body are dropped, as a recipient may.
 REFUSED_IN_TRAILERS = (b"transfer-encoding", b"content-length", b"host", b"connection")
 DROPPED_IN_TRAILERS = (
-    b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect", b"authorization", b"proxy-authorization",
+    b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade", b"expect", b"authorization",
+    b"proxy-authorization",
     b"proxy-authenticate", b"www-authenticate", b"cookie", b"set-cookie", b"content-type", b"content-encoding",
     b"content-range", b"cache-control", b"max-forwards", b"forwarded", b"location", b"range", b"via", b"x-request-id",
 )
@@ -39,8 +40,7 @@ def read_length(value: bytes, status: int = 400) -> int:
     """Return the bytes that a Content-Length value declares; anything but digits is refused with ``status``."""
     if value.isdigit() and len(value) <= MAX_LENGTH_DIGITS:
         return int(value)
-    raise ProtocolError(f"content-length: {value[:64]!r}: expected a whole number of at most {MAX_LENGTH_DIGITS} digits",
-                        status)
+    raise ProtocolError(f"content-length: {value[:64]!r}: expected 1 to {MAX_LENGTH_DIGITS} digits", status)
 
 
 def check_coding(headers: Headers, status: int = 400, unknown_status: int = 501) -> None:

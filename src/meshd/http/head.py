@@ -8,10 +8,10 @@ class RequestHead:
 
     method, target, host: bytes. ``target`` is what is routed on and sent upstream (path and query, normalised),
     ``path`` is ``target`` less the query, ``original_target`` what came on the wire. ``host`` is the authority in
-    lower case, with its port where it had one (b"" from an HTTP/1.0 client without Host). ``scheme`` is b"http" or b"https".
-    ``version`` is 10, 11 or 20. ``content_length`` is bytes, 0 without a body, -1 when unknown (chunked).
-    ``upgrade`` is the lower-case protocol of an Upgrade request, or None. ``expect_continue``: the client waits for 100.
-    ``keep_alive``: the client wants the connection kept.
+    lower case, with its port where it had one (b"" from an HTTP/1.0 client without Host). ``scheme`` is b"http" or
+    b"https". ``version`` is 10, 11 or 20. ``content_length`` is bytes, 0 without a body, -1 when unknown (chunked).
+    ``upgrade`` is the lower-case protocol of an Upgrade request, or None. ``expect_continue``: the client waits for
+    100. ``keep_alive``: the client wants the connection kept.
     """
 
     __slots__ = (
@@ -49,8 +49,8 @@ class RequestHead:
 class ResponseHead:
     """One response without its body.
 
-    ``status`` int, ``reason`` bytes, ``version`` 10, 11 or 20. ``content_length`` is bytes, -1 when unknown (chunked or until
-    the connection's end), 0 where there is no body. ``keep_alive``: the upstream connection can be used again.
+    ``status`` int, ``reason`` bytes, ``version`` 10, 11 or 20. ``content_length`` is bytes, -1 when unknown (chunked or
+    until the connection's end), 0 where there is no body. ``keep_alive``: the upstream connection can be used again.
     ``upgrade`` is the lower-case protocol that a 101 switches to, else None.
     """
 

@@ -1,7 +1,8 @@
-"""What both sides of HTTP/1.1 share: the bytes that wait, the loop over them, bodies and tunnels; see ``request``, ``response``.
+"""What ``request`` and ``response`` share: the bytes that wait, the loop over them, bodies and tunnels.
 
 Strategy: ``_data`` is what was received and ``_at`` how much of it has been used, so that a hundred thousand pipelined
-messages in one piece are never copied. One loop gives all events; a sink that calls in from within one does not recurse.
+messages in one piece are never copied. One loop gives all events; a sink that calls in from within one does not
+recurse.
 """
 
 from meshd.errors import ProtocolError
@@ -17,7 +18,8 @@ class Parser:
     """Owned by one connection; ``state`` is one of framing's constants."""
 
     __slots__ = (
-        "sink", "state", "max_head_bytes", "max_fields", "_uncounted_bytes", "_data", "_at", "_seen", "_left", "_chunks",
+        "sink", "state", "max_head_bytes", "max_fields", "_uncounted_bytes", "_data", "_at", "_seen", "_left",
+        "_chunks",
         "_is_running", "__weakref__",
     )
 
@@ -131,7 +133,7 @@ class Parser:
         raise NotImplementedError
 
     def _check_feeds(self, data: bytes, at: int, status: int) -> None:
-        """Refuse a bare LF in a head that is not whole yet, for no end of it may ever come; ``at`` is behind the first line."""
+        """Refuse a bare LF in a part of a head, for its end may never come; ``at`` is behind the first line."""
         feed = data.find(b"\n", max(self._seen, at))
         while feed >= 0:
             if data[feed - 1] != 13:

@@ -1,15 +1,16 @@
-"""Path normalisation before routing and policy, so that what was matched is what is forwarded; called once for each request.
+"""Path normalisation before routing and policy, so that what was matched is what is forwarded.
 
-As Envoy's ``normalize_path``, ``merge_slashes`` and ``path_with_escaped_slashes_action`` do, in this order: escaped slashes,
-percent-encoding (unreserved characters decoded, hex digits in upper case), dot segments (RFC 3986 5.2.4), backslash to
-slash, merging. The query is left alone. One search says of a typical path that nothing needs doing.
+As Envoy's ``normalize_path``, ``merge_slashes`` and ``path_with_escaped_slashes_action`` do, in this order: escaped
+slashes, percent-encoding (unreserved characters decoded, hex digits in upper case), dot segments (RFC 3986 5.2.4),
+backslash to slash, merging. The query is left alone. One search says of a typical path that nothing needs doing.
 """
 
 import re
 
 from meshd.errors import ProtocolError
 
-KEEP, REJECT, UNESCAPE, UNESCAPE_AND_REDIRECT = "keep_unchanged", "reject_request", "unescape_and_forward", "unescape_and_redirect"
+KEEP, REJECT = "keep_unchanged", "reject_request"
+UNESCAPE, UNESCAPE_AND_REDIRECT = "unescape_and_forward", "unescape_and_redirect"
 
 # A typical path: no escape, backslash or fragment, no segment that is empty or begins with a dot.
 _fast = re.compile(rb"(?:/(?![./])[^?%\\#/]*+)++(?:\?[^#]*+)?+").fullmatch

@@ -1,12 +1,14 @@
-"""The server side of HTTP/1.1 (RFC 9112) without I/O: bytes in, one request at a time out; owned by a downstream connection.
+"""The server side of HTTP/1.1 (RFC 9112) without I/O: bytes in, requests out; owned by a downstream connection.
 
-Strategy: a head is looked for as a whole and checked in one pass (``meshd.hot.field``). A head whose only steering field is
-one Host goes the short way; every other head is looked at field by field. What two implementations could read differently
-is refused. Events are given from one loop, and a sink may call ``next`` from within one: the loop goes on, nothing recurses.
+Strategy: a head is looked for as a whole and checked in one pass (``meshd.hot.field``). A head whose only steering
+field is one Host goes the short way; every other head is looked at field by field. What two implementations could read
+differently is refused. Events are given from one loop, and a sink may call ``next`` from within one: the loop goes on,
+nothing recurses.
 
-One empty line before a request line is skipped (RFC 9112 2.2), a second one is refused. ``HTTP/1.1`` and ``HTTP/1.0`` are the
-only versions. An Upgrade counts only in HTTP/1.1, named by Connection, on a request without a body; elsewhere it is dropped
-(RFC 9110 7.8 allows that, and a tunnel behind a body is CVE-2026-58055). Expect knows ``100-continue`` alone, else 417.
+One empty line before a request line is skipped (RFC 9112 2.2), a second one is refused. ``HTTP/1.1`` and ``HTTP/1.0``
+are the only versions. An Upgrade counts only in HTTP/1.1, named by Connection, on a request without a body; elsewhere
+it is dropped (RFC 9110 7.8 allows that, and a tunnel behind a body is CVE-2026-58055). Expect knows ``100-continue``
+alone, else 417.
 """
 
 import re
@@ -36,10 +38,11 @@ _underscored = re.compile(rb"\r\n([^:\r]*_[^:\r]*):").findall
 class RequestParser(Parser):
     """Turns one connection's bytes into calls of ``sink``: on_request(head), on_body(data), on_end(trailers or None).
 
-    ``max_head_bytes`` counts the request line, the fields and the empty line. ``underscores``: ``allow`` field names with an
-    underscore, ``reject`` the request, or ``drop`` the field. After ``on_end`` nothing is parsed until ``next()``; the caller
-    stops reading meanwhile, so what is kept (``buffered`` bytes) is at most what was received in one go.
-    Raises ProtocolError with the status to answer; the parser is FAILED from then on and drops what still comes.
+    ``max_head_bytes`` counts the request line, the fields and the empty line. ``underscores``: ``allow`` field names
+    with an underscore, ``reject`` the request, or ``drop`` the field. After ``on_end`` nothing is parsed until
+    ``next()``; the caller stops reading meanwhile, so what is kept (``buffered`` bytes) is at most what was received in
+    one go. Raises ProtocolError with the status to answer; the parser is FAILED from then on and drops what still
+    comes.
     """
 
     __slots__ = ("allow_http_10", "underscores", "_watches", "_is_after_blank")
@@ -103,7 +106,7 @@ class RequestParser(Parser):
             self._at = self._seen = end + 4
         self._is_after_blank = False
         head = RequestHead(data[at:space], data[space + 1:eol - 9], low[start:stop], 10 + (code & 1), headers)
-        # the short way: one known Host, nothing else that steers, HTTP/1.1, a path as the target, a method other than CONNECT
+        # the short way: one known Host, nothing else that steers, HTTP/1.1, a path as the target, not CONNECT
         if not (bits == HOST and code & 1 and head.host in _known_hosts and data[space + 1] == 47 and data[at] != 67
                 and len(low) <= self._uncounted_bytes):
             self._read_fields(head, bits, start, low[length:length_end], named, named_end)
@@ -145,7 +148,8 @@ class RequestParser(Parser):
 
     def _refuse_large(self, eol: int) -> None:
         if eol < 0 or eol + 2 - self._at > self.max_head_bytes:
-            raise ProtocolError(f"request line: expected at most {self.max_head_bytes} bytes", 414, "http1.headers_too_large")
+            raise ProtocolError(f"request line: expected at most {self.max_head_bytes} bytes", 414,
+                                "http1.headers_too_large")
         raise ProtocolError(f"head: expected at most {self.max_head_bytes} bytes", 431, "http1.headers_too_large")
 
     def _refuse_pipeline(self) -> None:
@@ -167,7 +171,8 @@ class RequestParser(Parser):
         headers = head.headers
         if bits < 0:
             line = headers.raw[:start].rfind(b"\r\n") + 2
-            raise ProtocolError(f"field: {headers.raw[line:line + 64]!r}: byte {start - line + 1}: expected name: value")
+            text = f"field: {headers.raw[line:line + 64]!r}: byte {start - line + 1}"
+            raise ProtocolError(f"{text}: expected name: value")
         if len(headers.low) > self._uncounted_bytes and headers.low.count(b"\r\n") > self.max_fields:
             raise ProtocolError(f"head: expected at most {self.max_fields} fields", 431, "http1.too_many_headers")
         if head.version == 10:
@@ -196,7 +201,8 @@ class RequestParser(Parser):
         headers = head.headers
         if bits & CODING:
             if head.version == 10:
-                raise ProtocolError("transfer-encoding: expected none in HTTP/1.0", 400, "http1.transfer_encoding_not_allowed")
+                raise ProtocolError("transfer-encoding: expected none in HTTP/1.0", 400,
+                                    "http1.transfer_encoding_not_allowed")
             if bits & LENGTH:
                 raise ProtocolError("content-length: expected none beside transfer-encoding", 400,
                                     "http1.content_length_and_chunked_not_allowed")
@@ -209,7 +215,8 @@ class RequestParser(Parser):
                 raise ProtocolError("content-length: expected one, got more")
             self._left = head.content_length = framing.read_length(length)
         if head.method == b"CONNECT" and head.content_length:
-            raise ProtocolError("content-length: expected no body with CONNECT", 400, "http1.content_length_not_allowed")
+            raise ProtocolError("content-length: expected no body with CONNECT", 400,
+                                "http1.content_length_not_allowed")
 
     def _read_expect(self, head: RequestHead) -> None:
         values = head.headers.get_all(b"expect")
@@ -234,6 +241,7 @@ class RequestParser(Parser):
     def _read_underscores(self, headers: Headers) -> None:
         names = _underscored(headers.low)
         if self.underscores == "reject":
-            raise ProtocolError(f"field: {names[0]!r}: expected no underscore in a name", 400, "http1.unexpected_underscore")
+            raise ProtocolError(f"field: {names[0]!r}: expected no underscore in a name", 400,
+                                "http1.unexpected_underscore")
         for name in names:
             headers.remove(name)

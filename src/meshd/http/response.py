@@ -1,9 +1,9 @@
-"""The client side of HTTP/1.1 (RFC 9112) without I/O: the bytes of an upstream become responses; owned by an upstream connection.
+"""The client side of HTTP/1.1 (RFC 9112) without I/O: bytes in, responses out; owned by an upstream connection.
 
-Strategy: as in ``request``. One response at a time is expected (``expect``); bytes beyond its end were answers that nobody
-asked for (response queue poisoning): the response that is whole is still delivered, and the parser is FAILED before the sink
-hears of its end, so that the connection is not pooled. Interim answers are passed on, at most eight for one request.
-A body that is allowed nowhere (1xx, 204) and framing that contradicts itself are refused with 502.
+Strategy: as in ``request``. One response at a time is expected (``expect``); bytes beyond its end were answers that
+nobody asked for (response queue poisoning): the response that is whole is still delivered, and the parser is FAILED
+before the sink hears of its end, so that the connection is not pooled. Interim answers are passed on, at most eight for
+one request. A body that is allowed nowhere (1xx, 204) and framing that contradicts itself are refused with 502.
 """
 
 import re
@@ -30,10 +30,12 @@ class Truncated(ProtocolError):
 
 
 class ResponseParser(Parser):
-    """Turns an upstream's bytes into calls of ``sink``: on_informational(head), on_response(head), on_body(data), on_end(trailers).
+    """Turns an upstream's bytes into calls of ``sink``: on_informational(head), on_response(head), on_body(data),
+    on_end(trailers).
 
-    ``max_head_bytes`` counts the status line, the fields and the empty line. A 101, or a 2xx to CONNECT, makes a tunnel of
-    the connection: everything after it goes to ``on_body``. Raises ProtocolError (status 502); the parser is FAILED then.
+    ``max_head_bytes`` counts the status line, the fields and the empty line. A 101, or a 2xx to CONNECT, makes a tunnel
+    of the connection: everything after it goes to ``on_body``. Raises ProtocolError (status 502); the parser is FAILED
+    then.
     """
 
     __slots__ = ("_method", "_takes_101", "_is_expected", "_informational")
@@ -63,7 +65,8 @@ class ResponseParser(Parser):
             self._run()
 
     def eof(self) -> None:
-        """The upstream sends no more: this ends a body that lasts until then; raises Truncated inside any other response."""
+        """The upstream sends no more: this ends a body that lasts until then; raises Truncated inside any other
+        response."""
         if self.state == BODY and self._left == UNTIL_CLOSE:
             self._end(None)
         elif self.state == HEAD or self.state == BODY:
@@ -148,7 +151,8 @@ class ResponseParser(Parser):
         raise ProtocolError(f"status line: {line!r}: expected HTTP/1.1 and a status of three digits, 100 to 599", 502)
 
     def _refuse_large(self) -> None:
-        raise ProtocolError(f"response: head: expected at most {self.max_head_bytes} bytes", 502, "http1.headers_too_large")
+        raise ProtocolError(f"response: head: expected at most {self.max_head_bytes} bytes", 502,
+                            "http1.headers_too_large")
 
     def _read_fields(self, head: ResponseHead, fields: tuple) -> None:
         headers = head.headers
@@ -157,7 +161,8 @@ class ResponseParser(Parser):
             line = headers.raw[:start].rfind(b"\r\n") + 2
             raise ProtocolError(f"response: field: {headers.raw[line:line + 64]!r}: expected name: value", 502)
         if len(headers.low) > self._uncounted_bytes and headers.low.count(b"\r\n") > self.max_fields:
-            raise ProtocolError(f"response: head: expected at most {self.max_fields} fields", 502, "http1.too_many_headers")
+            raise ProtocolError(f"response: head: expected at most {self.max_fields} fields", 502,
+                                "http1.too_many_headers")
         if head.version == 10:
             head.keep_alive = False
         if bits & (LENGTH_TWICE | CODING):
@@ -206,7 +211,8 @@ class ResponseParser(Parser):
         framing.strip(headers, named)
 
     def _read_bodiless(self, head: ResponseHead, bits: int) -> None:
-        """RFC 9110 6.4.1 and 8.6: no body after HEAD, 1xx, 204 and 304, whatever the fields say; 1xx and 204 may not say it."""
+        """RFC 9110 6.4.1 and 8.6: no body after HEAD, 1xx, 204 and 304, whatever the fields say; 1xx and 204 may not
+        say it."""
         status = head.status
         is_tunnel = status == 101 or self._method == b"CONNECT" and 200 <= status < 300
         if status < 200 or status == 204 or is_tunnel:

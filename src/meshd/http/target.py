@@ -1,4 +1,5 @@
-"""The target and the Host of a request (RFC 9112 3.2, RFC 9110 7.2), brought to origin-form; called by the request parser."""
+"""The target and the Host of a request (RFC 9112 3.2, RFC 9110 7.2), brought to origin-form; called by the request
+parser."""
 
 import re
 
