@@ -7,8 +7,8 @@ from meshd.registry.api_range import api_fits
 
 class ApiRangeTest(TestCase):
     def test_lets_in_what_lies_between(self):
-        for wanted, have in ((">=1,<2", (1, 0)), (">=1, <2", (1, 7)), ("==1", (1, 3)), (">=1.2", (1, 2)), ("<=1", (1, 9)),
-                             ("!=2", (1, 0)), (">1", (2, 0)), ("<1.1", (1, 0))):
+        for wanted, have in ((">=1,<2", (1, 0)), (">=1, <2", (1, 7)), ("==1", (1, 3)), (">=1.2", (1, 2)),
+                             ("<=1", (1, 9)), ("!=2", (1, 0)), (">1", (2, 0)), ("<1.1", (1, 0))):
             self.assertTrue(api_fits(wanted, have), (wanted, have))
 
     def test_keeps_out_what_does_not(self):

@@ -76,7 +76,8 @@ class BuildTest(TestCase):
         faults = self.faults(model.snapshot(
             model.listener("public", model.plug("one", "broken", where="m.yaml:3:5"), model.plug("two", "formless"))
         ))
-        self.assertEqual(str(faults[0]), "m.yaml:3:5: listener public: http_filter one (broken): test 0: RuntimeError: cannot be built")
+        text = "m.yaml:3:5: listener public: http_filter one (broken): test 0: RuntimeError: cannot be built"
+        self.assertEqual(str(faults[0]), text)
         self.assertIn("object is no http_filter: no method: expected one of on_request", faults[1].message)
 
     def test_refuses_a_chain_without_a_terminal_filter_at_its_end(self):

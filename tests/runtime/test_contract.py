@@ -25,7 +25,8 @@ class ContractTest(TestCase):
             def on_request(self):
                 pass
 
-        self.assertIn("on_request: too many positional arguments: expected on_request(exchange)", self.reason("http_filter", Wrong))
+        text = "on_request: too many positional arguments: expected on_request(exchange)"
+        self.assertIn(text, self.reason("http_filter", Wrong))
 
     def test_names_a_missing_attribute(self):
         class Policy:

@@ -72,7 +72,8 @@ class ReloadTest(TestCase):
 class BeginTest(ReloadTest):
     def test_serves_the_first_configuration(self):
         outcome = self.begin()
-        self.assertEqual((outcome.generation, outcome.digest, outcome.text), (1, "d", "+1 ~0 -0 listeners, +1 ~0 -0 clusters"))
+        self.assertEqual(outcome.text, "+1 ~0 -0 listeners, +1 ~0 -0 clusters")
+        self.assertEqual((outcome.generation, outcome.digest), (1, "d"))
         listener = self.reloader.listeners["public"]
         self.assertTrue(listener.is_accepting)
         self.assertIs(listener.chain, self.reloader.runtime.chains["public"])
@@ -103,7 +104,8 @@ class SwapTest(ReloadTest):
 
     def test_says_what_has_changed(self):
         self.begin(model.listener("a"), model.listener("b"), clusters=[model.cluster("one"), model.cluster("two")])
-        outcome = self.reload(model.listener("b", model.plug("new")), model.listener("c"), clusters=[model.cluster("two")])
+        changed = model.listener("b", model.plug("new"))
+        outcome = self.reload(changed, model.listener("c"), clusters=[model.cluster("two")])
         self.assertEqual(outcome.text, "+1 ~1 -1 listeners, +0 ~0 -1 clusters")
         self.assertEqual(outcome.as_dict()["changed"]["listeners"], {"added": 1, "changed": 1, "removed": 1})
         self.assertEqual(self.reload().text, "nothing changed")
@@ -217,14 +219,16 @@ class RefusalTest(ReloadTest):
         self.assertEqual(self.metric("meshd_config_errors_total", "MSH0104"), 1)
 
     def test_a_plugin_that_cannot_be_built(self):
-        self.refused(self.reload(model.listener("public", model.plug("one", "broken"))), "RuntimeError: cannot be built")
+        outcome = self.reload(model.listener("public", model.plug("one", "broken")))
+        self.refused(outcome, "RuntimeError: cannot be built")
         self.assertEqual(self.journal, [])
 
     def test_an_address_that_is_taken_frees_what_was_bound(self):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             address = "127.0.0.1:%d" % taken.getsockname()[1]
             names = len(self.world.poller.owners)
-            outcome = self.reload(model.listener("first"), model.listener("second"), model.listener("third", address=address))
+            third = model.listener("third", address=address)
+            outcome = self.reload(model.listener("first"), model.listener("second"), third)
             self.refused(outcome, f"listener third: {address}: cannot bind")
             self.assertEqual(len(self.world.poller.owners), names)
 

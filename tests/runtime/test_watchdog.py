@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 from types import ModuleType
 from unittest import TestCase
 
@@ -57,8 +59,9 @@ class WatchdogTest(TestCase):
         self.reports, self.lates = [], []
         self.metrics = Metrics()
         self.watchdog = Watchdog(
-            Settings(late_s=0.05), beat=lambda: self.loop.beat, owner=lambda name: HELLO if name == "acme.hello" else None,
-            on_late=self.lates.append, post=lambda function, *args: function(*args), metrics=self.metrics,
+            Settings(late_s=0.05), beat=lambda: self.loop.beat,
+            owner=lambda name: HELLO if name == "acme.hello" else None, on_late=self.lates.append,
+            post=lambda function, *args: function(*args), metrics=self.metrics,
             report=self.reports.append,
         )
 
@@ -180,12 +183,9 @@ def meshd_plugins():
 
 class ProcessTest(TestCase):
     def test_a_real_plugin_that_sleeps_is_named_on_standard_error(self):
-        import pathlib
-        import tempfile
-
         with tempfile.TemporaryDirectory() as folder:
-            pathlib.Path(folder).chmod(0o755)
-            path = pathlib.Path(folder, "sleepy.py")
+            Path(folder).chmod(0o755)
+            path = Path(folder, "sleepy.py")
             path.write_text(SLEEPY)
             path.chmod(0o644)
             began = time.monotonic()

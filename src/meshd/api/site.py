@@ -7,7 +7,7 @@ class ISite(Interface):
     """One per plugin instance; ``name`` and ``log`` are its own, the rest is shared."""
 
     name = Attribute("str: the instance's name; for a plugin of a cluster the cluster's name")
-    owner = Attribute("str: 'listener NAME', 'cluster NAME', '' for a mesh-wide plugin; belongs in keys of its own state")
+    owner = Attribute("str: 'listener NAME', 'cluster NAME', '' mesh-wide; belongs in keys of its own state")
     node = Attribute("meshd.model.snapshot.Node")
     clock = Attribute("now() -> monotonic s; wall() -> epoch s; call_later(seconds, f, *args) -> cancellable")
     random = Attribute("random.Random, the process's; never use the random module's own functions")
@@ -49,7 +49,7 @@ class IMetrics(Interface):
         """Return a Family; ``family.cell(*values)`` has ``value`` and ``inc(amount=1)``."""
 
     def gauge(name, doc, labels=(), scope="worker"):
-        """Return a Family of cells with ``value``, ``inc``, ``dec``, ``set``; or use ``family.function(call, *values)``."""
+        """Return a Family of cells with ``value``, ``inc``, ``dec``, ``set``; or ``family.function(f, *values)``."""
 
     def histogram(name, doc, labels=(), bounds=(), scope="worker"):
         """Return a Family of cells with ``observe(value)``."""

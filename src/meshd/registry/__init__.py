@@ -94,7 +94,7 @@ class Registry:
         return tuple(f"{entry.label}: not loaded: {entry.reason}" for entry in self.refused)
 
     def owner(self, module: str) -> Entry | None:
-        """Return the plugin that the module named ``module`` belongs to: itself, its package, or its top-level package."""
+        """Return the plugin that ``module`` (a name) belongs to: itself, its package, or its top-level package."""
         name = module
         while name:
             entry = self._modules.get(name)

@@ -78,7 +78,7 @@ class Loader:
         return types
 
     def _hook_of(self, module: Any, name: str) -> Any:
-        """Register ``module`` and return its hook's function; raises PluginError where its hooks are not as they should be."""
+        """Register ``module`` and return its hook's function; raises PluginError where its hooks are wrong."""
         try:
             self._manager.register(module, name=name)
             self._manager.check_pending()
@@ -102,7 +102,8 @@ class Loader:
             key = (one.kind, one.name)
             other = self._taken.get(key) or seen.get(key)
             if other is not None:
-                raise PluginError(f"{one.kind} {one.name!r}: already offered by {other.label}: expected a name of its own")
+                what = f"{one.kind} {one.name!r}: already offered by {other.label}"
+                raise PluginError(f"{what}: expected a name of its own")
             seen[key] = entry
 
 

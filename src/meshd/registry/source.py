@@ -21,7 +21,7 @@ LOCAL_PREFIX = "meshd_plugin_"
 
 @attrs.frozen(kw_only=True)
 class Source:
-    """A plugin that could be loaded; ``load()`` returns its module. ``digest`` tells two builds of one version apart."""
+    """A plugin that could be loaded; ``load()`` returns its module. ``digest`` tells builds of one version apart."""
 
     name: str
     distribution: str
@@ -42,7 +42,8 @@ def installed(points: Iterable[Any] | None = None) -> Iterator[Source]:
         dist = point.dist
         name, version = (dist.name, dist.version) if dist is not None else ("unknown", "")
         yield Source(
-            name=point.name, distribution=name, version=version, module=point.value, digest=_digest(dist), load=point.load
+            name=point.name, distribution=name, version=version, module=point.value, digest=_digest(dist),
+            load=point.load,
         )
 
 

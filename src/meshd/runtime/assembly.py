@@ -1,4 +1,4 @@
-"""From configured plugins to their objects: type looked up, built in slices, contract checked, remembered for start and stop."""
+"""From configured plugins to their objects: looked up, built in slices, checked, kept for start and stop."""
 
 from collections.abc import Generator
 from types import GeneratorType

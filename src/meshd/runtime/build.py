@@ -144,14 +144,15 @@ class Construction:
         return Use(plugin, made, record)
 
     def _overrides(self, uses: list[Use], owner: str) -> Steps:
-        """Build what routes put in place of a filter; one object for each configuration, however many routes share it."""
+        """Build what routes put in place of a filter; routes that share a configuration share the object."""
         by_name = {use.plugin.name: use for use in uses[:-1]}
         made: dict[int, Any] = {}
         for route in getattr(uses[-1].object, "routes", ()):
             for name, plugin in route.overrides.items():
                 use = by_name.get(name)
                 if use is None:
-                    text = f"{owner}: route {route.name}: override {name!r}: no such filter: expected one of {sorted(by_name)}"
+                    known = f"expected one of {sorted(by_name)}"
+                    text = f"{owner}: route {route.name}: override {name!r}: no such filter: {known}"
                     self.faults.append(fault_at(plugin, text))
                     continue
                 if plugin is not None and id(plugin) not in made:
@@ -178,7 +179,8 @@ def build(
     """
     claims = Claims(table)
     try:
-        construction = Construction(snapshot, registry, world, claims, os.environ if environment is None else environment)
+        environment = os.environ if environment is None else environment
+        construction = Construction(snapshot, registry, world, claims, environment)
         return (yield from construction.run(previous))
     except BaseException:
         finish(claims.release())

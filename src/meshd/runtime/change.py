@@ -23,6 +23,10 @@ class Change:
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
 
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return {"added": self.added, "changed": self.changed, "removed": self.removed}
+
     @property
     def text(self) -> str:
         """Return it as people read it."""
@@ -55,7 +59,8 @@ def same(one: Any, other: Any) -> Generator[None, None, bool]:
     if isinstance(one, tuple):
         return (yield from _all_same(zip(one, other))) if len(one) == len(other) else False
     if attrs.has(type(one)):
-        names = [field.name for field in attrs.fields(type(one)) if not (field.name == "where" and isinstance(one, Plugin))]
+        hidden = "where" if isinstance(one, Plugin) else None
+        names = [field.name for field in attrs.fields(type(one)) if field.name != hidden]
         return (yield from _all_same((getattr(one, name), getattr(other, name)) for name in names))
     return one == other
 

@@ -20,7 +20,7 @@ MAX_STDERR_BYTES = 8192
 
 
 class ReaderProcess(ProcessProtocol):
-    """One child: bytes go to ``reader`` as they come; ``done`` fires with (exit reason, what it wrote to standard error)."""
+    """One child: bytes go to ``reader`` as they come; ``done`` fires with (exit reason, its standard error)."""
 
     def __init__(self, asked: bytes, reader: Reader) -> None:
         self.done: Deferred = Deferred(lambda _: self.kill())

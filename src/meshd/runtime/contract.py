@@ -1,6 +1,7 @@
 """Whether a built object keeps its kind's interface; asked once for each object, at build time.
 
-zope's verifyObject asks the same, but cannot be told which methods are optional, and its exceptions keep the object alive.
+zope's verifyObject asks the same, but cannot be told which methods are optional, and its exceptions keep the object
+alive.
 """
 
 import inspect

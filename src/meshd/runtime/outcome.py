@@ -11,7 +11,7 @@ NO_CODE = "none"
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """``generation`` and ``digest`` are those in force afterwards. ``faults`` are configuration faults, ``text`` is for people."""
+    """``generation`` and ``digest`` are those in force afterwards; ``faults`` are Fault objects or texts."""
 
     is_accepted: bool
     generation: int
@@ -33,7 +33,7 @@ class Outcome:
         return {
             "accepted": self.is_accepted, "generation": self.generation, "digest": self.digest, "text": self.text,
             "duration_s": round(self.duration_s, 6), "time": self.wall_s,
-            "changed": {one.kind: {"added": one.added, "changed": one.changed, "removed": one.removed} for one in self.changed},
+            "changed": {one.kind: one.as_dict() for one in self.changed},
             "faults": [_plain(fault) for fault in self.faults], "warnings": [_plain(fault) for fault in self.warnings],
         }
 

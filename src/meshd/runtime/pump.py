@@ -10,7 +10,7 @@ SLICE_S = 0.002
 
 
 class Pump:
-    """Runs ``work`` for about ``slice_s`` seconds in each turn of the reactor; ``done`` gets what it returns or raises."""
+    """Runs ``work`` for about ``slice_s`` in each turn of the reactor; ``done`` gets what it returns or raises."""
 
     def __init__(self, world: Any, work: Generator, slice_s: float, clock: Callable[[], float]) -> None:
         self.done: Deferred = Deferred(lambda _: work.close())
@@ -37,6 +37,8 @@ class Pump:
             self._world.call_later(0, self.turn)
 
 
-def pump(world: Any, work: Generator, slice_s: float = SLICE_S, clock: Callable[[], float] = time.perf_counter) -> Deferred:
+def pump(
+    world: Any, work: Generator, slice_s: float = SLICE_S, clock: Callable[[], float] = time.perf_counter
+) -> Deferred:
     """Return the Deferred of a Pump; cancelling it ends the work."""
     return Pump(world, work, slice_s, clock).done

@@ -1,8 +1,8 @@
 """The configuration in force and how it changes: read in a child, built beside the old one, swapped, the old one freed.
 
 Strategy: all or nothing. Until the swap a fault of any kind leaves everything as it was. The swap is one turn of the
-reactor. A request finishes on the runtime that it began with; the old one is stopped after its last. A request to reload
-that comes during a reload leads to one more, however many come. A configuration that did not change is built
+reactor. A request finishes on the runtime that it began with; the old one is stopped after its last. A request to
+reload that comes during a reload leads to one more, however many come. A configuration that did not change is built
 again too: files that plugins read are read anew, and plugins that were bypassed get another chance.
 """
 
@@ -30,13 +30,14 @@ START_TIMEOUT_S = 10.0
 
 
 class Reloader:
-    """``runtime``, ``listeners`` (by name), ``loaded`` and ``outcome`` are those in force; None or empty before ``begin``.
+    """``runtime``, ``listeners`` (by name), ``loaded`` and ``outcome`` are in force; None or empty before ``begin``.
 
     ``read()`` returns a Deferred of a ``Loaded``. ``on_swap`` functions are called with the runtime after each swap.
     """
 
     def __init__(
-        self, world: Any, registry: Registry, read: Callable[[], Deferred], *, environment: Mapping[str, str] | None = None
+        self, world: Any, registry: Registry, read: Callable[[], Deferred], *,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.world = world
         self.registry = registry
@@ -59,7 +60,7 @@ class Reloader:
         return self._run(lambda: succeed(loaded))
 
     def reload(self) -> Deferred:
-        """Read the configuration anew and swap to it; the Deferred gets the Outcome of a reading that begins after this call."""
+        """Read the configuration anew and swap to it; the Outcome is that of a reading that began after the call."""
         if self._running is None:
             return self._run(self._read)
         if self._next is None:
@@ -71,7 +72,7 @@ class Reloader:
         return drain(list(self.listeners.values()), deadline_s)
 
     def stop(self) -> Deferred:
-        """End the runtime in force; nothing may be served any more. The Deferred fires when all its plugins have ended."""
+        """End the runtime in force, which must be out of use; the Deferred fires when all its plugins have ended."""
         runtime, self.runtime = self.runtime, None
         if runtime is None:
             return succeed(None)
@@ -128,7 +129,8 @@ class Reloader:
         """Refuse what was read by other code than runs here; a module is never imported anew in a process."""
         if loaded.fingerprint and loaded.fingerprint != self.registry.fingerprint:
             names = sorted({row[0] for row in set(loaded.fingerprint) ^ set(self.registry.fingerprint)})
-            raise ConfigurationError(f"plugins: installed code has changed: {', '.join(names)}: expected a restart of meshd")
+            what = f"installed code has changed: {', '.join(names)}"
+            raise ConfigurationError(f"plugins: {what}: expected a restart of meshd")
         if self.loaded is not None and _loading(loaded) != _loading(self.loaded):
             self.world.log.warn("plugins: load and dir have changed: they take effect when meshd is restarted")
 
@@ -171,7 +173,8 @@ class Reloader:
         ended = swap.drain(old.snapshot.drain.deadline_s)
         ended.addCallback(lambda _: retire(old.chains.values()))
         ended.addCallback(lambda _: pump(self.world, old.stop()))
-        ended.addErrback(lambda why: self.world.log.failure("bug: unexpected error at the end of a runtime", failure=why))
+        bug = "bug: unexpected error at the end of a runtime"
+        ended.addErrback(lambda why: self.world.log.failure(bug, failure=why))
         ended.addBoth(self._retired)
 
     def _retired(self, result: Any) -> None:
@@ -192,8 +195,8 @@ class Reloader:
     def _say(self, outcome: Outcome) -> None:
         if outcome.is_accepted:
             self.world.log.info(
-                "configuration {generation} in force: {text} ({ms} ms)", generation=outcome.generation, text=outcome.text,
-                ms=round(outcome.duration_s * 1e3),
+                "configuration {generation} in force: {text} ({ms} ms)", generation=outcome.generation,
+                text=outcome.text, ms=round(outcome.duration_s * 1e3),
             )
             return
         kept = f"configuration {outcome.generation} stays in force" if outcome.generation else "nothing is served"

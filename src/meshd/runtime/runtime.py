@@ -17,10 +17,10 @@ from meshd.runtime.site import Ground
 
 
 class Runtime:
-    """``clusters`` and ``chains`` (of listeners) by name; ``built`` are all plugin objects, in the order of their making.
+    """``clusters`` and ``chains`` (of listeners) by name; ``built`` are all plugin objects, in the order of making.
 
-    ``discoveries`` are (discovery object, live cluster) pairs. Listeners are not part of it: they live on, and serve by the
-    chain of the runtime in force.
+    ``discoveries`` are (discovery object, live cluster) pairs. Listeners are not part of it: they live on, and serve
+    by the chain of the runtime in force.
     """
 
     def __init__(self, snapshot: Snapshot, registry: Registry, ground: Ground, built: list[Built]) -> None:
@@ -42,7 +42,7 @@ class Runtime:
             yield from chain.all_sinks
 
     def start(self) -> Deferred:
-        """Start the plugin objects and look for endpoints; the Deferred fails with a ConfigurationError of the first that cannot."""
+        """Start the plugin objects and look for endpoints; the Deferred fails with what the first that cannot says."""
         self.is_started = True
         starts = [maybeDeferred(work, *args).addErrback(_cannot_start, label) for label, work, args in self._starts()]
         return gatherResults(starts, consumeErrors=True).addErrback(lambda why: why.value.subFailure)
@@ -69,7 +69,7 @@ class Runtime:
             self._safely(callback, "reopen")
 
     def stop(self) -> Iterator[None]:
-        """End the plugin objects, the clusters and the claims on state, one for each step; nothing may use them any more.
+        """End the plugin objects, the clusters and the claims on state, one for each step; they must be out of use.
 
         ``ending`` then holds a Deferred for each plugin that takes longer.
         """
@@ -89,7 +89,7 @@ class Runtime:
         yield from self._empty()
 
     def _empty(self) -> Iterator[None]:
-        """Break the ties between the parts, so that reference counts free them bit by bit and no collection is needed."""
+        """Break the ties between the parts, so that reference counts free them bit by bit."""
         for table in (self.chains, self.clusters):
             while table:
                 table.popitem()
@@ -104,7 +104,7 @@ class Runtime:
         self.ground.build = None
 
     def strike(self, entry: Entry, selves: frozenset[int] = frozenset()) -> None:
-        """The watchdog found code of ``entry`` blocking: each use of it gets a strike, or the one whose object is known."""
+        """Code of ``entry`` blocked: each use of it gets a strike, or only the one whose object is known."""
         ours = [use for use in self.uses if self.registry.entry(use.plugin.kind, use.plugin.type) is entry]
         for use in [use for use in ours if id(use.object) in selves] or ours:
             use.record.late()
@@ -122,8 +122,10 @@ def _cannot_start(why: Failure, label: str) -> None:
 
 
 def untie(made: Any) -> None:
-    """Remove bound methods that an object keeps of itself (``self.on_request = self._fast``): the collector, which would
-    free such a circle, does not look at what was frozen."""
+    """Remove bound methods that an object keeps of itself (``self.on_request = self._fast``).
+
+    The collector, which would free such a circle, does not look at what was frozen.
+    """
     for name, value in list(getattr(made, "__dict__", {}).items()):
         if isinstance(value, MethodType) and value.__self__ is made:
             delattr(made, name)

@@ -15,7 +15,7 @@ from meshd.model.snapshot import Node
 from meshd.runtime.state import Claims
 
 MAX_THREAD_CALLS = 1000
-"""Calls of plugins that may wait for a thread; more are refused, so that a flood of requests cannot queue without end."""
+"""Calls of plugins that may wait for a thread; more are refused, so that a flood cannot queue without end."""
 
 _outstanding = [0]
 
@@ -79,7 +79,7 @@ def finish(work: Generator) -> Any:
 
 
 class PluginClock:
-    """``site.clock``: the world's clock; calls that fall due run with the heartbeat on, so that the watchdog sees them."""
+    """``site.clock``: the world's clock; calls that fall due run with the heartbeat on, for the watchdog."""
 
     def __init__(self, world: Any) -> None:
         self.now = world.clock.now

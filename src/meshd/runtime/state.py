@@ -1,7 +1,8 @@
 """What outlives a runtime: cells that are made once and shared by the old runtime and the new.
 
 Strategy: each runtime holds ``Claims`` on one ``StateTable``. A cell lives while any runtime claims it. The new runtime
-claims while it is built; when the old one releases its claims, what nobody else claimed ends (``close()``, if it has one).
+claims while it is built; when the old one releases its claims, what nobody else claimed ends (``close()``, if it has
+one).
 """
 
 from collections.abc import Callable, Hashable, Iterator

@@ -12,7 +12,7 @@ from meshd.runtime.runtime import Runtime
 
 @attrs.define(eq=False)
 class Swap:
-    """``kept`` serve on, ``moved`` (old, new) pass their socket on under another name, ``bound`` are new, ``gone`` end."""
+    """``kept`` serve on, ``moved`` (old, new) pass their socket on to another name, ``bound`` are new, ``gone`` end."""
 
     runtime: Runtime
     kept: list[LiveListener] = attrs.field(factory=list)

@@ -1,10 +1,10 @@
 """The watchdog: a thread that sees the reactor late and says, while it still is, which plugin keeps it.
 
-Strategy: the reactor's thread stamps ``beat`` when a batch of work begins and sets it to 0.0 when it may sleep, so watching costs
-it nothing. The watchdog looks twice in each ``late_s``. A plugin is blamed where one and the same activation of
-its code (the same frame) is found by two looks in a row: a batch that is long because it has much work blames
-nobody. Code that keeps the interpreter lock (one long call into C) is seen only when it returns.
-Everything but the report is posted to the reactor's thread.
+Strategy: the reactor's thread stamps ``beat`` when a batch of work begins and sets it to 0.0 when it may sleep, so
+watching costs it nothing. The watchdog looks twice in each ``late_s``. A plugin is blamed where one and the same
+activation of its code (the same frame) is found by two looks in a row: a batch that is long because it has much work
+blames nobody. Code that keeps the interpreter lock (one long call into C) is seen only when it returns. Everything
+but the report is posted to the reactor's thread.
 """
 
 import os
@@ -37,7 +37,7 @@ class Suspect:
 
 @attrs.frozen
 class Late:
-    """What was found: ``entry`` is None where no plugin is to blame; ``selves`` are ids of objects whose methods run."""
+    """What was found: ``entry`` is None where no plugin is to blame; ``selves`` are ids of the objects that run."""
 
     entry: Entry | None
     age_s: float
@@ -50,8 +50,8 @@ class Late:
 
 
 class Watchdog:
-    """``beat()`` is read, ``owner(module name)`` maps code to plugins, ``on_late(Late)`` is called in the reactor's thread
-    through ``post``; ``report(text)`` is called in the watchdog's own, at once.
+    """``beat()`` is read, ``owner(module name)`` maps code to plugins, ``on_late(Late)`` is called in the reactor's
+    thread through ``post``; ``report(text)`` is called in the watchdog's own, at once.
     """
 
     def __init__(

@@ -44,10 +44,10 @@ class Timing:
 
 
 class PluginRecord:
-    """``is_bypassed`` says that the plugin is called no more: requests pass it (fail-open) or are refused (fail-closed).
+    """``is_bypassed``: the plugin is called no more; requests pass it (fail-open) or are refused (fail-closed).
 
-    That happens after ``max_errors`` faults (0: never) or ``strikes`` late times within ten minutes, and ends with the next
-    reload. ``on_change()`` is called when it happens. ``clock.now()`` is in monotonic seconds.
+    That happens after ``max_errors`` faults (0: never) or ``strikes`` late times within ten minutes, and ends with
+    the next reload. ``on_change()`` is called when it happens. ``clock.now()`` is in monotonic seconds.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class PluginRecord:
         return BYPASSED if self.plugin.on_error == FAIL_OPEN else REFUSED
 
     def fault(self, phase: str, error: BaseException) -> None:
-        """Count and log a fault of the hook ``phase``; the log gets one a second at most, the first with its traceback."""
+        """Count and log a fault of the hook ``phase``; one a second is logged at most, the first with its traceback."""
         self._errors.cell(self.plugin.name, phase).inc()
         self.faults[phase] = self.faults.get(phase, 0) + 1
         self.last_fault = f"{phase}: {type(error).__name__}: {error}"[:500]

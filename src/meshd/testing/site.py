@@ -1,4 +1,4 @@
-"""A site for plugin tests: time, chance, names and threads are in the test's hand; metrics and state are the real ones."""
+"""A site for plugin tests: time, chance, names and threads are in the test's hand; metrics and state are real."""
 
 import random
 from collections.abc import Callable, Mapping

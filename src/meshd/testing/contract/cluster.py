@@ -1,4 +1,4 @@
-"""What plugins of a cluster must keep to: load balancers, circuit breakers, discoveries, outlier detectors, health checkers."""
+"""What plugins of a cluster must keep to: balancers, breakers, discoveries, outlier detectors, health checkers."""
 
 from twisted.internet.defer import Deferred
 

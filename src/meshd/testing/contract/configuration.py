@@ -5,7 +5,7 @@ from meshd.testing.contract.kind import KindContract
 
 
 class ConfigDialectContract(KindContract):
-    """For ``config_dialect``: ``own()`` and ``foreign()`` return parsed documents; ``load(roots)`` returns (snapshot, faults)."""
+    """For ``config_dialect``: ``own()`` and ``foreign()`` return documents; ``load(roots)`` (snapshot, faults)."""
 
     kind = "config_dialect"
 

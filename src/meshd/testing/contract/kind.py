@@ -42,7 +42,9 @@ class Endpoint:
 class Outcome:
     """How an attempt ended, for retry policies and outlier detectors: ``status`` 0 means that no answer came."""
 
-    def __init__(self, status: int = 0, headers: Any = None, flag: int = 0, began: bool = False, reason: str = "") -> None:
+    def __init__(
+        self, status: int = 0, headers: Any = None, flag: int = 0, began: bool = False, reason: str = ""
+    ) -> None:
         self.status = status
         self.headers = headers
         self.flag = flag

@@ -34,7 +34,7 @@ class AdminPageContract(KindContract):
 
 
 class CtlVerbContract(KindContract):
-    """For ``meshctl_verb``: a click command with a name and a help text; a wrong option is a usage fault, not a traceback."""
+    """For ``meshctl_verb``: a click command with name and help; a wrong option is a usage fault, not a traceback."""
 
     kind = "meshctl_verb"
 
