@@ -2,7 +2,7 @@
 
 import unittest
 
-from twisted.internet.defer import fail, succeed
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from meshd.api import CONTINUE, STOP, Denied, Identity, Plugin
 from meshd.testing.contract.http import HttpFilterContract
@@ -62,6 +62,14 @@ class Verdicts(unittest.TestCase):
             exchange = FakeExchange()
             self.assertIs(exchange.request_phase(filter_of(Stub(lambda: succeed(None)), Stub(answer))), CONTINUE)
             self.assertEqual(exchange.identity, ANN)
+
+    def test_a_client_that_leaves_meanwhile_is_not_answered_and_is_no_error(self):
+        exchange = FakeExchange()
+        filter = filter_of(Stub(Deferred), allow_missing=True)
+        verdict = Deferred.fromCoroutine(filter.on_request(exchange))
+        verdict.addErrback(lambda failure: failure.trap(CancelledError))
+        verdict.cancel()
+        self.assertEqual((exchange.replies, filter._failed.value), ([], 0))
 
     def test_a_late_none_of_all_is_401(self):
         exchange = FakeExchange()
