@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from meshd.api import (
     Boolean, ConfigurationError, Denied, Duration, File, Identity, Integer, MapOf, PluginError, Text, config, option,
 )
-from meshd_plugins.authentication.password import decoy, parse
+from meshd_plugins.authentication.password import Sha1, decoy, parse
 
 MAX_HEADER_BYTES = 4096
 MAX_FILE_BYTES = 16 * 1024 * 1024
@@ -90,6 +90,9 @@ class BasicAuthenticator:
         self._hashes = {name.encode("utf-8", "surrogateescape"): one for name, one in known}
         if len(self._hashes) != len(known):
             raise ConfigurationError("basic: a user is given twice: expected each name once")
+        weak = sum(isinstance(one, Sha1) for one in self._hashes.values())
+        if weak:
+            site.log.warn("users with {{SHA}} hashes: {weak}: quick to guess: expected scrypt hashes", weak=weak)
         self._decoy = decoy(self._hashes.values())
         self._identities = {
             name: Identity(name=name.decode("utf-8", "replace"), method="basic") for name in self._hashes

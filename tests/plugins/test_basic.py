@@ -6,6 +6,8 @@ import sys
 import tempfile
 import unittest
 
+from twisted.logger import formatEvent
+
 from meshd.api import ConfigurationError, Denied, Identity, PluginError
 from meshd.testing.contract.http import AuthenticatorContract
 from meshd.testing.exchange import FakeExchange, answer_of
@@ -125,6 +127,18 @@ class Files(unittest.TestCase):
 
     def test_a_missing_file_is_an_error(self):
         self.assertRaisesRegex(ConfigurationError, "cannot be read", basic, users=(), file="/nonexistent/htpasswd")
+
+
+class Warnings(unittest.TestCase):
+    def test_quick_hashes_are_warned_of(self):
+        site = CountingSite()
+        basic(site)
+        self.assertIn("users with {SHA} hashes: 1", [formatEvent(event)[:26] for event in site.logged])
+
+    def test_slow_hashes_are_not(self):
+        site = CountingSite()
+        basic(site, users=(("ali", HASH),))
+        self.assertEqual(site.logged, [])
 
 
 class Hashes(unittest.TestCase):
