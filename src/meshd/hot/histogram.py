@@ -1,7 +1,7 @@
 """The histogram cell: counts of observations by bucket; filled on a request's road, read by ``meshd.telemetry``.
 
-Strategy: ``observe`` adds to one bucket only; ``cumulative`` sums them up, as Prometheus wants them. ``histogram.pyx`` is
-the compiled twin.
+Strategy: ``observe`` adds to one bucket only; ``cumulative`` sums them up, as Prometheus wants them.
+``histogram.pyx`` is the compiled twin.
 """
 
 from bisect import bisect_left
