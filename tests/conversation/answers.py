@@ -51,7 +51,6 @@ def _chunks(body: bytes, *lines: bytes) -> bytes:
 
 
 _HELLO = Answer(body=b"hello")
-_OPEN = Answer(ending="open", keep_alive=False)
 _START = Answer(ending="open")
 _NONE = b"Content-Length: 0"
 

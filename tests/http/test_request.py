@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from meshd.errors import ProtocolError
+from meshd.http.chunk import MAX_LINE_BYTES
 from meshd.http.framing import BODY, DONE, FAILED, HEAD, IDLE, TUNNEL
 from meshd.http.request import MAX_KEPT_BYTES, RequestParser
 from tests.conversation.cases import CASES, Request
@@ -224,6 +225,11 @@ class TestLimits(unittest.TestCase):
             data = GET[:-2] + b"A:\r\n" * (count - 1) + b"\r\n"
             self.assertEqual(self.verdicts(data, max_fields=count), {None})
             self.assertEqual(self.verdicts(data, max_fields=count - 1), {(431, "http1.too_many_headers")})
+
+    def test_size_line_of_a_chunk(self):
+        for extra, verdict in ((0, None), (1, (400, "http1.codec_error"))):
+            line = b"5;" + b"a" * (MAX_LINE_BYTES - 2 + extra)
+            self.assertEqual(self.verdicts(CHUNKED + line + b"\r\nhello\r\n0\r\n\r\n"), {verdict})
 
     def test_trailers(self):
         section = b"A: " + b"b" * 100 + b"\r\n\r\n"

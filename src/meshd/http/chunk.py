@@ -82,8 +82,8 @@ class Chunks:
             self._refuse(f"chunk data: {data[at:at + 2]!r}: expected CRLF")
 
     def _check_part(self, data: bytes, at: int) -> None:
-        part = data[at:at + MAX_LINE_BYTES + 1]
-        if len(part) > MAX_LINE_BYTES or not _part_of_size(part):
+        part = data[at:at + MAX_LINE_BYTES + 2]
+        if len(part.removesuffix(b"\r")) > MAX_LINE_BYTES or not _part_of_size(part):
             self._refuse(f"chunk size: {part[:32]!r}: expected at most 16 hex digits")
 
     def _read_size(self, line: bytes) -> None:

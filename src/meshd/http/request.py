@@ -30,7 +30,7 @@ _HOPS = CONNECTION | CONNECTION_TWICE | HOP
 MAX_KEPT_BYTES = 1 << 20  # of requests that wait for their turn; a caller that stops reading meanwhile never comes near
 
 _known_hosts = authority._known
-_version = re.compile(rb"[!-~]++ [!-~]++ HTTP/[0-9]\.[0-9]").fullmatch
+_version = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++ [!-~]++ HTTP/[0-9]\.[0-9]").fullmatch
 _part_of_line = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++(?: [!-~]*+(?: [!-~]*+\r?+)?+)?+").fullmatch
 _underscored = re.compile(rb"\r\n([^:\r]*_[^:\r]*):").findall
 
@@ -162,9 +162,7 @@ class RequestParser(Parser):
             raise ProtocolError(text + "expected METHOD TARGET HTTP/1.1")
         if line[-8:-2] != b"HTTP/1" or line[-1:] not in b"01":
             raise ProtocolError(text + "expected HTTP/1.1 or HTTP/1.0", 505, "http1.unsupported_version")
-        if b"#" in line.split(b" ")[1]:
-            raise ProtocolError(text + "expected a target without a fragment", 400, "http1.invalid_url")
-        raise ProtocolError(text + "expected a method that is a token")
+        raise ProtocolError(text + "expected a target without a fragment", 400, "http1.invalid_url")
 
     def _read_fields(self, head: RequestHead, bits: int, start: int, length: bytes, named: int, named_end: int) -> None:
         """Check what the short way does not know, in the order of what is worst to get wrong."""
