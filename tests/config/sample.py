@@ -6,8 +6,8 @@ import textwrap
 from unittest import TestCase
 
 from meshd.api import (
-    Anything, Boolean, Duration, HeaderName, HeaderValue, Integer, ListOf, MapOf, Need, Nested, Number, PluginOf,
-    PluginType, Reference, Regex, Text, config, option,
+    Anything, Boolean, Duration, File, HeaderName, HeaderValue, Integer, ListOf, MapOf, Need, Nested, Number,
+    PluginOf, PluginType, Reference, Regex, Text, config, option,
 )
 from meshd.config.load import load
 from meshd.document.context import Context
@@ -52,13 +52,20 @@ class Tag:
     "A filter with a secret and free data."
     secret: str = option(Text(secret=True, minimum=4), default="abcd", doc="a secret")
     shadow: str = option(Text(), default="", doc="another cluster")
+    after: str = option(Text(), default="", doc="another filter of the chain")
+    key_file: str | None = option(File(), default=None, doc="a file")
     data: object = option(Anything(), default=None, doc="anything")
     loud: bool = option(Boolean(), default=False, doc="a switch")
     count: int = option(Integer(maximum=10), default=1, doc="a number")
 
 
 def needs(tag):
-    return [Need("cluster", tag.shadow, "shadow")] if tag.shadow else []
+    if tag.shadow:
+        yield Need("cluster", tag.shadow, "shadow")
+    if tag.after:
+        yield Need("filter", tag.after, "after")
+    if tag.key_file:
+        yield Need("file", tag.key_file, "key_file")
 
 
 def make_registry(settings=None) -> Registry:

@@ -31,7 +31,10 @@ def no_references(config: Any) -> Iterable["Need"]:
 
 @attrs.frozen
 class Need:
-    """Something that a plugin's configuration uses: ``kind`` is cluster, secret or file; ``path`` names the field (``routes[2].cluster``)."""
+    """Something that a plugin's configuration uses: ``path`` names the field (``routes[2].cluster``).
+
+    ``kind`` is cluster, listener, secret, file, or filter (an instance of the same listener's chain).
+    """
 
     kind: str
     name: str

@@ -25,8 +25,12 @@ def check(context: Context, is_complete: bool = True) -> None:
     for referral in context.referrals:
         _check_name(referral, names, context)
     known = {(one.kind, one.name): one.path for one in context.referrals}
+    chains = {seen.path: {one.name: seen.node for one in seen.values["filters"]} for seen in context.seen
+              if seen.cls is Listener and "filters" in seen.values}
     for used in context.used:
-        _check_needs(used, names, known, context)
+        listener = used.path.partition(".")[0]
+        there = {**names, "filter": chains[listener]} if listener in chains else names
+        _check_needs(used, there, known, context)
     for seen in context.seen:
         if seen.cls is Listener:
             _check_chain(seen, context)

@@ -89,7 +89,7 @@ class Listener:
         ListOf(item=PluginOf(kind="listener_filter"), maximum=20), default=(), doc="run before the protocol, in order"
     )
     telemetry: tuple[Plugin, ...] = option(
-        ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name"), default=(), doc="sinks beside mesh-wide ones"
+        ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name"), default=(), doc="sinks beside the mesh-wide"
     )
     http: HttpOptions = option(Nested(HttpOptions), default=HttpOptions(), doc="HTTP rules")
     limits: ListenerLimits = option(Nested(ListenerLimits), default=ListenerLimits(), doc="bounds")
