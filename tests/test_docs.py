@@ -12,7 +12,9 @@ from unittest import TestCase
 from meshd.cli.daemon import main
 from tests.tree import ROOT
 
-BLOCK = re.compile(r"(?m)^(?:<!-- fragment: (?P<fragment>[a-z_]+) -->\n)?```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.S)
+BLOCK = re.compile(
+    r"(?m)^(?:<!-- fragment: (?P<fragment>[a-z_]+) -->\n)?```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.S
+)
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)[^)]*\)")
 
 CLUSTERS = """
@@ -23,7 +25,7 @@ LISTENER = "listeners:\n  - name: public\n    address: 127.0.0.1:8080\n"
 ROUTER = "router: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, cluster: demo}]}]}"
 WRAPPERS = {
     "clusters": (0, "clusters:\n", ""),
-    "listener": (4, "listeners:\n  - name: public\n    address: 127.0.0.1:8080\n", f"    filters: [{ROUTER}]\n" + CLUSTERS),
+    "listener": (4, LISTENER, f"    filters: [{ROUTER}]\n" + CLUSTERS),
     "filters": (6, LISTENER + "    filters:\n", f"      - {ROUTER}\n" + CLUSTERS),
     "router": (6, LISTENER + "    filters:\n", CLUSTERS),
     "virtual_hosts": (12, LISTENER + "    filters:\n      - router:\n          virtual_hosts:\n", CLUSTERS),

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Compares meshd with Envoy, nginx and HAProxy: the proxy on core 0, load and backend on core 1, in turn, round after round.
+"""Compares meshd with Envoy, nginx and HAProxy in turn, round after round.
 
-A drift of the machine hits all alike, so quote the ratios of medians, never the absolute figures. A row is void when
-the load core was over 90 % busy: then the load generator was measured. Run it with the Python that has meshd installed.
+The proxy runs on core 0, load and backend on core 1. A drift of the machine hits all alike, so quote the ratios of
+medians, never the absolute figures. A row is void when the load core was over 90 % busy: then the load generator was
+measured. Run it with the Python that has meshd installed.
 """
 
 import argparse
@@ -42,7 +43,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--python", default=sys.executable, help="the Python that has meshd (default: this one)")
     parser.add_argument("--json", metavar="FILE", help="write every measurement there")
     parser.add_argument("--pick", action="store_true", help="time the load balancers' pick alone, and end")
-    parser.add_argument("--profile", action="store_true", help="show where the first proxy of meshd spends its time, and end")
+    parser.add_argument("--profile", action="store_true", help="show where meshd spends its time, and end")
     return parser.parse_args()
 
 

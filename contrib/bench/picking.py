@@ -1,4 +1,4 @@
-"""Times the load balancers' ``pick`` alone, without a proxy round it: ``compare.py --pick``. Needs meshd in this Python."""
+"""Times the load balancers' ``pick`` alone, without a proxy: ``compare.py --pick``, with meshd in this Python."""
 
 import time
 from types import SimpleNamespace

@@ -1,8 +1,8 @@
 """Runs a module under a profiling timer and writes where it was: ``sampling.py REPORT MODULE [ARGUMENT...]``.
 
 Every millisecond of CPU time a signal interrupts the main thread, whose stack is counted once it runs Python code again
-(a sampling thread would see only the calls that release the interpreter's lock). Compiled functions have no frames, so their
-time stands at the Python line that called them, or at the next one; MESHD_PURE=1 shows it in full.
+(a sampling thread would see only the calls that release the interpreter's lock). Compiled functions have no frames, so
+their time stands at the Python line that called them, or at the next one; MESHD_PURE=1 shows it in full.
 """
 
 import runpy
@@ -19,7 +19,7 @@ LOOP = "ReactorBase.mainLoop internet/base.py"
 
 
 class Sampler:
-    """Counts lines and functions that run (self), and functions anywhere on the stack (all), below the reactor's loop."""
+    """Counts lines and functions that run (self), and functions on the stack (all), below the reactor's loop."""
 
     def __init__(self, loop: str = LOOP) -> None:
         self.lines: Counter[str] = Counter()
