@@ -45,7 +45,10 @@ class FakeDaemon:
         return [{"name": "public", "address": "127.0.0.1:0", "bound": "127.0.0.1:8080", "connections": 2,
                  "filters": ["router"], "accepting": True, "counters": {"connections": 2, "requests": 9}}]
 
-    def clusters(self):
+    def clusters(self, name=""):
+        return [row for row in self._clusters() if name in ("", row["name"])]
+
+    def _clusters(self):
         return [{
             "name": "users", "load_balancer": "round_robin", "idle_connections": 1,
             "circuit_breaker": {"requests": {"used": 1, "limit": 1024}},

@@ -275,3 +275,38 @@ def test_origins_of_the_values_in_force(start):
     daemon.write(word="two")
     found = json.loads(daemon.ask("GET", "/config_dump?origins=1", daemon.admin)[1])["origins"]
     assert "have changed" in found["error"]
+
+
+def test_term_during_a_reload_opens_no_listener_anew(start, upstream):
+    daemon = start(deadline="5s")
+    thread = threading.Thread(target=daemon.ask, args=("GET", "/slow"))
+    thread.start()
+    wait_for(lambda: upstream.waiting == 1, "the request at the upstream")
+    daemon.write(port=free_port())
+    daemon.signal("HUP")
+    daemon.logged("signal SIGHUP")
+    daemon.signal("TERM")
+    wait_for(lambda: daemon.info()["generation"] == 2, "the reload")
+    with pytest.raises(ConnectionRefusedError):
+        daemon.ask("GET", "/direct", daemon.values["port"])
+    upstream.release.set()
+    thread.join()
+    assert daemon.ended() == 0
+
+
+def test_term_at_once_after_the_start_ends_with_0(start):
+    daemon = start(is_awaited=False)
+    wait_for(lambda: daemon.stderr(), "a first line")
+    daemon.signal("TERM")
+    assert daemon.ended() == 0
+    assert "Traceback" not in daemon.stderr()
+
+
+def test_large_metrics_and_dumps_do_not_stop_traffic(start):
+    daemon = start()
+    load = Load(daemon.port, count=2)
+    for _ in range(5):
+        for path in ("/metrics", "/stats?format=json", "/config_dump", "/clusters?format=json"):
+            assert daemon.ask("GET", path, daemon.admin)[0] == 200
+    load.stop()
+    assert load.failures == []

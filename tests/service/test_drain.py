@@ -13,6 +13,7 @@ from meshd.service.drain import Shutdown
 class FakeListener:
     def __init__(self, told):
         self.told = told
+        self.connections = {"one"}
 
     def close(self):
         self.told.append("close")
@@ -22,7 +23,7 @@ class FakeListener:
 
 
 class FakeReloader:
-    """Records what it was told; ``drained`` fires when the listeners' connections have ended."""
+    """Records what it was told; ``empty()`` ends the listener's connections."""
 
     def __init__(self, grace_s=0.0, deadline_s=60.0):
         self.told = []
@@ -30,6 +31,9 @@ class FakeReloader:
         self.drained = Deferred()
         self.loaded = SimpleNamespace(snapshot=Snapshot(drain=Drain(grace_s=grace_s, deadline_s=deadline_s)))
         self.listeners = {"public": FakeListener(self.told)}
+
+    def empty(self):
+        self.listeners["public"].connections.clear()
 
     def drain(self, deadline_s):
         self.told.append(("drain", deadline_s))
@@ -56,7 +60,8 @@ class Ending(SynchronousTestCase):
         self.assertEqual(reloader.told, [])
         clock.advance(0.2)
         self.assertEqual(reloader.told, [("drain", 7.0)])
-        reloader.drained.callback(None)
+        reloader.empty()
+        clock.advance(0.1)
         self.assertEqual(reloader.told, [("drain", 7.0), "stop", "done"])
 
     def test_waits_for_requests_of_replaced_runtimes(self):
@@ -64,7 +69,7 @@ class Ending(SynchronousTestCase):
         reloader.retiring = 1
         shutdown.begin()
         clock.advance(0)
-        reloader.drained.callback(None)
+        reloader.empty()
         clock.advance(1)
         self.assertNotIn("done", reloader.told)
         reloader.retiring = 0
@@ -76,7 +81,7 @@ class Ending(SynchronousTestCase):
         reloader.retiring = 1
         shutdown.begin()
         clock.advance(0)
-        reloader.drained.callback(None)
+        reloader.empty()
         clock.pump([0.1] * 25)
         self.assertIn("done", reloader.told)
 
@@ -85,7 +90,7 @@ class Ending(SynchronousTestCase):
         shutdown.begin()
         clock.advance(0)
         shutdown.begin()
-        reloader.drained.callback(None)
+        reloader.empty()
         shutdown.begin()
         clock.advance(100)
         self.assertEqual(reloader.told, [("drain", 60.0), "close", "cut", "stop", "done"])
@@ -102,12 +107,14 @@ class Ending(SynchronousTestCase):
         reloader.loaded = None
         shutdown.begin()
         clock.advance(0)
-        self.assertEqual(reloader.told, [("drain", 0.0)])
+        self.assertEqual(reloader.told, [("drain", 0.0), "stop", "done"])
 
     def test_a_drain_that_fails_still_ends(self):
         shutdown, reloader, clock = self.make()
         shutdown.begin()
         clock.advance(0)
         reloader.drained.errback(RuntimeError("boom"))
+        reloader.empty()
+        clock.advance(1)
         self.assertEqual(reloader.told[-1], "done")
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)

@@ -1,9 +1,10 @@
 """/clusters: every cluster, its breaker, its counters and its endpoints, in Envoy's lines or as JSON."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from meshd.admin.page import Query, Reply, document
+from meshd.admin.page import Query, Reply
+from meshd.admin.stream import rows_json, streamed
 from meshd.upstream.cluster import COUNTERS
 
 BREAKER_NAMES = {"connections": "max_connections", "pending": "max_pending_requests",
@@ -37,14 +38,13 @@ def _endpoint(endpoint: Any) -> dict:
 
 def clusters(daemon: Any, query: Query) -> Reply:
     """Each cluster with its endpoints."""
-    wanted = query.get("name")
-    rows = [row for row in daemon.clusters() if not wanted or row["name"] == wanted]
+    rows = daemon.clusters(query.get("name"))
     if query.choice("format", ("text", "json")) == "json":
-        return document({"clusters": rows})
+        return streamed({}, "clusters", rows_json(rows))
     return Reply(_lines(rows))
 
 
-def _lines(rows: list[dict]) -> Iterator[bytes]:
+def _lines(rows: Iterable[dict]) -> Iterator[bytes]:
     for row in rows:
         lines = [f"{row['name']}::load_balancer::{row['load_balancer']}"]
         for name, state in row["circuit_breaker"].items():

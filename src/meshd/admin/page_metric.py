@@ -5,8 +5,9 @@ from typing import Any
 
 import re2
 
-from meshd.admin.page import BadQuery, Query, Reply, document
-from meshd.telemetry.stats import json_stats, text_stats
+from meshd.admin.page import BadQuery, Query, Reply
+from meshd.admin.stream import rows_json, streamed
+from meshd.telemetry.stats import json_rows, text_stats
 from meshd.telemetry.writer import CONTENT_TYPE, expose
 
 MAX_FILTER = 1000
@@ -24,7 +25,7 @@ def stats(daemon: Any, query: Query) -> Reply:
         return prometheus(daemon, query)
     wanted = _wanted(query.get("filter"))
     if form == "json":
-        return document({"stats": json_stats(daemon.metrics, wanted)})
+        return streamed({}, "stats", rows_json(json_rows(daemon.metrics, wanted)))
     return Reply(text_stats(daemon.metrics, wanted))
 
 

@@ -22,8 +22,8 @@ class IDaemon(Interface):
     def listeners():
         """Return a list of dicts: name, address, bound, connections, filters."""
 
-    def clusters():
-        """Return a list of dicts: name, circuit_breaker, counters, endpoints."""
+    def clusters(name=""):
+        """Yield a dict for each cluster, or for that of this name: name, circuit_breaker, counters, endpoints."""
 
     def plugins():
         """Return a list of dicts: one for each plugin found."""

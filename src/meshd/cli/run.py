@@ -49,6 +49,7 @@ class Run:
     def __init__(self, reactor: Any, checked: Checked, arguments: Any, log: Log) -> None:
         from meshd.service.daemon import Daemon
         self.code = code.OK
+        self._is_ending = False
         self._reactor = reactor
         self._arguments = arguments
         self._log = log
@@ -104,7 +105,9 @@ class Run:
 
     def _end(self) -> None:
         from twisted.internet.defer import maybeDeferred
-        maybeDeferred(self._daemon.stopService).addBoth(self._stop)
+        if not self._is_ending:
+            self._is_ending = True
+            maybeDeferred(self._daemon.stopService).addBoth(self._stop)
 
     def _stop(self, result: Any) -> None:
         self._daemon.end()

@@ -1,7 +1,7 @@
 """The daemon: world, reloader, admin API, watchdog and drain put together; started by ``meshd.cli.run``."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -76,9 +76,10 @@ class Daemon(MultiService):
         self.reloader = Reloader(self.world, registry, reader.read, environment=environment)
         self.admin = AdminService(self, reactor, loaded.snapshot.admin.address)
         self.admin.setServiceParent(self)
-        self.reloader.on_swap += [self.admin.swapped, self._watch]
+        self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain]
         self.shutdown = Shutdown(self.reloader, self.world, on_end)
         self._watchdog: Watchdog | None = None
+        self._watched: Any = None
         self._sweep = LoopingCall(self._sweep_metrics)
         self._sweep.clock = reactor
         process.install(self.metrics, __version__)
@@ -113,18 +114,28 @@ class Daemon(MultiService):
     def _watch(self, runtime: Any) -> None:
         """Run the watchdog that the configuration in force asks for."""
         settings = runtime.snapshot.plugins.watchdog
+        if settings == self._watched:
+            return
         if self._watchdog is not None:
-            if self._watchdog.settings == settings:
-                return
             self._watchdog.stop()
-        self._watchdog = None
+        self._watchdog, self._watched = None, settings
         if settings.enabled:
             self._watchdog = Watchdog(
                 settings, beat=lambda: self.world.beat, owner=self.registry.owner, on_late=self._late,
-                post=self.reactor.callFromThread, metrics=self.metrics,
+                post=self.reactor.callFromThread, metrics=self.metrics, report=_report_late,
             )
-            self._watchdog.settings = settings
             self._watchdog.start()
+
+    def _hold_drain(self, runtime: Any) -> None:
+        """A reload that was on its way when the drain began must not open listeners anew."""
+        if self.shutdown.is_running:
+            self._close_listeners()
+
+    def _close_listeners(self) -> None:
+        for listener in self.reloader.listeners.values():
+            listener.close()
+            for connection in list(listener.connections):
+                connection.drain()
 
     def _late(self, late: Any) -> None:
         if late.entry is not None and self.runtime is not None:
@@ -175,9 +186,9 @@ class Daemon(MultiService):
         """Return what is known of each listener."""
         return [fact.listener_fact(listener) for _, listener in sorted(self.reloader.listeners.items())]
 
-    def clusters(self) -> list[dict]:
-        """Return what is known of each cluster."""
-        return fact.cluster_facts(self.runtime)
+    def clusters(self, name: str = "") -> Iterator[dict]:
+        """Yield what is known of each cluster, or of the one that has this name."""
+        return fact.cluster_facts(self.runtime, name)
 
     def plugins(self) -> list[dict]:
         """Return what is known of each plugin."""
@@ -218,10 +229,7 @@ class Daemon(MultiService):
     def drain_listeners(self) -> None:
         """Accept no more until the process is started anew; connections close after their request."""
         self._is_stopped = True
-        for listener in self.reloader.listeners.values():
-            listener.close()
-            for connection in list(listener.connections):
-                connection.drain()
+        self._close_listeners()
 
     def set_health(self, is_healthy: bool) -> None:
         """/healthcheck/fail and /healthcheck/ok."""
@@ -240,6 +248,11 @@ class Daemon(MultiService):
         """SIGUSR2: write the state to the log."""
         for line in fact.state_lines(self):
             log.info("dump: {line}", line=line)
+
+
+def _report_late(text: str) -> None:
+    """Log what the watchdog saw; called in its thread, while the reactor is still blocked."""
+    log.warn("{text}", text=text)
 
 
 def _refusal(daemon: Daemon) -> Deferred:

@@ -37,18 +37,19 @@ class Shutdown:
     def _stop_listening(self, deadline_s: float) -> None:
         self._deadline = self._world.clock.now() + deadline_s
         drained: Deferred = self._reloader.drain(deadline_s)
-        drained.addCallbacks(lambda _: self._await_old(), self._failed)
+        drained.addErrback(lambda failure: log.failure("bug: the drain failed", failure))
+        self._look()
 
-    def _failed(self, failure: Any) -> None:
-        log.failure("bug: the drain failed", failure)
-        self._end()
+    def _look(self) -> None:
+        """Wait for the last connection, also those on runtimes before the last reload, until the deadline.
 
-    def _await_old(self) -> None:
-        """Requests that began on runtimes before the last reload finish too, until the deadline."""
+        What is there is looked at again and again, because a reload that was on its way may still change it.
+        """
         if self._is_over:
             return
-        if self._reloader.retiring and self._world.clock.now() < self._deadline:
-            self._world.call_later(LOOK_S, self._await_old)
+        is_busy = self._reloader.retiring or any(listener.connections for listener in self._reloader.listeners.values())
+        if is_busy and self._world.clock.now() < self._deadline:
+            self._world.call_later(LOOK_S, self._look)
         else:
             self._end()
 

@@ -1,5 +1,6 @@
 """What the admin API and the state dump tell of live objects, as plain dicts."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from meshd.admin.page_cluster import cluster_fact
@@ -20,9 +21,12 @@ def listener_fact(listener: Any) -> dict:
     }
 
 
-def cluster_facts(runtime: Any) -> list[dict]:
-    """Return all live clusters, by name."""
-    return [cluster_fact(runtime.clusters[name]) for name in sorted(runtime.clusters)] if runtime is not None else []
+def cluster_facts(runtime: Any, wanted: str = "") -> Iterator[dict]:
+    """Yield all live clusters, by name, or the one that is wanted."""
+    for name in sorted(runtime.clusters) if runtime is not None else ():
+        cluster = runtime.clusters.get(name)  # a reload may empty the runtime before the last piece is written
+        if cluster is not None and wanted in ("", name):
+            yield cluster_fact(cluster)
 
 
 def plugin_facts(registry: Any, runtime: Any) -> list[dict]:

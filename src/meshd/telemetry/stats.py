@@ -57,7 +57,11 @@ def text_stats(metrics: Metrics, wanted: Callable[[str], bool] = _everything) ->
 
 def json_stats(metrics: Metrics, wanted: Callable[[str], bool] = _everything) -> list[dict]:
     """Return one dict for each series: name, type, scope, labels and value, or a histogram's count, sum and buckets."""
-    found = []
+    return list(json_rows(metrics, wanted))
+
+
+def json_rows(metrics: Metrics, wanted: Callable[[str], bool] = _everything) -> Iterator[dict]:
+    """Yield what ``json_stats`` returns, one by one."""
     for family, series, value in _rows(metrics, wanted):
         labels = {name: text for name, text in zip(family.labels, series.values) if text is not None}
         row = {"name": family.name, "type": family.kind, "scope": family.scope, "labels": labels}
@@ -67,5 +71,4 @@ def json_stats(metrics: Metrics, wanted: Callable[[str], bool] = _everything) ->
             row["buckets"] = dict(zip([number_text(bound) for bound in cell.bounds] + ["+Inf"], cell.cumulative()))
         else:
             row["value"] = value
-        found.append(row)
-    return found
+        yield row
