@@ -190,6 +190,19 @@ class TestHead(unittest.TestCase):
         self.assertEqual(self.head(GET[:-2] + b"E: f_g\r\n\r\n", underscores="reject").headers.get(b"e"), b"f_g")
 
 
+class TestSlowClients(unittest.TestCase):
+    def test_a_bare_lf_is_refused_before_the_head_ends(self):
+        for start in (b"GET / HTTP/1.1\n", GET[:-2] + b"A: b\n", b"GET /" + b"a" * 5000 + b"\n", CHUNKED + b"0\r\nA: b\n",
+                      CHUNKED + b"0\r\nA: " + b"b" * 5000 + b"\n", CHUNKED + b"5\n", b"\n"):
+            with self.subTest(start[-20:]):
+                self.assertEqual(converse(single(start))[1].status, 400)
+
+    def test_what_is_no_http_is_refused_at_its_first_bytes(self):
+        for start in (b"\x16\x03\x01", b" ", b"\0", b"{", b"GET\t", b"GET / HTTP\n", b"GET / HTTP/1.1x\r\n", b"\rG"):
+            with self.subTest(start):
+                self.assertEqual(converse(single(start))[1].status, 400)
+
+
 class TestTrailers(unittest.TestCase):
     def test_gives_trailers_with_the_end(self):
         data = CHUNKED + b"0\r\nA: b\r\nCookie: c\r\nX-Forwarded-For: d\r\n\r\n"

@@ -32,7 +32,7 @@ SIZE, DATA, DATA_END, TRAILERS, ENDED = range(5)
 class Chunks:
     """Reads one body. ``status`` is what a broken one is refused with, ``limit_bytes`` bounds the trailer section."""
 
-    __slots__ = ("status", "limit_bytes", "max_fields", "place", "left", "extension_bytes", "trailers")
+    __slots__ = ("status", "limit_bytes", "max_fields", "place", "left", "seen", "extension_bytes", "trailers")
 
     def __init__(self, status: int, limit_bytes: int, max_fields: int) -> None:
         self.status = status
@@ -40,6 +40,7 @@ class Chunks:
         self.max_fields = max_fields
         self.place = SIZE
         self.left = 0
+        self.seen = 0  # of the trailer section: it does not end before
         self.extension_bytes = 0
         self.trailers = None
 
@@ -100,7 +101,7 @@ class Chunks:
         if data.startswith(b"\r\n", at):
             self.place = ENDED
             return at + 2
-        end = data.find(b"\r\n\r\n", at)
+        end = data.find(b"\r\n\r\n", at + self.seen)
         if end < 0:
             if len(data) - at >= self.limit_bytes:
                 self._refuse_large()
@@ -121,12 +122,13 @@ class Chunks:
                      431 if self.status == 400 else self.status)
 
     def _check_part_of_trailers(self, data: bytes, at: int) -> None:
-        """Refuse early what cannot become a trailer section, so that a bare LF does not wait for the deadline."""
-        end = data.rfind(b"\r\n", at)
-        block = b"\r\n" + data[at:end] if end >= 0 else b""
-        tail = data[end + 2:] if end >= 0 else data[at:]
-        if b"\n" in tail or scan_fields(block.lower(), False)[0] < 0:
-            self._refuse("trailers: expected name: value lines")
+        """Refuse a bare LF early, for the end may never come; what was seen before is not looked at again."""
+        feed = data.find(b"\n", at + self.seen)
+        while feed >= 0:
+            if feed == at or data[feed - 1] != 13:
+                self._refuse("trailers: expected CRLF, got LF alone")
+            feed = data.find(b"\n", feed + 1)
+        self.seen = max(0, len(data) - at - 3)
 
     def _check_trailers(self, block: bytes, low: bytes) -> None:
         if scan_fields(low, False)[0] < 0:

@@ -13,6 +13,7 @@ from meshd.http.headers import Headers
 IDLE, HEAD, BODY, DONE, TUNNEL, FAILED = range(6)
 
 MAX_LENGTH_DIGITS = 18  # below 2**63 bytes
+PART_BYTES = 1024  # a longer part of a start line is not looked at again with each byte that comes
 
 KEPT = frozenset((
     b"host", b"content-length", b"content-type", b"content-encoding", b"content-range", b"trailer", b"expect", b"date",

@@ -128,7 +128,7 @@ class RequestParser(Parser):
         eol = data.find(b"\r\n", at, at + self.max_head_bytes)
         if size >= self.max_head_bytes:
             self._refuse_large(eol)
-        if eol < 0 and not _part_of_line(data, at):
+        if eol < 0 and size <= framing.PART_BYTES and not _part_of_line(data, at):
             raise ProtocolError(f"request line: {data[at:at + 64]!r}: expected METHOD TARGET HTTP/1.1")
         if eol >= 0 and self._seen <= eol and request_line(data, at, eol) < 0:
             self._refuse_line(data[at:eol])

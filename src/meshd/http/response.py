@@ -132,7 +132,8 @@ class ResponseParser(Parser):
             self._refuse_large()
         eol = data.find(b"\r\n", at)
         if eol < 0:
-            self._check_part_of_line(data, at)
+            if len(data) - at <= framing.PART_BYTES:
+                self._check_part_of_line(data, at)
         elif self._seen <= eol and not _status_line(data, at, eol):
             self._refuse_line(data, at)
         self._check_feeds(data, max(eol + 2, at), 502)
