@@ -60,7 +60,7 @@ class BuildTest(TestCase):
         first, router = runtime.chains["public"].uses
         off, other = (first.overrides[route] for route in router.object.routes)
         self.assertIsNone(off)
-        self.assertEqual(other.config.value, 7)
+        self.assertEqual((other.config.value, other.site.owner), (7, "listener public: route all/b"))
 
     def test_refuses_an_override_of_a_filter_that_is_not_there(self):
         (fault, _) = self.faults(model.snapshot(model.listener("public", routes=1)))

@@ -156,7 +156,8 @@ class Construction:
                     self.faults.append(fault_at(plugin, text))
                     continue
                 if plugin is not None and id(plugin) not in made:
-                    made[id(plugin)] = yield from self._object(plugin, owner)
+                    place = f"{owner}: route {route.virtual_host}/{route.name}"
+                    made[id(plugin)] = yield from self._object(plugin, place)
                 use.overrides[route] = None if plugin is None or plugin.disabled else made[id(plugin)]
             yield
 

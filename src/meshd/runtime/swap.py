@@ -65,8 +65,8 @@ class Swap:
             pass_socket(old, new)
         for listener in self.bound:
             listener.start()
-        serving = [*self.kept, *(new for _, new in self.moved), *self.bound]
-        return {listener.spec.name: listener for listener in serving}
+        serving = {one.spec.name: one for one in (*self.kept, *(new for _, new in self.moved), *self.bound)}
+        return {name: serving[name] for name in specs}
 
     def drain(self, deadline_s: float) -> Deferred:
         """Close the listeners that are gone; the Deferred fires when their connections have ended."""
