@@ -60,10 +60,10 @@ def _split(address: str) -> tuple[str, int | None]:
 
 
 def _overlap(one: str, two: str) -> bool:
-    """An any-address takes its family's; ``::`` takes IPv4 too, as Linux binds it by default."""
-    if one == two or "::" in (one, two):
+    """An any-address takes its own family's: listeners are bound with IPV6_V6ONLY."""
+    if one == two:
         return True
-    return "0.0.0.0" in (one, two) and not (":" in one or ":" in two)
+    return (":" in one) == (":" in two) and bool(ANY & {one, two})
 
 
 def _add(bound: Bound, first: Bound, context: Context) -> None:
