@@ -1,10 +1,12 @@
 from meshd.exchange.exchange cimport Exchange
 from meshd.wire.descriptor cimport Descriptor
+from meshd.wire.poller cimport Poller
 from meshd.wire.wheel cimport Timer
 
 cdef class Connection:
     cdef public object listener
     cdef public object world
+    cdef public Poller poller
     cdef public Descriptor descriptor
     cdef public object parser
     cdef public Exchange exchange

@@ -30,13 +30,14 @@ UNDERSCORES = {"allow": "allow", "reject_request": "reject", "drop_header": "dro
 class Connection:
     """``host`` is the client's address without port; ``is_draining``: the next answer is the last."""
 
-    __slots__ = ("listener", "world", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes", "local", "id",
+    __slots__ = ("listener", "world", "poller", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes", "local", "id",
                  "requests", "is_draining", "is_kept", "is_lingering", "head_since", "since", "limits", "times", "chain", "idle_since")
 
     def __init__(self, listener: Any, fd: int, peer: str, host: str, local: str) -> None:
         world = listener.world
         self.listener = listener
         self.world = world
+        self.poller = world.poller
         self.exchange = None
         self.chain = None
         self.peer = peer
@@ -55,7 +56,7 @@ class Connection:
             self, limits.max_head_bytes, limits.max_fields, http.accept_http_10,
             UNDERSCORES[http.headers_with_underscores_action])
         self.timer = world.wheel.timer(self.on_timer)
-        self.since = self.idle_since = self.head_since = world.poller.now
+        self.since = self.idle_since = self.head_since = self.poller.now
         self.descriptor = Descriptor(fd, world.poller, self)
         self.rest()
 
@@ -75,7 +76,7 @@ class Connection:
         exchange = self.exchange
         if exchange is None:
             if was_idle and parser.state == framing.HEAD:
-                self.head_since = self.world.poller.now
+                self.head_since = self.poller.now
                 if self.times.headers_s:
                     self.timer.arm(self.head_since + self.times.headers_s)
         elif parser.buffered > DISCARD_BYTES:
@@ -85,7 +86,7 @@ class Connection:
         """A head is whole: begin an exchange (codec's event)."""
         listener = self.listener
         self.chain = chain = listener.chain
-        exchange = self.exchange = Exchange(self, chain, head, self.world.poller.now)
+        exchange = self.exchange = Exchange(self, chain, head, self.poller.now)
         self.requests += 1
         listener.cells.requests.value += 1
         listener.cells.active_requests.value += 1
@@ -146,7 +147,7 @@ class Connection:
         if exchange is None:
             self.chain = chain = self.listener.chain
             head = RequestHead(b"", b"", b"", 11, Headers())
-            exchange = self.exchange = Exchange(self, chain, head, self.world.poller.now)
+            exchange = self.exchange = Exchange(self, chain, head, self.poller.now)
             self.listener.cells.active_requests.value += 1
             chain.active += 1
         exchange.reply(error.status, b"%b\n" % str(error).encode("latin-1", "replace"), (), flags.DPE, error.detail)
@@ -254,7 +255,7 @@ class Connection:
             self.next()
         else:
             self.descriptor.resume()
-            self.timer.arm(self.world.poller.now + self.times.body_gap_s)
+            self.timer.arm(self.poller.now + self.times.body_gap_s)
 
     def next(self) -> None:
         """Serve the next request on this connection."""
@@ -267,7 +268,7 @@ class Connection:
 
     def rest(self) -> None:
         """Wait for a request."""
-        self.idle_since = self.world.poller.now
+        self.idle_since = self.poller.now
         if self.times.idle_s:
             self.timer.arm(self.idle_since + self.times.idle_s)
 
@@ -281,13 +282,13 @@ class Connection:
         self.is_lingering = True
         self.descriptor.half_close()
         self.descriptor.resume()
-        self.timer.arm(self.world.poller.now + LINGER_S)
+        self.timer.arm(self.poller.now + LINGER_S)
 
     def drain(self) -> None:
         """Close after the next answer; an idle connection gets a moment for a request that is on its way."""
         self.is_draining = True
         if self.exchange is None:
-            self.timer.arm(self.world.poller.now + LINGER_S)
+            self.timer.arm(self.poller.now + LINGER_S)
 
     def abort(self) -> None:
         """Close with a reset: what was sent is not whole."""

@@ -1,9 +1,11 @@
 from meshd.exchange.body cimport RequestBody
+from meshd.wire.poller cimport Poller
 from meshd.http.head cimport RequestHead, ResponseHead
 
 cdef class Exchange:
     cdef public object downstream
     cdef public object chain
+    cdef public Poller poller
     cdef public RequestHead request
     cdef public ResponseHead response
     cdef public object route_found

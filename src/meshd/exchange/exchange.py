@@ -25,7 +25,7 @@ class Exchange:
     """See ``IExchange``. ``is_ended`` is set once, by ``end``; nothing of the exchange runs after it."""
 
     __slots__ = (
-        "downstream", "chain", "request", "response", "route_found", "plan", "cluster", "endpoint", "tried", "attempts",
+        "downstream", "chain", "poller", "request", "response", "route_found", "plan", "cluster", "endpoint", "tried", "attempts",
         "attempt", "identity", "notes", "flags", "detail", "failure", "client", "started", "request_ended",
         "upstream_began", "response_began", "ended", "request_bytes", "response_bytes", "is_local_reply", "is_ended",
         "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform", "response_transform", "deadline",
@@ -36,6 +36,7 @@ class Exchange:
     def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
         self.downstream = downstream
         self.chain = chain
+        self.poller = downstream.poller
         self.request = request
         self.started = now
         self.last_body = now
@@ -129,7 +130,7 @@ class Exchange:
     def on_body(self, data: bytes) -> None:
         """Body bytes have come."""
         self.request_bytes += len(data)
-        self.last_body = self.downstream.world.poller.now
+        self.last_body = self.poller.now
         if self.request_transform is not None:
             data = self.request_transform(data, False)
         if data and not self.is_ended:
@@ -137,7 +138,7 @@ class Exchange:
 
     def on_request_end(self, trailers: Any) -> None:
         """The request is whole."""
-        self.request_ended = self.downstream.world.poller.now
+        self.request_ended = self.poller.now
         if self.is_ended or self.body is None:
             return
         if self.request_transform is not None:
@@ -164,7 +165,7 @@ class Exchange:
 
     def on_upstream_head(self, attempt: Any, head: Any) -> None:
         """The upstream's head has come."""
-        self.response_began = self.downstream.world.poller.now
+        self.response_began = self.poller.now
         self.try_deadline = 0.0
         if head.status == 101 and not (self.request.upgrade and attempt.is_tunnel is False):
             attempt.cancel()
@@ -315,7 +316,7 @@ class Exchange:
             waiting.cancel()
         downstream = self.downstream
         downstream.flush(self)
-        self.ended = downstream.world.poller.now
+        self.ended = self.poller.now
         self.chain.complete(self)
         downstream.complete(self, is_whole)
 

@@ -53,7 +53,7 @@ def start_timeouts(exchange: Any) -> None:
     """The request is whole: the route's timeout runs from now (Envoy's rule), retries included."""
     request_s = exchange.plan.timeouts.request_s
     if request_s and not exchange.is_tunnel:
-        exchange.deadline = exchange.downstream.world.poller.now + request_s
+        exchange.deadline = exchange.poller.now + request_s
         exchange.downstream.timer.arm(exchange.deadline)
 
 
@@ -69,7 +69,7 @@ def attempt(exchange: Any) -> None:
     cluster.cells.requests.value += 1
     per_try_s = exchange.plan.timeouts.per_try_s
     if per_try_s:
-        exchange.try_deadline = exchange.downstream.world.poller.now + per_try_s
+        exchange.try_deadline = exchange.poller.now + per_try_s
         exchange.downstream.timer.arm(exchange.try_deadline)
     exchange.attempt = Attempt(exchange, endpoint)
     exchange.attempt.run()
@@ -78,7 +78,7 @@ def attempt(exchange: Any) -> None:
 def send_request(exchange: Any, attempt: Any) -> None:
     """Send the head and what there is of the body in one write."""
     request = exchange.request
-    now = exchange.downstream.world.poller.now
+    now = exchange.poller.now
     exchange.upstream_began = now
     connection = attempt.connection
     exchange.upstream_local = connection.local

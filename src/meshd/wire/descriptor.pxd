@@ -1,9 +1,10 @@
 from meshd.hot cimport io
+from meshd.wire.poller cimport Poller
 
 cdef class Descriptor:
     cdef public int fd
     cdef public int mask
-    cdef public object poller
+    cdef public Poller poller
     cdef public object owner
     cdef public object pending
     cdef public Py_ssize_t pending_bytes

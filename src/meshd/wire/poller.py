@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from twisted.internet.interfaces import IReadDescriptor
-from zope.interface import implementer
+from zope.interface import classImplements
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
@@ -24,7 +24,6 @@ SLICE_S = 0.005
 """How long the poller keeps the reactor from its timers while traffic keeps coming, in seconds."""
 
 
-@implementer(IReadDescriptor)
 class Poller:
     """Dispatches epoll events to owners: objects with ``on_event(mask)``.
 
@@ -116,3 +115,6 @@ class Poller:
                     owner.on_bug()
         if self.closing:
             self.close_pending()
+
+
+classImplements(Poller, IReadDescriptor)
