@@ -1,5 +1,7 @@
 """The plugin guide is true: its example is installed with pip, passes its own tests and ``meshd --check``."""
 
+import atexit
+import functools
 import importlib
 import os
 import re
@@ -48,17 +50,22 @@ class GuideTest(TestCase):
             self.assertTrue(hasattr(importlib.import_module(f"meshd.testing.contract.{module}"), suite), suite)
 
 
+@functools.cache
+def installed() -> tuple[Path, str]:
+    """Install the example once; return (a folder to write to, where it is installed). Trial runs no setUpClass."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    source, site = folder / "source", str(folder / "site")
+    shutil.copytree(HELLO, source)
+    options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check")
+    code, text = run(PYTHON, "-m", "pip", "install", *options, "--target", site, str(source))
+    assert code == 0, text
+    return folder, site
+
+
 class HelloProjectTest(TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = Path(tempfile.mkdtemp())
-        cls.addClassCleanup(shutil.rmtree, cls.folder)
-        source = cls.folder / "source"
-        shutil.copytree(HELLO, source)
-        cls.site = str(cls.folder / "site")
-        options = ("--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--disable-pip-version-check")
-        code, text = run(PYTHON, "-m", "pip", "install", *options, "--target", cls.site, str(source))
-        assert code == 0, text
+    def setUp(self):
+        self.folder, self.site = installed()
 
     def test_its_configuration_passes_the_check(self):
         code, text = run(
