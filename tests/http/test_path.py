@@ -75,4 +75,7 @@ class TestEscapedSlashes(unittest.TestCase):
         with self.assertRaises(path.Redirect) as caught:
             path.normalize(b"/a%2f..%2Fb?c", escaped_slashes=path.UNESCAPE_AND_REDIRECT)
         self.assertEqual(caught.exception.target, b"/b?c")
+        with self.assertRaises(path.Redirect) as caught:
+            path.normalize(b"/%2Fevil.example/", merge_slashes=False, escaped_slashes=path.UNESCAPE_AND_REDIRECT)
+        self.assertEqual(caught.exception.target, b"/evil.example/")
         self.assertEqual(path.normalize(b"/a/../b", escaped_slashes=path.UNESCAPE_AND_REDIRECT), b"/b")

@@ -28,4 +28,5 @@ cdef class Parser:
     cpdef bint _read_chunks(self) except -1
     cpdef object _end(self, object trailers)
     cpdef bint _read_head(self) except -1
+    cpdef Py_ssize_t _first_line_end(self, bytes data, Py_ssize_t at, int status) except -2
     cpdef object _check_feeds(self, bytes data, Py_ssize_t at, int status)

@@ -132,6 +132,13 @@ class Parser:
     def _read_head(self) -> bool:
         raise NotImplementedError
 
+    def _first_line_end(self, data: bytes, at: int, status: int) -> int:
+        """Return where the first line ends, -1 where it does not yet; a search for one byte is the cheapest there is."""
+        feed = data.find(b"\n", at, at + self.max_head_bytes)
+        if feed >= 0 and (feed == at or data[feed - 1] != 13):
+            raise ProtocolError(f"head: {data[at:feed][-32:]!r}: expected CRLF, got LF alone", status)
+        return feed - 1 if feed > 0 else -1
+
     def _check_feeds(self, data: bytes, at: int, status: int) -> None:
         """Refuse a bare LF in a part of a head, for its end may never come; ``at`` is behind the first line."""
         feed = data.find(b"\n", max(self._seen, at))

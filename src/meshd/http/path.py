@@ -47,7 +47,7 @@ def normalize(target: bytes, *, merge_slashes: bool = True, escaped_slashes: str
         path = _slashes.sub(b"/", path)
     result = path + mark + query
     if is_redirect:
-        raise Redirect(result)
+        raise Redirect(b"/" + result.lstrip(b"/"))  # two slashes would name another host to the client
     return target if result == target else result
 
 

@@ -125,7 +125,7 @@ class RequestParser(Parser):
         if data[at] == 13:
             return self._skip_blank(data, at)
         self.state = HEAD
-        eol = data.find(b"\r\n", at, at + self.max_head_bytes)
+        eol = self._first_line_end(data, at, 400)
         if size >= self.max_head_bytes:
             self._refuse_large(eol)
         if eol < 0 and size <= framing.PART_BYTES and not _part_of_line(data, at):

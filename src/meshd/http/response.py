@@ -130,7 +130,7 @@ class ResponseParser(Parser):
         self.state = HEAD
         if len(data) - at >= self.max_head_bytes:
             self._refuse_large()
-        eol = data.find(b"\r\n", at)
+        eol = self._first_line_end(data, at, 502)
         if eol < 0:
             if len(data) - at <= framing.PART_BYTES:
                 self._check_part_of_line(data, at)
