@@ -92,6 +92,7 @@ class Daemon:
             self.kill()
             raise
         self.port = self.ports["public"]
+        time.sleep(0.05)  # the admin connection of the line before is gone then
         self.idle_fds = self.fds()
 
     # Configuration
@@ -168,8 +169,13 @@ class Daemon:
     # The process
 
     def fds(self):
-        """Return how many descriptors it has open."""
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        """Return how many descriptors it has open, the access log's not counted (it is opened with the first line)."""
+        folder = f"/proc/{self.process.pid}/fd"
+        count = 0
+        for name in os.listdir(folder):
+            with contextlib.suppress(OSError):
+                count += os.readlink(f"{folder}/{name}") != self.access_path
+        return count
 
     def resident_bytes(self):
         """Return its resident memory."""
@@ -192,11 +198,10 @@ class Daemon:
         """Return what is still held though no client is there: {what: how much}, empty when all is well."""
         gauges = ("envoy_listener_downstream_cx_active", "envoy_http_downstream_rq_active",
                   "envoy_cluster_upstream_cx_active", "envoy_cluster_upstream_rq_active")
-        found = {name: self.metric(name) for name in gauges}
+        found = {"fds": max(0, self.fds() - self.idle_fds)} | {name: self.metric(name) for name in gauges}
         for row in self.json("/clusters")["clusters"]:
             found |= {f"{row['name']} {name}": state["used"] for name, state in row["circuit_breaker"].items()}
             found |= {f"{row['name']} {point['address']}": point["active_requests"] for point in row["endpoints"]}
-        found["fds"] = max(0, self.fds() - self.idle_fds)
         return {name: value for name, value in found.items() if value}
 
     def settled(self, limit_s=10.0):
