@@ -4,9 +4,12 @@ import json
 import os
 import tempfile
 
+import click
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
+from meshd.api import PluginType
+from meshd.cli import ctl
 from meshd.cli.ctl import main
 from tests.admin.fake import FakeDaemon
 from tests.cli.console import run
@@ -138,3 +141,21 @@ class Alone(SynchronousTestCase):
         self.addCleanup(os.unlink, path)
         self.addCleanup(server.close)
         self.assertEqual(run(main, "--admin", f"unix:{path}", "version", "--no-headers")[0], 0)
+
+
+class Greet:
+    def command(self):
+        """A verb of a plugin (ICtlVerb)."""
+        return click.Command("greet", callback=lambda: click.echo("hello"), help="Greets.")
+
+
+class OfPlugins(SynchronousTestCase):
+    def setUp(self):
+        kept = dict(ctl._found)
+        ctl._found["greet"] = PluginType(kind="meshctl_verb", name="greet", build=lambda config, site: Greet())
+        self.addCleanup(ctl._found.update, kept)
+        self.addCleanup(ctl._found.clear)
+
+    def test_verb_of_a_plugin_stands_beside_the_shipped_ones(self):
+        self.assertEqual(run(main, "greet"), (0, "hello\n", ""))
+        self.assertIn("Greets.", run(main, "--help")[1])

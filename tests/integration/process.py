@@ -92,13 +92,14 @@ class Upstream:
 class Daemon:
     """``python -m meshd.cli.daemon`` with a configuration file in ``folder``."""
 
-    def __init__(self, folder, upstream_port, *arguments, **values):
+    def __init__(self, folder, upstream_port, *arguments, more="", **values):
         self.folder = folder
         self.port, self.admin = free_port(), free_port()
         self.path = os.path.join(folder, "mesh.yaml")
         self.log_path = os.path.join(folder, "access.log")
         self.values = {"port": self.port, "admin": self.admin, "upstream": upstream_port, "log": self.log_path,
                        "grace": "0s", "deadline": "10s", "word": "one", **values}
+        self.more = more
         self.write()
         self.errors = open(os.path.join(folder, "stderr"), "w+")
         self.process = subprocess.Popen(
@@ -109,7 +110,7 @@ class Daemon:
         """Write the configuration, with other values or another text."""
         self.values.update(values)
         with open(self.path + ".new", "w") as file:
-            file.write(CONFIG.format(**self.values) if text is None else text)
+            file.write(CONFIG.format(**self.values) + self.more if text is None else text)
         os.rename(self.path + ".new", self.path)
 
     def ready(self):

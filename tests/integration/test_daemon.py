@@ -310,3 +310,47 @@ def test_large_metrics_and_dumps_do_not_stop_traffic(start):
             assert daemon.ask("GET", path, daemon.admin)[0] == 200
     load.stop()
     assert load.failures == []
+
+
+PAGE = '''
+from meshd.api import IAdminPage, PluginType, hookimpl
+from zope.interface import implementer
+
+
+@implementer(IAdminPage)
+class Uptime:
+    path = "/greeting"
+    methods = ("GET",)
+
+    def __init__(self, site):
+        self.node, self.log = site.node, site.log
+
+    def start(self):
+        self.log.info("page started")
+
+    def stop(self):
+        self.log.info("page stopped")
+
+    def render(self, query):
+        return 200, "text/plain", f"hello from {self.node.id}".encode()
+
+
+@hookimpl
+def meshd_plugins():
+    return [PluginType(kind="admin_page", name="greeting", build=lambda config, site: Uptime(site), doc="Greets.")]
+'''
+
+
+def test_page_of_a_one_file_plugin_is_served_and_listed(start, tmp_path):
+    folder = tmp_path / "plugins"
+    folder.mkdir(mode=0o755)
+    (folder / "greeting.py").write_text(PAGE)
+    os.chmod(folder / "greeting.py", 0o644)
+    daemon = start(more=f"plugins: {{dir: {folder}}}\n")
+    for _ in range(2):
+        assert daemon.ask("GET", "/greeting", daemon.admin) == (200, b"hello from web-1")
+        assert b"/greeting" in daemon.ask("GET", "/", daemon.admin)[1]
+        assert ctl(daemon, "reload")[0] == 0
+    assert "greeting" in ctl(daemon, "plugins", "list")[1]
+    assert daemon.stderr().count("page started") == 3
+    wait_for(lambda: daemon.stderr().count("page stopped") == 2, "the pages of the old runtimes to stop")

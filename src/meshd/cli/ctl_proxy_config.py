@@ -44,7 +44,7 @@ def proxy_config() -> None:
 @click.argument("name", required=False)
 @asks()
 def listener(client: Any, view: View, name: str | None) -> None:
-    """Show listeners: where they listen, their filters and connections."""
+    """Show listeners: addresses, filters, connections."""
     rows = _named(client.get("/listeners?format=json")["listeners"], name)
     for row in rows:
         row["requests"] = row["counters"]["requests"]

@@ -10,7 +10,8 @@ from meshd.cli.ctl_option import asks
 from meshd.cli.output import View
 
 
-@click.command(epilog="\b\nexamples:\n  meshctl reload\n  meshctl reload -o json   (exit 1 where it is rejected)")
+@click.command(short_help="Read the configuration anew, all or nothing.",
+               epilog="\b\nexamples:\n  meshctl reload\n  meshctl reload -o json   (exit 1 where it is rejected)")
 @asks("table", "json", "yaml")
 def reload(client: Any, view: View) -> int:
     """Read the configuration anew, all or nothing; a rejected one changes nothing."""

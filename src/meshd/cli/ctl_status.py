@@ -8,7 +8,8 @@ from meshd.cli.ctl_option import asks
 from meshd.cli.output import View, duration
 
 
-@click.command(epilog="\b\nexamples:\n  meshctl status\n  meshctl status -o json")
+@click.command(short_help="How the daemon is, and what its last reload came to.",
+               epilog="\b\nexamples:\n  meshctl status\n  meshctl status -o json")
 @asks("table", "json", "yaml")
 def status(client: Any, view: View) -> None:
     """Show version, node, readiness, generation, the last reload, listeners and clusters."""

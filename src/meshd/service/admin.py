@@ -10,6 +10,8 @@ from meshd.admin.index import PAGES, plugin_page
 from meshd.admin.page import Page
 from meshd.admin.site import AdminSite
 from meshd.errors import MeshdError
+from meshd.model.plugin import Plugin
+from meshd.runtime.assembly import Built
 
 log = Logger(namespace="meshd.admin")
 
@@ -65,6 +67,17 @@ class AdminService(Service):
         log.info("admin API moved to {address}", address=self.bound)
 
 
+def _made(runtime: Any, found: Any) -> Any:
+    """Build and start the object of a page; the runtime stops it at its end."""
+    config = found.config() if found.config is not None else None
+    made = found.build(config, runtime.ground.site(found.name, ""))
+    start = getattr(made, "start", None)
+    if callable(start):
+        start()
+    runtime.built.append(Built(Plugin(kind=found.kind, type=found.name, name=found.name, config=config), made))
+    return made
+
+
 def _plugin_pages(runtime: Any) -> list[Page]:
     """Return the pages of the plugins; a plugin that fails loses its page and nothing else."""
     pages = []
@@ -72,8 +85,7 @@ def _plugin_pages(runtime: Any) -> list[Page]:
     for name in registry.names("admin_page"):
         found = registry.type("admin_page", name)
         try:
-            config = found.config() if found.config is not None else None
-            pages.append(plugin_page(found.build(config, runtime.ground.site(name)), found.doc))
+            pages.append(plugin_page(_made(runtime, found), found.doc))
         except Exception:
             log.failure("admin_page {name} of {who}: no page", name=name, who=registry.entry("admin_page", name).label)
     return pages
