@@ -78,6 +78,16 @@ class Bounds(SynchronousTestCase):
         self.wire.clock.advance(61)
         self.assertTrue(self.wire.transport.disconnecting)
 
+    def test_client_that_does_not_read_is_cut(self):
+        self.wire.channel.pauseProducing()
+        self.wire.clock.advance(59)
+        self.wire.channel.resumeProducing()
+        self.wire.channel.pauseProducing()
+        self.wire.clock.advance(59)
+        self.assertFalse(self.wire.transport.disconnected)
+        self.wire.clock.advance(2)
+        self.assertTrue(self.wire.transport.disconnected)
+
 
 class Pages(SynchronousTestCase):
     def test_head_has_the_fields_and_no_body(self):

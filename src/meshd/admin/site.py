@@ -198,7 +198,9 @@ class AdminSite(http.HTTPFactory):
 
 
 class AdminChannel(http.HTTPChannel):
-    """One admin connection, counted."""
+    """One admin connection, counted; a client that does not read what it asked for is cut after ``IDLE_S``."""
+
+    _stall: Any = None
 
     def connectionMade(self) -> None:
         """Count it (IProtocol)."""
@@ -208,4 +210,21 @@ class AdminChannel(http.HTTPChannel):
     def connectionLost(self, reason: Any) -> None:
         """Count it off (IProtocol)."""
         self.factory.connections -= 1
+        self._end_stall()
         super().connectionLost(reason)
+
+    def pauseProducing(self) -> None:
+        """The client takes nothing more for now (IPushProducer)."""
+        super().pauseProducing()
+        if self._stall is None:
+            self._stall = self.callLater(IDLE_S, self.forceAbortClient)
+
+    def resumeProducing(self) -> None:
+        """The client has taken everything (IPushProducer)."""
+        self._end_stall()
+        super().resumeProducing()
+
+    def _end_stall(self) -> None:
+        stall, self._stall = self._stall, None
+        if stall is not None and stall.active():
+            stall.cancel()
