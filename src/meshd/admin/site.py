@@ -3,14 +3,14 @@
 from typing import Any
 from urllib.parse import parse_qs
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.web import http
 from zope.interface import implementer
 
 from meshd.admin.guard import refusal
-from meshd.admin.page import GET, TEXT, BadQuery, Page, Query, Reply, text
+from meshd.admin.page import BadQuery, Page, Query, Reply, text
 
 log = Logger(namespace="meshd.admin")
 

@@ -32,7 +32,7 @@ class AdminClient:
 
     def __init__(self, address: str, timeout_s: float = 30.0) -> None:
         self.address = address
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
     def get(self, target: str) -> Any:
         """Return the JSON of a page. Raises AdminError."""
@@ -62,11 +62,11 @@ class AdminClient:
 
     def _connection(self) -> http.client.HTTPConnection:
         if self.address.startswith("unix:"):
-            return UnixConnection(self.address[5:], self._timeout_s)
+            return UnixConnection(self.address[5:], self.timeout_s)
         host, _, port = self.address.rpartition(":")
         if not host or not port.isdigit():
             raise AdminError(f"admin {self.address!r}: expected HOST:PORT or unix:PATH")
-        return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=self._timeout_s)
+        return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=self.timeout_s)
 
     def _advice(self, error: Exception) -> str:
         if isinstance(error, PermissionError):

@@ -9,12 +9,16 @@ from meshd.cli import code
 from meshd.cli.ctl_option import asks
 from meshd.cli.output import View
 
+LONGEST_S = 120.0
+"""How long a reload may take: the daemon itself gives its reader 60 s."""
+
 
 @click.command(short_help="Read the configuration anew, all or nothing.",
                epilog="\b\nexamples:\n  meshctl reload\n  meshctl reload -o json   (exit 1 where it is rejected)")
 @asks("table", "json", "yaml")
 def reload(client: Any, view: View) -> int:
     """Read the configuration anew, all or nothing; a rejected one changes nothing."""
+    client.timeout_s = max(client.timeout_s, LONGEST_S)
     outcome = client.post("/reload", refusals=(400,))
     if view.form in ("json", "yaml"):
         del outcome["apiVersion"]
