@@ -168,7 +168,9 @@ class SwapTest(ReloadTest):
 
     def test_collections_are_on_again_after_a_reload(self):
         self.begin()
-        self.assertTrue(gc.isenabled())
+        before = gc.get_threshold()
+        self.reload()
+        self.assertEqual((gc.get_threshold(), gc.isenabled()), (before, True))
 
     def test_tells_those_who_listen(self):
         seen = []
@@ -196,6 +198,7 @@ class SwapTest(ReloadTest):
 class RefusalTest(ReloadTest):
     def setUp(self):
         super().setUp()
+        self.thresholds = gc.get_threshold()
         self.begin(model.listener("public"), model.listener("other"))
         self.before = (self.reloader.runtime, dict(self.reloader.listeners))
         self.journal.clear()
@@ -211,7 +214,7 @@ class RefusalTest(ReloadTest):
         self.assertEqual(self.metric("meshd_config_generation"), 1)
         self.assertEqual(self.events[-1]["kept"], "configuration 1 stays in force")
         self.assertEqual(self.reloader.retiring, 0)
-        self.assertTrue(gc.isenabled())
+        self.assertEqual(gc.get_threshold(), self.thresholds)
 
     def test_a_configuration_that_cannot_be_read(self):
         self.config = fail(ConfigurationError("m.yaml:1:1: bad", (attrs.make_class("F", ["code"])("MSH0104"),)))
