@@ -35,7 +35,9 @@ listeners:
         on_error: {on_error}
       - router:
           virtual_hosts:
-            - {{name: all, domains: ["*"], routes: [{{match: {{prefix: /}}, direct_response: {{status: 200, body: ok}}}}]}}
+            - name: all
+              domains: ["*"]
+              routes: [{{match: {{prefix: /}}, direct_response: {{status: 200, body: ok}}}}]
 """
 
 
