@@ -38,3 +38,5 @@ cdef class Connection:
     cpdef complete(self, Exchange exchange, bint is_whole)
     cpdef next(self)
     cpdef rest(self)
+    cpdef hurry(self, double deadline)
+    cpdef close(self)

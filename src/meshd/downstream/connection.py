@@ -79,7 +79,11 @@ class Connection:
                 self.head_since = self.poller.now
                 if self.times.headers_s:
                     self.timer.arm(self.head_since + self.times.headers_s)
-        elif parser.buffered > DISCARD_BYTES:
+            return
+        body = exchange.body
+        if body is not None and not body.is_complete and self.times.body_gap_s:
+            self.hurry(self.poller.now + self.times.body_gap_s)
+        if parser.buffered > DISCARD_BYTES:
             self.descriptor.pause()
 
     def on_request(self, head: Any) -> None:
@@ -91,6 +95,8 @@ class Connection:
         listener.cells.requests.value += 1
         listener.cells.active_requests.value += 1
         self.is_kept = head.keep_alive
+        if listener.is_hasty:
+            self.hurry(exchange.started + self.times.stream_idle_s)
         try:
             if head.method == b"CONNECT":
                 refuse_connect(head)
@@ -213,8 +219,11 @@ class Connection:
         descriptor = self.descriptor
         if descriptor.is_open:
             descriptor.send(data)
-            if descriptor.pending_bytes > self.limits.buffer_high_bytes:
-                self.hold_upstream(exchange)
+            if descriptor.pending:
+                if self.times.send_s:
+                    self.hurry(descriptor.last + self.times.send_s)
+                if descriptor.pending_bytes > self.limits.buffer_high_bytes:
+                    self.hold_upstream(exchange)
 
     def hold_upstream(self, exchange: Any) -> None:
         """Stop reading the answer until the client has taken some of it."""
@@ -224,8 +233,14 @@ class Connection:
 
     def drained(self) -> None:
         """The client has taken some of what was kept for it."""
-        if self.exchange is not None and self.descriptor.pending_bytes <= self.limits.buffer_low_bytes:
-            self.exchange.drained()
+        descriptor = self.descriptor
+        if self.exchange is not None:
+            if descriptor.pending_bytes <= self.limits.buffer_low_bytes:
+                self.exchange.drained()
+        elif not descriptor.is_open:
+            self.close()
+        elif self.is_lingering and not descriptor.pending:
+            self.timer.arm(self.poller.now + LINGER_S)
 
     def pause(self) -> None:
         """Take no more of the request for now."""
@@ -255,7 +270,7 @@ class Connection:
             self.next()
         else:
             self.descriptor.resume()
-            self.timer.arm(self.poller.now + self.times.body_gap_s)
+            self.timer.arm(self.poller.now + (self.times.body_gap_s or LINGER_S))
 
     def next(self) -> None:
         """Serve the next request on this connection."""
@@ -284,6 +299,12 @@ class Connection:
         self.descriptor.resume()
         self.timer.arm(self.poller.now + LINGER_S)
 
+    def hurry(self, deadline: float) -> None:
+        """Look at the deadlines at ``deadline``, or earlier if that was said before."""
+        timer = self.timer
+        if not timer.deadline or deadline < timer.deadline:
+            timer.arm(deadline)
+
     def drain(self) -> None:
         """Close after the next answer; an idle connection gets a moment for a request that is on its way."""
         self.is_draining = True
@@ -296,19 +317,23 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Close, after what is kept has been written."""
-        self.timer.cancel()
-        if self.descriptor.is_open:
-            self.descriptor.close()
-        self.listener.closed(self)
+        """Close, after what is kept has been written (as long as the client takes it)."""
+        descriptor = self.descriptor
+        if descriptor.is_open:
+            descriptor.close()
+        if not descriptor.is_open:
+            self.timer.cancel()
+            self.listener.closed(self)
+        elif self.times.send_s:
+            self.timer.arm(descriptor.last + self.times.send_s)
 
     # Time
 
     def on_timer(self, now: float) -> None:
         """Some deadline may have passed: find out which, and arm the next."""
         exchange = self.exchange
-        if self.is_lingering:
-            self.abort()
+        if self.is_lingering or self.descriptor.is_closing:
+            self.on_last_timer(now)
         elif exchange is None:
             self.on_rest_timer(now)
         else:
@@ -316,14 +341,22 @@ class Connection:
             if self.exchange is exchange:
                 self.on_silence(exchange, now)
 
+    def on_last_timer(self, now: float) -> None:
+        """Our last bytes are on their way: cut a client that does not take them."""
+        late = self.descriptor.last + self.times.send_s
+        if self.descriptor.pending and now < late:
+            self.timer.arm(late)
+        else:
+            self.abort()
+
     def on_rest_timer(self, now: float) -> None:
         """No exchange: the head is late, or nobody needs the connection."""
         if self.parser.state == framing.HEAD and not self.is_draining:
             late = self.head_since + self.times.headers_s
-            if self.times.headers_s and now >= late:
-                self.on_protocol_error(ProtocolError("the request's head took too long", 408, "request_header_timeout"))
-            else:
+            if now < late:
                 self.timer.arm(late)
+            elif self.times.headers_s:
+                self.on_protocol_error(ProtocolError("the request's head took too long", 408, "request_header_timeout"))
         else:
             self.close()
 

@@ -42,6 +42,8 @@ class Edge:
             if target is not request.target:
                 request.set_target(target)
         headers = request.headers
+        if not request.host:
+            self.name_host(exchange, request)
         if b"\r\nx-" in headers.low:
             self.sanitize(exchange, headers)
         else:
@@ -57,6 +59,12 @@ class Edge:
             lines += b"\r\nx-request-id: " + self.request_id()
         headers.raw += lines
         headers.low += lines
+
+    def name_host(self, exchange: Any, request: Any) -> None:
+        """HTTP/1.0 needs no Host, what we send does (RFC 9112 3.2): the address that the client came to."""
+        local = exchange.downstream.local
+        request.host = local.encode() if local[-1:].isdigit() and "/" not in local else b"localhost"
+        request.headers.set(b"host", request.host)
 
     def request_id(self) -> bytes:
         """Return a random UUID (version 4, RFC 9562)."""

@@ -49,6 +49,7 @@ class LiveListener:
         self.spec = spec
         self.name = spec.name
         self.chain = chain
+        self.is_hasty = is_hasty(spec.timeouts)
         self.world = world
         self.edge = Edge(spec.http, world.random)
         self.cells = Cells(world.metrics, spec.name)
@@ -88,6 +89,7 @@ class LiveListener:
         """Serve the next requests by this specification; open connections stay."""
         self.spec = spec
         self.chain = chain
+        self.is_hasty = is_hasty(spec.timeouts)
         self.edge = Edge(spec.http, self.world.random)
 
     def on_event(self, mask: int) -> None:
@@ -158,11 +160,12 @@ class LiveListener:
                 emptied.callback(None)
 
     def tunnel_ended(self, connection: Connection, exchange: Any) -> None:
-        """One half of a tunnel has ended; with the second the exchange has."""
-        if exchange.half_ended:
+        """One half of a tunnel has ended; with the second the exchange has, once the upstream has got all."""
+        exchange.half_ended += 1
+        if exchange.half_ended > 1:
             connection.is_kept = False
-            exchange.end(True)
-        exchange.half_ended = True
+            if not exchange.attempt.connection.descriptor.pending:
+                exchange.end(True)
 
     def close(self) -> None:
         """Accept no more and free the address; open connections stay."""
@@ -190,6 +193,13 @@ class LiveListener:
         """The deadline has passed: end what is left."""
         for connection in list(self.connections):
             connection.lost("drain deadline")
+            if connection.descriptor.is_open:
+                connection.abort()
+
+
+def is_hasty(timeouts: Any) -> bool:
+    """Say whether a silent request ends before an idle connection does, whose timer is running anyway."""
+    return timeouts.stream_idle_s > 0 and not 0 < timeouts.idle_s <= timeouts.stream_idle_s
 
 
 def clear_stale(path: Any) -> None:

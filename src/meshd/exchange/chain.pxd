@@ -1,6 +1,7 @@
 from meshd.exchange.exchange cimport Exchange
 
 cdef class Chain:
+    cdef object __weakref__
     cdef public object uses
     cdef public object all_sinks
     cdef public long sample_every

@@ -51,7 +51,7 @@ cdef class Exchange:
     cdef public long long stream_id
     cdef public str upstream_local
     cdef public double last_body
-    cdef public bint half_ended
+    cdef public int half_ended
     cpdef on_body(self, bytes data)
     cpdef on_request_end(self, trailers)
     cpdef forward(self, plan)

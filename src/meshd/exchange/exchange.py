@@ -14,7 +14,7 @@ from zope.interface import classImplements
 from meshd.api.exchange import IExchange
 from meshd.exchange import forward
 from meshd.exchange.body import RequestBody
-from meshd.exchange.reply import DETAILS, REPLY_HEADERS, explain, local_head
+from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, explain, local_head
 from meshd.http import flag as flags
 
 HOLD_BYTES = 65536
@@ -52,7 +52,8 @@ class Exchange:
         self.request_ended = self.upstream_began = self.response_began = self.ended = 0.0
         self.deadline = self.try_deadline = 0.0
         self.is_local_reply = self.is_ended = self.is_tunnel = self.is_sampled = False
-        self.half_ended = self.is_admitted = self.is_retry_admitted = self.is_chunked = self.is_chunked_up = self.has_body = False
+        self.half_ended = 0
+        self.is_admitted = self.is_retry_admitted = self.is_chunked = self.is_chunked_up = self.has_body = False
         self.out = []
         self.body = RequestBody() if request.content_length else None
 
@@ -232,13 +233,17 @@ class Exchange:
         if self.response is not None:
             self.flags |= bit
             self.failure = reason
+            self.detail = LATE_DETAILS[bit]
             self.end(False)
         else:
             forward.retry_failure(self, attempt, bit, reason, is_stale)
 
     def on_upstream_drained(self, attempt: Any) -> None:
         """The upstream takes bytes again."""
-        if attempt.connection.descriptor.pending_bytes <= attempt.pool.settings.buffer_low_bytes:
+        pending_bytes = attempt.connection.descriptor.pending_bytes
+        if self.half_ended > 1 and not pending_bytes:
+            self.end(True)
+        elif pending_bytes <= attempt.pool.settings.buffer_low_bytes:
             self.downstream.resume()
 
     def on_upstream_tunnel_eof(self, attempt: Any) -> None:

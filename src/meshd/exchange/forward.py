@@ -54,7 +54,7 @@ def start_timeouts(exchange: Any) -> None:
     request_s = exchange.plan.timeouts.request_s
     if request_s and not exchange.is_tunnel:
         exchange.deadline = exchange.poller.now + request_s
-        exchange.downstream.timer.arm(exchange.deadline)
+        exchange.downstream.hurry(exchange.deadline)
 
 
 def attempt(exchange: Any) -> None:
@@ -70,7 +70,7 @@ def attempt(exchange: Any) -> None:
     per_try_s = exchange.plan.timeouts.per_try_s
     if per_try_s:
         exchange.try_deadline = exchange.poller.now + per_try_s
-        exchange.downstream.timer.arm(exchange.try_deadline)
+        exchange.downstream.hurry(exchange.try_deadline)
     exchange.attempt = Attempt(exchange, endpoint)
     exchange.attempt.run()
 

@@ -49,3 +49,6 @@ DETAILS = {
     flags.NC: (503, "cluster_not_found"),
 }
 """Response flag -> (status, Envoy's response code detail) of the reply made for it."""
+
+LATE_DETAILS = {bit: detail.replace("_before_", "_after_") for bit, (_, detail) in DETAILS.items()}
+"""Response flag -> detail where the answer had begun and was cut."""

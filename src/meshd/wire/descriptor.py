@@ -1,7 +1,8 @@
 """One stream socket: reads at once, writes at once, buffers what the kernel does not take.
 
 It knows nothing of what it carries. Its owner has ``received(data)``, ``received_eof()``, ``drained()`` and ``lost(reason)``;
-``lost`` comes exactly once, last, unless the owner itself called ``close`` or ``abort``. Levels stack above it: a byte layer
+``lost`` comes exactly once, last, unless the owner itself called ``abort``; after ``close`` of a descriptor that still has
+bytes for the kernel ``drained`` or ``lost`` says when it is gone. Levels stack above it: a byte layer
 has the same face (``send``, ``half_close``, ``close``, ``abort``, ``pause``, ``resume``).
 """
 
@@ -129,7 +130,9 @@ class Descriptor:
         self.watch(self.mask & ~WRITE)
         if self.is_closing:
             self.release()
-        elif self.is_half_closing:
+            self.owner.drained()
+            return
+        if self.is_half_closing:
             self.shut_down()
         if self.is_open:
             self.owner.drained()
@@ -170,7 +173,7 @@ class Descriptor:
                 self.fail("connection reset by peer")
 
     def close(self) -> None:
-        """Close once what is kept has been written. The owner hears nothing more but ``drained``."""
+        """Close once what is kept has been written; ``is_open`` until then."""
         if self.pending and self.is_open:
             self.is_closing = True
             self.pause()
@@ -195,12 +198,10 @@ class Descriptor:
             self.poller.close(self.fd)
 
     def fail(self, reason: str) -> None:
-        """The socket is broken: give it up and tell the owner, unless it does not want to know any more."""
+        """The socket is broken: give it up and tell the owner."""
         if self.is_open:
-            tell = not self.is_closing
             self.release()
-            if tell:
-                self.owner.lost(reason)
+            self.owner.lost(reason)
 
     def on_bug(self) -> None:
         """The owner raised: it gets no more events."""
