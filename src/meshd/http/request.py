@@ -221,6 +221,8 @@ class RequestParser(Parser):
         if len(values) != 1 or values[0].lower() != b"100-continue":
             raise ProtocolError(f"expect: {b', '.join(values)[:64]!r}: expected 100-continue", 417)
         head.expect_continue = head.version > 10 and head.content_length != 0
+        if not head.expect_continue:
+            head.headers.remove(b"expect")  # nothing to wait for, or a client that cannot (RFC 9110 10.1.1)
 
     def _read_connection(self, head: RequestHead) -> None:
         headers = head.headers

@@ -1,0 +1,73 @@
+"""A daemon in front of a scripted upstream, its access log by connection, and the fresh request that follows each case."""
+
+import itertools
+import json
+import os
+import tempfile
+import time
+
+from tests.conversation.client import LIMIT_S, Client
+from tests.conversation.recorder import Recorder
+from tests.integration.harness.daemon import LOG_FIELDS, Daemon, one_cluster
+
+
+class Mesh:
+    """``upstream`` is a Recorder, or something that answers GET /fresh/N as one does. Leave it by ``with``."""
+
+    def __init__(self, upstream=None, **options):
+        self.upstream = upstream or Recorder()
+        self.folder = tempfile.TemporaryDirectory(prefix="hostile-")
+        path = os.path.join(self.folder.name, "access.log")
+        fields = {**LOG_FIELDS, "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%"}
+        log = {"access_log": {"path": path, "json": fields, "buffer": {"flush": "10ms"}}}
+        options = {"cluster": {"pool": {"idle_timeout": "60s"}}, **options}
+        self.daemon = Daemon(one_cluster(self.upstream.address, telemetry=["prometheus", log], **options), access_log=path)
+        self.port = self.daemon.port
+        self.numbers = itertools.count(1)
+        self._rows, self._at, self._path = {}, 0, path
+
+    def __enter__(self):
+        self.daemon.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        try:
+            self.daemon.__exit__(*error)
+        finally:
+            self.upstream.close()
+            self.folder.cleanup()
+
+    def fresh(self, client=None):
+        """Ask for something that nobody has asked for, on a new connection or on ``client``; return what was heard."""
+        target = b"/fresh/%d" % next(self.numbers)
+        if client is None:
+            with Client(self.port) as client:
+                return self._ask(client, target)
+        return self._ask(client, target)
+
+    def _ask(self, client, target):
+        assert client.send(b"GET %b HTTP/1.1\r\nHost: fresh\r\n\r\n" % target)
+        heard = client.answer()
+        assert (heard.status, heard.closes, client.rest) == (200, False, b""), heard
+        assert heard.body.startswith(b"GET %b HTTP/1.1\r\nHost: fresh\r\n" % target), heard.body
+        return heard
+
+    def rows(self, client, count):
+        """Wait for ``count`` lines of the access log about a client's connection; return all that there are."""
+        peer, until = f"127.0.0.1:{client.port}", time.monotonic() + LIMIT_S
+        while (rows := self._read(peer, count)) is None:
+            assert time.monotonic() < until, f"expected {count} lines of the access log for {peer}"
+            time.sleep(0.002)
+        return rows
+
+    def _read(self, peer, count):
+        if len(self._rows.get(peer, ())) < count and os.path.exists(self._path):
+            with open(self._path) as file:
+                file.seek(self._at)
+                for line in iter(file.readline, ""):
+                    if line.endswith("\n"):
+                        row = json.loads(line)
+                        self._rows.setdefault(row["peer"], []).append(row)
+                        self._at += len(line.encode())
+        rows = self._rows.get(peer, [])
+        return rows if len(rows) >= count else None
