@@ -58,11 +58,11 @@ class ReloadTest(TestCase):
         self.assertTrue(outcome.is_accepted, outcome.text)
         return outcome
 
-    def reload(self, *listeners, **more):
+    def reload(self, *listeners, waits=False, **more):
         if listeners:
             self.config = model.loaded(*listeners, **more)
         outcome = self.settle(self.reloader.reload())
-        self.turn(lambda: not self.reloader.retiring or more.get("waits"))
+        self.turn(lambda: not self.reloader.retiring or waits)
         return outcome
 
     def metric(self, name, *labels):
@@ -152,6 +152,18 @@ class SwapTest(ReloadTest):
         old.complete(None)
         self.turn(lambda: not self.reloader.retiring)
         self.assertEqual({row for row in self.journal if row[0] == "stop"}, {("stop", "router"), ("stop", "users")})
+
+    def test_the_old_discovery_ends_at_the_swap_and_cannot_take_the_pools_back(self):
+        found = model.cluster(discovery=model.plug("found", "found"))
+        self.begin(model.listener(), clusters=[found])
+        self.reloader.runtime.chains["public"].active = 1
+        pool = self.reloader.runtime.clusters["users"].endpoints[0].pool
+        before = [row for row in self.journal if row[0] == "stop"]
+        self.reload(model.listener(), clusters=[found], waits=True)
+        self.assertEqual(before, [])
+        self.assertEqual([row for row in self.journal if row[0] == "stop"], [("stop", "users")])
+        self.assertIs(self.reloader.runtime.clusters["users"].endpoints[0].pool, pool)
+        self.assertIs(pool.cluster, self.reloader.runtime.clusters["users"])
 
     def test_the_old_runtime_is_freed_without_the_collector(self):
         self.begin(model.listener("public", model.plug("one"), routes=0), clusters=[model.cluster()])

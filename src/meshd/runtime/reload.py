@@ -175,6 +175,7 @@ class Reloader:
     def _retire(self, old: Runtime, swap: Swap) -> None:
         """Stop the old runtime after its last request; its listeners that are gone are drained first."""
         self.retiring += 1
+        old.give_over()
         ended = swap.drain(old.snapshot.drain.deadline_s)
         ended.addCallback(lambda _: retire(old.chains.values()))
         ended.addCallback(lambda _: pump(self.world, old.stop()))

@@ -63,6 +63,15 @@ class Runtime:
         if self.reopen not in self.ground.world.on_reopen:
             self.ground.world.on_reopen.append(self.reopen)
 
+    def give_over(self) -> None:
+        """Another runtime has taken over: look for endpoints no more, as the pools are that one's now."""
+        watching = {id(discovery) for discovery, _ in self.discoveries}
+        for one in self.built:
+            if id(one.made) in watching:
+                self._end(one)
+        self.built[:] = [one for one in self.built if id(one.made) not in watching]
+        self.discoveries.clear()
+
     def reopen(self) -> None:
         """SIGUSR1: tell the plugins that keep files open."""
         for callback in list(self.ground.reopeners):
@@ -76,9 +85,7 @@ class Runtime:
         if self.reopen in self.ground.world.on_reopen:
             self.ground.world.on_reopen.remove(self.reopen)
         for one in reversed(self.built if self.is_started else []):
-            stop = getattr(one.made, "stop", None)
-            if callable(stop):
-                self._safely(stop, describe(one.plugin))
+            self._end(one)
             yield
         for cluster in self.clusters.values():
             cluster.retire()
@@ -108,6 +115,11 @@ class Runtime:
         ours = [use for use in self.uses if self.registry.entry(use.plugin.kind, use.plugin.type) is entry]
         for use in [use for use in ours if id(use.object) in selves] or ours:
             use.record.late()
+
+    def _end(self, one: Built) -> None:
+        stop = getattr(one.made, "stop", None)
+        if callable(stop):
+            self._safely(stop, describe(one.plugin))
 
     def _safely(self, work: Any, label: str) -> None:
         done = maybeDeferred(work)
