@@ -11,6 +11,7 @@ cdef class Descriptor:
     cdef public bint is_open
     cdef public bint is_closing
     cdef public bint is_half_closing
+    cdef public bint is_eof
     cdef public double last
     cpdef on_event(self, int mask)
     cpdef read(self)

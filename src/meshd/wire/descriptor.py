@@ -25,7 +25,8 @@ class Descriptor:
     ``last`` is the monotonic time of the last byte either way, in seconds.
     """
 
-    __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing", "is_half_closing", "last")
+    __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing", "is_half_closing",
+                 "is_eof", "last")
 
     def __init__(self, fd: int, poller: Poller, owner: Any) -> None:
         self.fd = fd
@@ -37,6 +38,7 @@ class Descriptor:
         self.is_open = True
         self.is_closing = False
         self.is_half_closing = False
+        self.is_eof = False
         self.last = poller.now
         poller.register(fd, READ, self)
 
@@ -61,6 +63,7 @@ class Descriptor:
             self.last = self.poller.now
             self.owner.received(data)
         elif data is not None:
+            self.is_eof = True
             self.pause()
             self.owner.received_eof()
 
@@ -73,7 +76,9 @@ class Descriptor:
             self.mask = 0
 
     def send(self, data: bytes) -> None:
-        """Write ``data`` now; what does not fit is kept."""
+        """Write ``data`` now; what does not fit is kept. Nothing happens on a closed one, whose number may be another's."""
+        if not self.is_open:
+            return
         if self.pending:
             self.pending.append(data)
             self.pending_bytes += len(data)
@@ -152,12 +157,12 @@ class Descriptor:
             self.watch(self.mask & ~READ)
 
     def resume(self) -> None:
-        """Read again."""
-        if not self.mask & READ:
+        """Read again, unless the peer has said that there is nothing more."""
+        if not self.mask & READ and not self.is_eof:
             self.watch(self.mask | READ)
 
     def half_close(self) -> None:
-        """Say that nothing more will be sent, once what is kept has been."""
+        """Say that nothing more will be sent, once what is kept has been; ``send`` is not for use after it."""
         if self.pending:
             self.is_half_closing = True
         else:
