@@ -12,20 +12,21 @@ from twisted.internet.defer import Deferred, succeed
 from meshd.downstream.connection import Connection
 from meshd.downstream.edge import Edge
 from meshd.errors import MeshdError
+from meshd.wire import spare
 from meshd.wire.address import host_of, parse, render
 from meshd.wire.poller import READ
 
 ACCEPTS = 64
 """Connections taken in one turn."""
 RESPITE_S = 0.5
-"""How long nothing is accepted after the process ran out of descriptors."""
+"""How long nothing is accepted after the process ran out of descriptors, and until it is looked again."""
 
 COUNTERS = (
     ("connections", "envoy_listener_downstream_cx_total", "connections accepted"),
     ("requests", "envoy_http_downstream_rq_total", "requests received"),
     ("protocol_errors", "envoy_http_downstream_cx_protocol_error", "connections that broke HTTP"),
     ("refused", "envoy_listener_downstream_cx_overflow", "times that accepting was put off at max_connections"),
-    ("exhausted", "meshd_listener_accept_errors_total", "accepts that failed for want of descriptors or memory"),
+    ("exhausted", "meshd_listener_accept_errors_total", "times that accepting was put off for want of descriptors or memory"),
 )
 
 
@@ -57,6 +58,7 @@ class LiveListener:
         self.socket: socket.socket | None = None
         self.local = spec.address
         self.is_accepting = False
+        self.ceiling = 0
         self.emptied: Deferred | None = None
         self.end: Callable[[], Any] | None = None
 
@@ -83,6 +85,7 @@ class LiveListener:
     def start(self) -> None:
         """Serve."""
         self.is_accepting = True
+        self.ceiling = spare.client_ceiling()
         self.world.poller.register(self.socket.fileno(), READ, self)
 
     def replace(self, spec: Any, chain: Any) -> None:
@@ -106,16 +109,26 @@ class LiveListener:
             except OSError as error:
                 self.on_accept_error(error)
                 return
+            number = sock.fileno()
             self.admit(sock, name)
+            if number >= self.ceiling:
+                self.on_shortage("few descriptors are left")
+                return
+
+    def on_bug(self) -> None:
+        """Beginning to serve a client raised: the others are served all the same."""
 
     def on_accept_error(self, error: OSError) -> None:
         """Wait a little where descriptors or memory are short; anything else concerns one client only."""
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-            self.cells.exhausted.value += 1
-            self.world.log.warn(
-                "listener {name}: accept: {reason}: waiting {seconds} s", name=self.spec.name,
-                reason=error.strerror.lower(), seconds=RESPITE_S)
-            self.hold(RESPITE_S)
+            self.on_shortage(error.strerror.lower())
+
+    def on_shortage(self, reason: str) -> None:
+        """Leave clients in the queue until there are descriptors again."""
+        self.cells.exhausted.value += 1
+        self.world.log.warn(
+            "listener {name}: accept: {reason}: new connections wait", name=self.spec.name, reason=reason)
+        self.hold(RESPITE_S)
 
     def admit(self, sock: socket.socket, name: Any) -> None:
         """Begin to serve a client."""
@@ -147,7 +160,15 @@ class LiveListener:
 
     def go_on(self) -> None:
         """Accept again."""
-        if self.socket is not None and not self.is_accepting:
+        if self.socket is None or self.is_accepting:
+            return
+        try:
+            is_short = spare.lowest_free(self.socket.fileno()) >= self.ceiling
+        except OSError:
+            is_short = True
+        if is_short:
+            self.world.call_later(RESPITE_S, self.go_on)
+        else:
             self.start()
 
     def closed(self, connection: Connection) -> None:

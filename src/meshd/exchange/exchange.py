@@ -306,7 +306,7 @@ class Exchange:
         """The downstream has gone."""
         if not self.is_ended:
             self.flags |= bit
-            self.detail = self.detail or detail
+            self.detail = detail
             self.end(False)
 
     def end(self, is_whole: bool) -> None:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from meshd.wire import spare
 from meshd.wire.poller import WRITE, Poller
 from meshd.wire.wheel import Wheel
 
@@ -29,7 +30,7 @@ class Dial:
     def begin(self, family: int, sockaddr: Any) -> None:
         """Start connecting."""
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            sock = open_socket(family)
         except OSError as error:
             self.done(None, reason_of(error.errno))
             return
@@ -77,6 +78,15 @@ class Dial:
     def on_bug(self) -> None:
         """The owner raised while it was told."""
         self.cancel()
+
+
+def open_socket(family: int) -> socket.socket:
+    """Return a new socket; raises OSError where no descriptor can be spared for it."""
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    if sock.fileno() >= spare.upstream_ceiling():
+        sock.close()
+        raise OSError(errno.EMFILE, "few descriptors are left")
+    return sock
 
 
 def connect(sock: socket.socket, sockaddr: Any) -> int:
