@@ -1,6 +1,7 @@
 """A raw client: sends any bytes, reads answers strictly (RFC 9112), and tells how the connection ended."""
 
 import contextlib
+import itertools
 import re
 import socket
 from typing import NamedTuple
@@ -54,12 +55,15 @@ def pieces(data, mode):
 
 
 class Client:
-    """One connection. ``is_reset``: the peer ended it by a reset. ``port`` is our own, which an access log can name."""
+    """One connection. ``is_reset``: the peer ended it by a reset. ``host`` is its own address, which no other client has."""
+
+    numbers = itertools.count()
 
     def __init__(self, port, limit_s=LIMIT_S):
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=limit_s)
+        number = next(self.numbers)
+        self.host = f"127.{1 + (number >> 14) % 250}.{(number >> 7) % 128}.{1 + number % 128}"
+        self.sock = socket.create_connection(("127.0.0.1", port), limit_s, (self.host, 0))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port = self.sock.getsockname()[1]
         self.rest = b""
         self.is_reset = self.is_ended = False
 

@@ -54,7 +54,7 @@ class Mesh:
 
     def rows(self, client, count):
         """Wait for ``count`` lines of the access log about a client's connection; return all that there are."""
-        peer, until = f"127.0.0.1:{client.port}", time.monotonic() + LIMIT_S
+        peer, until = client.host, time.monotonic() + LIMIT_S
         while (rows := self._read(peer, count)) is None:
             assert time.monotonic() < until, f"expected {count} lines of the access log for {peer}"
             time.sleep(0.002)
@@ -67,7 +67,7 @@ class Mesh:
                 for line in iter(file.readline, ""):
                     if line.endswith("\n"):
                         row = json.loads(line)
-                        self._rows.setdefault(row["peer"], []).append(row)
+                        self._rows.setdefault(row["peer"].rpartition(":")[0], []).append(row)
                         self._at += len(line.encode())
         rows = self._rows.get(peer, [])
         return rows if len(rows) >= count else None

@@ -27,7 +27,7 @@ def test_conversation(mesh, case, mode):
     with Client(mesh.port) as client:
         client.send(case.data, mode)
         heard = [client.answer() for _ in wanted.statuses]
-        assert [one.status for one in heard] == list(wanted.statuses), (heard, mesh.port, client.port)
+        assert [one.status for one in heard] == list(wanted.statuses), heard
         assert [one.closes for one in heard] == [False] * (len(heard) - 1) + [wanted.is_closed]
         if wanted.is_closed:
             assert (client.until_end(), client.is_reset) == (b"", False)
@@ -35,12 +35,12 @@ def test_conversation(mesh, case, mode):
             mesh.fresh(client)
     mesh.fresh()
     seen = mesh.upstream.whole[mark:]
-    check_forwarded(mesh, case, seen[:len(wanted.requests)], wanted.requests, heard)
+    check_forwarded(mesh, client, case, seen[:len(wanted.requests)], wanted.requests, heard)
     assert [one.target[:7] for one in seen[len(wanted.requests):]] == [b"/fresh/"] * (1 if wanted.is_closed else 2)
     check_log(mesh, client, wanted)
 
 
-def check_forwarded(mesh, case, seen, requests, heard):
+def check_forwarded(mesh, client, case, seen, requests, heard):
     assert [one.faults() for one in seen] == [[]] * len(requests)
     told = [(one.method, one.target, one.get(b"host")[0].lower(), one.body) for one in seen]
     assert told == [(one.method, one.target, one.host or b"127.0.0.1:%d" % mesh.port, one.body) for one in requests]
@@ -49,7 +49,7 @@ def check_forwarded(mesh, case, seen, requests, heard):
     if case.names is not None and seen:
         assert sorted(name for name, _ in seen[-1].fields if name not in ADDED) == sorted(name for name in case.names if name not in ADDED)
     if seen:
-        assert seen[-1].get(b"x-forwarded-for")[0].endswith(b"127.0.0.1")
+        assert seen[-1].get(b"x-forwarded-for")[0].endswith(client.host.encode())
 
 
 def check_log(mesh, client, wanted):
