@@ -122,6 +122,13 @@ class Client:
             body = self._take(int(length[0])) if length else self.until_end()
         return Heard(status, fields, body, tuple(interim), trailers, line)
 
+    def until(self, mark):
+        """Return everything up to and with ``mark``."""
+        while mark not in self.rest and self.more():
+            pass
+        head, found, self.rest = self.rest.partition(mark)
+        return head + found
+
     def until_end(self):
         """Return everything up to the end of the connection."""
         while self.more():
