@@ -95,6 +95,8 @@ class Reloader:
 
     async def _attempt(self, read: Callable[[], Deferred]) -> Outcome:
         began = self.world.clock.now()
+        thresholds = gc.get_threshold()
+        gc.set_threshold(*thresholds[:2], NEVER)  # what is made now stays; only what dies young is looked for
         try:
             loaded = await read()
             outcome = self._accepted(loaded, await self._apply(loaded))
@@ -103,6 +105,8 @@ class Reloader:
         except Exception as error:
             self.world.log.failure("bug: unexpected error in a reload")
             outcome = self._refused(MeshdError(f"bug: {type(error).__name__}: {error}"))
+        finally:
+            gc.set_threshold(*thresholds)
         self.outcome = attrs.evolve(
             outcome, duration_s=self.world.clock.now() - began, wall_s=self.world.clock.wall()
         )
@@ -114,19 +118,14 @@ class Reloader:
         """Build, bind, start, swap; raises MeshdError with nothing changed."""
         self._check_code(loaded)
         snapshot = loaded.snapshot
-        thresholds = gc.get_threshold()
-        gc.set_threshold(*thresholds[:2], NEVER)  # what is made now stays; only what dies young is looked for
-        try:
-            old = self.runtime.snapshot if self.runtime is not None else None
-            changed = await pump(self.world, changes(old, snapshot))
-            work = build(
-                snapshot, self.registry, self.world, self.runtime, table=self.table, environment=self._environment
-            )
-            runtime = await pump(self.world, work)
-            swap = await self._ready(runtime)
-            self._swap(swap, loaded)
-        finally:
-            gc.set_threshold(*thresholds)
+        old = self.runtime.snapshot if self.runtime is not None else None
+        changed = await pump(self.world, changes(old, snapshot))
+        work = build(
+            snapshot, self.registry, self.world, self.runtime, table=self.table, environment=self._environment
+        )
+        runtime = await pump(self.world, work)
+        swap = await self._ready(runtime)
+        self._swap(swap, loaded)
         return changed
 
     def _check_code(self, loaded: Loaded) -> None:
