@@ -1,4 +1,8 @@
+cimport cython
+
 from meshd.exchange.exchange cimport Exchange
+from meshd.http cimport compose
+from meshd.http.head cimport RequestHead, ResponseHead
 from meshd.wire.descriptor cimport Descriptor
 from meshd.wire.poller cimport Poller
 from meshd.wire.wheel cimport Timer
@@ -14,6 +18,8 @@ cdef class Connection:
     cdef public str peer
     cdef public str host
     cdef public bytes host_bytes
+    cdef public bytes forwarded
+    cdef public object cells
     cdef public str local
     cdef public long long id
     cdef public long requests
@@ -27,10 +33,12 @@ cdef class Connection:
     cdef public object chain
     cdef public double idle_since
     cpdef received(self, bytes data)
-    cpdef on_request(self, head)
+    @cython.locals(exchange=Exchange)
+    cpdef on_request(self, RequestHead head)
     cpdef on_body(self, bytes data)
     cpdef on_end(self, trailers)
-    cpdef begin(self, Exchange exchange, head)
+    @cython.locals(request_head=RequestHead)
+    cpdef begin(self, Exchange exchange, ResponseHead head)
     cpdef bint may_keep(self, Exchange exchange) except -1
     cpdef write(self, Exchange exchange, bytes data)
     cpdef finish(self, Exchange exchange, trailers)

@@ -30,7 +30,7 @@ UNDERSCORES = {"allow": "allow", "reject_request": "reject", "drop_header": "dro
 class Connection:
     """``host`` is the client's address without port; ``is_draining``: the next answer is the last."""
 
-    __slots__ = ("listener", "world", "poller", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes", "local", "id",
+    __slots__ = ("listener", "world", "poller", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes", "forwarded", "cells", "local", "id",
                  "requests", "is_draining", "is_kept", "is_lingering", "head_since", "since", "limits", "times", "chain", "idle_since")
 
     def __init__(self, listener: Any, fd: int, peer: str, host: str, local: str) -> None:
@@ -43,6 +43,8 @@ class Connection:
         self.peer = peer
         self.host = host
         self.host_bytes = host.encode("latin-1", "replace")
+        self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: http" % self.host_bytes
+        self.cells = listener.cells
         self.local = local
         self.id = world.unique()
         self.requests = 0
@@ -92,8 +94,8 @@ class Connection:
         self.chain = chain = listener.chain
         exchange = self.exchange = Exchange(self, chain, head, self.poller.now)
         self.requests += 1
-        listener.cells.requests.value += 1
-        listener.cells.active_requests.value += 1
+        self.cells.requests.value += 1
+        self.cells.active_requests.value += 1
         self.is_kept = head.keep_alive
         if listener.is_hasty:
             self.hurry(exchange.started + self.times.stream_idle_s)
@@ -148,13 +150,13 @@ class Connection:
     def on_protocol_error(self, error: ProtocolError) -> None:
         """The client broke HTTP: one answer, then the end."""
         self.is_kept = False
-        self.listener.cells.protocol_errors.value += 1
+        self.cells.protocol_errors.value += 1
         exchange = self.exchange
         if exchange is None:
             self.chain = chain = self.listener.chain
             head = RequestHead(b"", b"", b"", 11, Headers())
             exchange = self.exchange = Exchange(self, chain, head, self.poller.now)
-            self.listener.cells.active_requests.value += 1
+            self.cells.active_requests.value += 1
             chain.active += 1
         exchange.reply(error.status, b"%b\n" % str(error).encode("latin-1", "replace"), (), flags.DPE, error.detail)
 
@@ -170,7 +172,7 @@ class Connection:
         else:
             keeps = self.is_kept and not self.is_draining and self.may_keep(exchange)
             data, exchange.is_chunked, must_close = compose.response_head(
-                head, version=request_head.version, keep_alive=keeps, method=request_head.method)
+                head, request_head.version, keeps, request_head.method)
             self.is_kept = keeps and not must_close
             exchange.has_body = (request_head.method != b"HEAD" and head.status >= 200 and head.status not in (204, 304))
         exchange.out.append(data)
@@ -259,7 +261,7 @@ class Connection:
     def complete(self, exchange: Any, is_whole: bool) -> None:
         """The exchange has ended: go on to the next, or close."""
         self.exchange = None
-        self.listener.cells.active_requests.value -= 1
+        self.cells.active_requests.value -= 1
         if not self.descriptor.is_open:
             self.close()
         elif not is_whole:

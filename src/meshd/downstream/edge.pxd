@@ -1,6 +1,7 @@
 cdef class Edge:
     cdef public object options
-    cdef public object getrandbits
+    cdef public bytes id_tail
+    cdef public unsigned long long id_count
     cdef public bint is_edge
     cdef public long hops
     cdef public bint makes_id

@@ -26,7 +26,9 @@ class Edge:
 
     def __init__(self, options: Any, random: Any) -> None:
         self.options = options
-        self.getrandbits = random.getrandbits
+        digits = b"%023x" % random.getrandbits(92)
+        self.id_tail = b"%b-4%b-a%b-%b" % (digits[:4], digits[4:7], digits[7:10], digits[10:22])
+        self.id_count = random.getrandbits(32)
         self.is_edge = options.use_remote_address
         self.hops = options.xff_num_trusted_hops
         self.makes_id = options.generate_request_id
@@ -37,8 +39,9 @@ class Edge:
     def prepare(self, exchange: Any) -> None:
         """Apply every rule to the request of ``exchange``."""
         request = exchange.request
-        if self.normalizes and request.target != b"*":
-            target = path.normalize(request.target, merge_slashes=self.merges, escaped_slashes=self.slashes)
+        target = request.target
+        if self.normalizes and (b"%" in target or b"/." in target or b"//" in target or b"\\" in target):
+            target = path.normalize(target, merge_slashes=self.merges, escaped_slashes=self.slashes)
             if target is not request.target:
                 request.set_target(target)
         headers = request.headers
@@ -51,10 +54,7 @@ class Edge:
 
     def stamp(self, exchange: Any, headers: Any) -> None:
         """No x- field came: add ours in one piece."""
-        lines = b""
-        if self.is_edge:
-            lines = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b" % (
-                exchange.downstream.host_bytes, exchange.request.scheme)
+        lines = exchange.downstream.forwarded if self.is_edge else b""
         if self.makes_id:
             lines += b"\r\nx-request-id: " + self.request_id()
         headers.raw += lines
@@ -67,9 +67,13 @@ class Edge:
         request.headers.set(b"host", request.host)
 
     def request_id(self) -> bytes:
-        """Return a random UUID (version 4, RFC 9562)."""
-        digits = b"%032x" % self.getrandbits(128)
-        return b"%b-%b-4%b-a%b-%b" % (digits[:8], digits[8:12], digits[13:16], digits[17:20], digits[20:])
+        """Return a UUID of version 4's form (RFC 9562): unique, not secret.
+
+        Its last 88 bits are random once for each listener; the first 32 walk through all of their values in scrambled order
+        (Knuth's multiplicative hash, an odd factor), since samplers take them for random.
+        """
+        count = self.id_count = (self.id_count + 1) & 0xFFFFFFFF
+        return b"%08x-%b" % ((count * 2654435761) & 0xFFFFFFFF, self.id_tail)
 
     def sanitize(self, exchange: Any, headers: Any) -> None:
         """Trust what may be trusted, drop the rest, add ours."""

@@ -1,16 +1,24 @@
+cimport cython
+
 from meshd.exchange.exchange cimport Exchange
+from meshd.http cimport compose
+from meshd.http.head cimport RequestHead
+from meshd.upstream.connection cimport UpstreamConnection
+from meshd.upstream.endpoint cimport Endpoint
+from meshd.upstream.pool cimport Pool
 
 cdef class Attempt:
     cdef public Exchange exchange
-    cdef public object endpoint
-    cdef public object pool
-    cdef public object connection
+    cdef public Endpoint endpoint
+    cdef public Pool pool
+    cdef public UpstreamConnection connection
     cdef public bint is_tunnel
     cdef public bint began
     cdef public bint has_head
     cdef public bint is_ended
     cpdef run(self)
-    cpdef on_connection(self, connection)
+    @cython.locals(request=RequestHead)
+    cpdef on_connection(self, UpstreamConnection connection)
     cpdef on_response(self, head)
     cpdef on_body(self, bytes data)
     cpdef on_end(self, trailers)

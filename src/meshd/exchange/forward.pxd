@@ -1,11 +1,18 @@
+cimport cython
+
 from meshd.exchange.attempt cimport Attempt
 from meshd.exchange.body cimport RequestBody
 from meshd.exchange.exchange cimport Exchange
+from meshd.http cimport compose
+from meshd.http.head cimport RequestHead
+from meshd.upstream.connection cimport UpstreamConnection
 
+@cython.locals(request=RequestHead)
 cpdef begin(Exchange exchange, plan)
 cpdef start_timeouts(Exchange exchange)
 cpdef attempt(Exchange exchange)
-cpdef send_request(Exchange exchange, attempt)
+@cython.locals(request=RequestHead, connection=UpstreamConnection, body=RequestBody, data=bytes)
+cpdef send_request(Exchange exchange, Attempt attempt)
 cpdef bytes with_body(Exchange exchange, RequestBody body, bytes head)
 cpdef pass_body(Exchange exchange, bytes data)
 cpdef push(Exchange exchange, attempt, bytes data, bint is_chunked)

@@ -34,10 +34,10 @@ def request_head(head: RequestHead, is_upgrade: bool = False) -> bytes:
         end = b"\r\nconnection: upgrade\r\nupgrade: %b%b" % (head.upgrade, end)
     elif b"\r\nte:" in head.headers.low:
         end = b"\r\nconnection: te" + end  # RFC 9110 10.1.4
-    return b"%b %b HTTP/1.1%b%b" % (head.method, head.target, head.headers.raw, end)
+    return b"".join((head.method, b" ", head.target, b" HTTP/1.1", head.headers.raw, end))
 
 
-def response_head(head: ResponseHead, *, version: int = 11, keep_alive: bool = True,
+def response_head(head: ResponseHead, version: int = 11, keep_alive: bool = True,
                   method: bytes = b"GET") -> tuple[bytes, bool, bool]:
     """Return (head, body is sent in chunks, connection closes after it) for a client that speaks ``version``.
 
@@ -57,9 +57,10 @@ def response_head(head: ResponseHead, *, version: int = 11, keep_alive: bool = T
             end = b"\r\nconnection: upgrade\r\nupgrade: %b\r\n\r\n" % (head.upgrade or b"websocket")
     elif status >= 200:
         end = _KEEP_ALIVE if keep_alive else _CLOSE
+    reason = head.reason
     line = _LINES.get(status)
-    if head.reason or line is None:
-        line = b"HTTP/1.1 %d %b" % (status, head.reason)
+    if line is None or reason and reason != _REASONS.get(status):
+        line = b"HTTP/1.1 %d %b" % (status, reason)
     return line + head.headers.raw + end, is_chunked, not keep_alive
 
 
