@@ -18,7 +18,9 @@ STOP = Verdict.STOP
 
 
 class Denied(Exception):
-    """Raised by an authenticator: credentials were given and are wrong. The text is for the log, never for the client."""
+    """Raised by an authenticator: credentials were given and are wrong. The text is for the log, never for the
+    client.
+    """
 
 
 @attrs.frozen(kw_only=True)
@@ -93,7 +95,9 @@ class IExchange(Interface):
     is_local_reply = Attribute("bool: the response is ours, not the upstream's")
 
     def reply(status, body=b"", headers=(), flag=0, detail="", content_type=b"text/plain"):
-        """Answer here and now (a local reply); ``headers`` is an iterable of (name, value) bytes. The filter then returns STOP."""
+        """Answer here and now (a local reply); ``headers`` is an iterable of (name, value) bytes. The filter then
+        returns STOP.
+        """
 
     def forward(plan):
         """Send the request upstream (terminal filters)."""
@@ -102,15 +106,17 @@ class IExchange(Interface):
         """The request was changed so that its route must be found anew."""
 
     def transform_request(transform):
-        """Pass every request body chunk through ``transform(data: bytes, is_end: bool) -> bytes``. Only within on_request.
+        """Pass every request body chunk through ``transform(data: bytes, is_end: bool) -> bytes``. Only within
+        on_request.
 
-        ``transform`` may call ``reply`` and return b""; the request then goes no further.
-        A transform that changes the length must remove content-length from ``request.headers`` first and set
-        ``request.content_length`` to -1.
+        ``transform`` may call ``reply`` and return b""; the request then goes no further. A transform that changes the
+        length must remove content-length from ``request.headers`` first and set ``request.content_length`` to -1.
         """
 
     def transform_response(transform):
         """The same for the response body. Only within on_response."""
 
     def read_body(limit):
-        """Return a Deferred of the whole request body (bytes, at most ``limit``), which is also passed on; or of None when it is longer."""
+        """Return a Deferred of the whole request body (bytes, at most ``limit``), which is also passed on; or of None
+        when it is longer.
+        """

@@ -16,7 +16,9 @@ import attrs
 import pluggy
 
 API_VERSION = (1, 0)
-"""Version of this interface (major, minor), apart from meshd's own. A plugin module may state ``MESHD_API = ">=1,<2"``."""
+"""Version of this interface (major, minor), apart from meshd's own. A plugin module may state ``MESHD_API =
+">=1,<2"``.
+"""
 
 GROUP = "meshd.plugins"
 
@@ -45,8 +47,9 @@ class Need:
 class PluginType:
     """A type of plugin that can be configured by ``kind`` and ``name``.
 
-    ``config`` is a ``@config`` class (None: takes no configuration). ``build(config, site)`` returns the object (or is a
-    generator that returns it). ``references(config)`` yields what it uses. ``terminal``: a filter that ends its chain.
+    ``config`` is a ``@config`` class (None: takes no configuration). ``build(config, site)`` returns the object (or is
+    a generator that returns it). ``references(config)`` yields what it uses. ``terminal``: a filter that ends its
+    chain.
     """
 
     kind: str

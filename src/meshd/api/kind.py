@@ -19,7 +19,9 @@ class IHttpFilter(Interface):
         """The request's head is here. Return CONTINUE, STOP, or a Deferred or coroutine of either."""
 
     def on_response(exchange):
-        """``exchange.response`` is here (also a local reply); change its head. Runs in the reverse order. Returns None."""
+        """``exchange.response`` is here (also a local reply); change its head. Runs in the reverse order. Returns
+        None.
+        """
 
     def on_complete(exchange):
         """The exchange has ended, however it did. Returns None."""
@@ -29,7 +31,9 @@ class ITerminalFilter(IHttpFilter):
     """The last filter of a chain: the router."""
 
     def match(exchange):
-        """Return the route (``IRoute``) of the request as it is now, or None. Pure: called when ``exchange.route`` is first read."""
+        """Return the route (``IRoute``) of the request as it is now, or None. Pure: called when ``exchange.route`` is
+        first read.
+        """
 
 
 class IRoute(Interface):
@@ -37,7 +41,7 @@ class IRoute(Interface):
 
     name = Attribute("str, for logs")
     virtual_host = Attribute("str")
-    overrides = Attribute("dict: filter instance name -> Plugin (its config for this route), or None where it is disabled")
+    overrides = Attribute("dict: filter instance name -> Plugin (its config for this route), None where it is disabled")
 
 
 class IListenerFilter(Interface):
@@ -61,7 +65,9 @@ class ILoadBalancer(Interface):
         """The usable endpoints (tuple of ``IEndpoint``) are these from now on. Called before the first ``pick``."""
 
     def pick(exchange):
-        """Return one of them, or None where there is none. ``exchange.tried`` (tuple) holds the endpoints of earlier attempts."""
+        """Return one of them, or None where there is none. ``exchange.tried`` (tuple) holds the endpoints of earlier
+        attempts.
+        """
 
 
 class IEndpoint(Interface):
@@ -85,9 +91,9 @@ class IRetryPolicy(Interface):
     def judge(exchange, outcome):
         """Return seconds to wait before the next attempt, or None to let ``outcome`` stand.
 
-        ``outcome.status`` is the upstream's status or 0; ``outcome.headers`` its Headers or None; ``outcome.flag`` is a response
-        flag (0 with a status), ``outcome.began`` says whether any byte of the request had been sent. ``exchange.attempts`` counts
-        the attempts made so far (1 after the first).
+        ``outcome.status`` is the upstream's status or 0; ``outcome.headers`` its Headers or None; ``outcome.flag`` is a
+        response flag (0 with a status), ``outcome.began`` says whether any byte of the request had been sent.
+        ``exchange.attempts`` counts the attempts made so far (1 after the first).
         """
 
 
@@ -140,14 +146,18 @@ class IDiscovery(Interface):
     """Finds the endpoints of a cluster."""
 
     def watch(report):
-        """Call ``report(tuple of EndpointSpec)`` now or later, and again on each change, until ``stop()``. Never empties on a fault."""
+        """Call ``report(tuple of EndpointSpec)`` now or later, and again on each change, until ``stop()``. Never
+        empties on a fault.
+        """
 
 
 class IAuthenticator(Interface):
     """Says who a caller is."""
 
     def authenticate(exchange):
-        """Return an Identity, None (no credentials of this kind), or raise ``Denied``; or a Deferred or coroutine of these."""
+        """Return an Identity, None (no credentials of this kind), or raise ``Denied``; or a Deferred or coroutine of
+        these.
+        """
 
 
 class IAuthorizer(Interface):
@@ -175,7 +185,9 @@ class IConfigDialect(Interface):
     """Turns parsed documents into the model. Built before there is a site: ``build(None, None)``."""
 
     def accepts(root):
-        """Say whether a document is of this dialect; ``root`` is a ``meshd.document.node.Node`` (Mapping, Sequence, Scalar)."""
+        """Say whether a document is of this dialect; ``root`` is a ``meshd.document.node.Node`` (Mapping, Sequence,
+        Scalar).
+        """
 
     def load(roots, context):
         """Return the Snapshot of all its documents together (tuple of Node), or None.

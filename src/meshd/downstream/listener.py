@@ -26,7 +26,7 @@ COUNTERS = (
     ("requests", "envoy_http_downstream_rq_total", "requests received"),
     ("protocol_errors", "envoy_http_downstream_cx_protocol_error", "connections that broke HTTP"),
     ("refused", "envoy_listener_downstream_cx_overflow", "times that accepting was put off at max_connections"),
-    ("exhausted", "meshd_listener_accept_errors_total", "times that accepting was put off for want of descriptors or memory"),
+    ("exhausted", "meshd_listener_accept_errors_total", "accepting was put off for want of descriptors or memory"),
 )
 
 
@@ -77,8 +77,8 @@ class LiveListener:
             sock.listen(self.spec.backlog)
         except OSError as error:
             sock.close()
-            raise MeshdError(
-                f"listener {self.spec.name}: {self.spec.address}: cannot bind: {(error.strerror or str(error)).lower()}") from None
+            cause = (error.strerror or str(error)).lower()
+            raise MeshdError(f"listener {self.spec.name}: {self.spec.address}: cannot bind: {cause}") from None
         self.socket = sock
         self.local = render(sock.getsockname())
 
@@ -200,7 +200,9 @@ class LiveListener:
                 unlink_quietly(self.spec.address[5:])
 
     def drain(self, deadline_s: float) -> Deferred:
-        """Ask every connection to close; return a Deferred that fires when all have, or were cut after ``deadline_s``."""
+        """Ask every connection to close; return a Deferred that fires when all have, or were cut after
+        ``deadline_s``.
+        """
         for connection in list(self.connections):
             connection.drain()
         if not self.connections:
@@ -225,7 +227,8 @@ def is_hasty(timeouts: Any) -> bool:
 
 def clear_stale(path: Any) -> None:
     """Remove a socket file that nobody listens on; raises OSError where somebody does."""
-    if isinstance(path, str) and not path.startswith("\0") and os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+    is_path = isinstance(path, str) and not path.startswith("\0")
+    if is_path and os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
         probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             probe.connect(path)

@@ -2,7 +2,9 @@
 
 
 class RequestBody:
-    """``held`` are the chunks not yet sent, or kept for replay; ``size`` their bytes. ``can_replay``: all that was sent is still held."""
+    """``held`` are the chunks not yet sent, or kept for replay; ``size`` their bytes. ``can_replay``: all that was sent
+    is still held.
+    """
 
     __slots__ = ("held", "size", "replay_limit", "can_replay", "is_complete", "trailers")
 

@@ -22,8 +22,9 @@ PHASES = ("on_request", "on_response", "on_complete")
 
 @attrs.define(eq=False)
 class Use:
-    """One plugin object in a chain. ``record`` counts its faults and times; ``overrides`` maps a route to the object that
-    replaces ``object`` there, or to None where it is disabled."""
+    """One plugin object in a chain. ``record`` counts its faults and times; ``overrides`` maps a route to the object
+    that replaces ``object`` there, or to None where it is disabled.
+    """
 
     plugin: Any
     object: Any
@@ -132,7 +133,8 @@ class Chain:
         if isinstance(verdict, Deferred):
             self.wait(exchange, use, verdict, index)
             return False
-        error = PluginError(f"{use.plugin.name}: on_request returned {verdict!r}: expected CONTINUE, STOP, a Deferred or a coroutine")
+        what = "expected CONTINUE, STOP, a Deferred or a coroutine"
+        error = PluginError(f"{use.plugin.name}: on_request returned {verdict!r}: {what}")
         return self.contain(exchange, use, "on_request", error)
 
     def wait(self, exchange: Any, use: Use, deferred: Deferred, index: int) -> None:

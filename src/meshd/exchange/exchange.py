@@ -1,8 +1,8 @@
 """One request and its response, from the head's arrival to the last telemetry; steps 3 to 8 of the way of a request.
 
-Strategy: everything is called synchronously from the read that brought the bytes. Output of one read is
-gathered in ``out`` and leaves in one write when the read has been worked off (``flush``). The downstream is any
-object with ``begin(exchange, head)``, ``write(data)``, ``complete(exchange, is_whole)``, ``pause``, ``resume``, ``is_full`` and
+Strategy: everything is called synchronously from the read that brought the bytes. Output of one read is gathered in
+``out`` and leaves in one write when the read has been worked off (``flush``). The downstream is any object with
+``begin(exchange, head)``, ``write(data)``, ``complete(exchange, is_whole)``, ``pause``, ``resume``, ``is_full`` and
 ``arm``; the upstream is an Attempt.
 """
 
@@ -25,11 +25,11 @@ class Exchange:
     """See ``IExchange``. ``is_ended`` is set once, by ``end``; nothing of the exchange runs after it."""
 
     __slots__ = (
-        "downstream", "chain", "poller", "request", "response", "route_found", "plan", "cluster", "endpoint", "tried", "attempts",
-        "attempt", "identity", "notes", "flags", "detail", "failure", "client", "started", "request_ended",
+        "downstream", "chain", "poller", "request", "response", "route_found", "plan", "cluster", "endpoint", "tried",
+        "attempts", "attempt", "identity", "notes", "flags", "detail", "failure", "client", "started", "request_ended",
         "upstream_began", "response_began", "ended", "request_bytes", "response_bytes", "is_local_reply", "is_ended",
-        "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform", "response_transform", "deadline",
-        "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up", "upstream_head", "is_admitted", "retry_call",
+        "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform", "response_transform",
+        "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up", "upstream_head", "is_admitted", "retry_call",
         "is_retry_admitted", "reader", "stream_id", "upstream_local", "last_body", "half_ended",
     )
 
@@ -99,7 +99,8 @@ class Exchange:
 
     def transform_request(self, transform: Any) -> None:
         """Pass request body chunks through ``transform`` (after those asked for earlier)."""
-        self.request_transform = transform if self.request_transform is None else compose(self.request_transform, transform)
+        first = self.request_transform
+        self.request_transform = transform if first is None else compose(first, transform)
 
     def transform_response(self, transform: Any) -> None:
         """Pass response body chunks through ``transform``."""

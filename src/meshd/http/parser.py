@@ -133,7 +133,9 @@ class Parser:
         raise NotImplementedError
 
     def _first_line_end(self, data: bytes, at: int, status: int) -> int:
-        """Return where the first line ends, -1 where it does not yet; a search for one byte is the cheapest there is."""
+        """Return where the first line ends, -1 where it does not yet; a search for one byte is the cheapest there
+        is.
+        """
         feed = data.find(b"\n", at, at + self.max_head_bytes)
         if feed >= 0 and (feed == at or data[feed - 1] != 13):
             raise ProtocolError(f"head: {data[at:feed][-32:]!r}: expected CRLF, got LF alone", status)

@@ -11,7 +11,7 @@ COUNTERS = (
     ("retries", "envoy_cluster_upstream_rq_retry", "requests that were retries"),
     ("retry_overflow", "envoy_cluster_upstream_rq_retry_overflow", "retries that the circuit breaker refused"),
     ("request_overflow", "envoy_cluster_upstream_rq_overflow", "requests that the circuit breaker refused"),
-    ("pending_overflow", "envoy_cluster_upstream_rq_pending_overflow", "requests refused a place in the queue for a connection"),
+    ("pending_overflow", "envoy_cluster_upstream_rq_pending_overflow", "requests refused a place in the queue"),
     ("timeouts", "envoy_cluster_upstream_rq_timeout", "requests that ended at the route's timeout"),
     ("per_try_timeouts", "envoy_cluster_upstream_rq_per_try_timeout", "attempts that ended at the per-try timeout"),
     ("connections", "envoy_cluster_upstream_cx_total", "connections opened"),
@@ -35,7 +35,9 @@ class Cells:
 
 
 class Cluster:
-    """``spec`` is the model's cluster. ``endpoints`` is the tuple in use, ``idle`` counts unused connections over all of them."""
+    """``spec`` is the model's cluster. ``endpoints`` is the tuple in use, ``idle`` counts unused connections over all
+    of them.
+    """
 
     def __init__(self, spec: Any, balancer: Any, breaker: Any, world: Any) -> None:
         self.spec = spec

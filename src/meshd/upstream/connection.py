@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection to an endpoint, from its dial to its close.
 
 It serves one attempt at a time. An attempt has ``on_connection(connection)``, ``on_failure(flag, reason, began)``,
-``on_response(head)``, ``on_body(data)``, ``on_end(trailers)``, ``on_informational(head)``, ``flush()`` and ``drained()``.
+``on_response(head)``, ``on_body(data)``, ``on_end(trailers)``, ``on_informational(head)``, ``flush()`` and
+``drained()``.
 """
 
 import socket
@@ -36,7 +37,8 @@ class UpstreamConnection:
     """
 
     __slots__ = (
-        "pool", "attempt", "descriptor", "parser", "timer", "requests", "dial", "local", "is_counted", "answered", "since",
+        "pool", "attempt", "descriptor", "parser", "timer", "requests", "dial", "local", "is_counted", "answered",
+        "since",
     )
 
     def __init__(self, pool: Any, is_counted: bool) -> None:

@@ -10,7 +10,9 @@ from meshd.api.kind import IEndpoint
 class Endpoint:
     """``spec`` is the model's; ``pool`` may be shared with an endpoint of another runtime that has the same address."""
 
-    __slots__ = ("spec", "pool", "address", "weight", "active", "healthy", "labels", "locality", "priority", "__weakref__")
+    __slots__ = (
+        "spec", "pool", "address", "weight", "active", "healthy", "labels", "locality", "priority", "__weakref__",
+    )
 
     def __init__(self, spec: Any, pool: Any) -> None:
         self.spec = spec

@@ -12,7 +12,9 @@ from meshd.upstream.connection import UpstreamConnection
 
 
 class Pool:
-    """``family`` and ``sockaddr`` are where to connect. ``cluster`` gives settings, breaker and counters; a reload replaces it."""
+    """``family`` and ``sockaddr`` are where to connect. ``cluster`` gives settings, breaker and counters; a reload
+    replaces it.
+    """
 
     __slots__ = ("world", "address", "family", "sockaddr", "cluster", "settings", "connect_timeout_s",
                  "idle", "waiters", "connections", "dialing", "is_retired")

@@ -1,9 +1,9 @@
 """One stream socket: reads at once, writes at once, buffers what the kernel does not take.
 
-It knows nothing of what it carries. Its owner has ``received(data)``, ``received_eof()``, ``drained()`` and ``lost(reason)``;
-``lost`` comes exactly once, last, unless the owner itself called ``abort``; after ``close`` of a descriptor that still has
-bytes for the kernel ``drained`` or ``lost`` says when it is gone. Levels stack above it: a byte layer
-has the same face (``send``, ``half_close``, ``close``, ``abort``, ``pause``, ``resume``).
+It knows nothing of what it carries. Its owner has ``received(data)``, ``received_eof()``, ``drained()`` and
+``lost(reason)``; ``lost`` comes exactly once, last, unless the owner itself called ``abort``; after ``close`` of a
+descriptor that still has bytes for the kernel ``drained`` or ``lost`` says when it is gone. Levels stack above it: a
+byte layer has the same face (``send``, ``half_close``, ``close``, ``abort``, ``pause``, ``resume``).
 """
 
 import os
@@ -20,12 +20,14 @@ WRITE_BYTES = 262144
 
 
 class Descriptor:
-    """A connected, non-blocking stream socket. ``pending_bytes`` waits for the kernel; the owner bounds it by pausing its source.
+    """A connected, non-blocking stream socket. ``pending_bytes`` waits for the kernel; the owner bounds it by pausing
+    its source.
 
     ``last`` is the monotonic time of the last byte either way, in seconds.
     """
 
-    __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing", "is_half_closing",
+    __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing",
+                 "is_half_closing",
                  "is_eof", "last")
 
     def __init__(self, fd: int, poller: Poller, owner: Any) -> None:
@@ -76,7 +78,9 @@ class Descriptor:
             self.mask = 0
 
     def send(self, data: bytes) -> None:
-        """Write ``data`` now; what does not fit is kept. Nothing happens on a closed one, whose number may be another's."""
+        """Write ``data`` now; what does not fit is kept. Nothing happens on a closed one, whose number may be
+        another's.
+        """
         if not self.is_open:
             return
         if self.pending:

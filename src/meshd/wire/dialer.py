@@ -12,10 +12,11 @@ from meshd.wire.wheel import Wheel
 
 
 class Dial:
-    """One connect under way. ``done(fd, reason)`` is called once: with a connected descriptor, or with None and why not.
+    """One connect under way. ``done(fd, reason)`` is called once: with a connected descriptor, or with None and why
+    not.
 
-    ``cancel()`` gives it up silently. Errors that the kernel names at once (EMFILE, no route) come through ``done`` too,
-    from within ``begin``.
+    ``cancel()`` gives it up silently. Errors that the kernel names at once (EMFILE, no route) come through ``done``
+    too, from within ``begin``.
     """
 
     __slots__ = ("poller", "done", "fd", "timer", "timeout_s")

@@ -1,4 +1,5 @@
-"""Descriptors that are kept back: when clients have taken nearly all, the upstreams' and the admin API's are still there.
+"""Descriptors that are kept back: when clients have taken nearly all, the upstreams' and the admin API's are still
+there.
 
 Used by listeners (before they accept more) and dials. The kernel gives the lowest free number, so one number tells.
 """

@@ -14,7 +14,9 @@ SLOT_S = 0.01
 
 
 class Timer:
-    """One re-armable deadline. ``deadline`` is monotonic seconds, 0.0 when it is off; ``fire(now)`` is called once for each arming."""
+    """One re-armable deadline. ``deadline`` is monotonic seconds, 0.0 when it is off; ``fire(now)`` is called once for
+    each arming.
+    """
 
     __slots__ = ("wheel", "fire", "deadline", "slot")
 
@@ -37,7 +39,9 @@ class Timer:
 
 
 class Wheel:
-    """All timers of one reactor. ``now`` is a callable of monotonic seconds; ``call_later(seconds, function)`` wakes it."""
+    """All timers of one reactor. ``now`` is a callable of monotonic seconds; ``call_later(seconds, function)`` wakes
+    it.
+    """
 
     def __init__(self, now: Callable[[], float], call_later: Callable[..., Any], log: Any) -> None:
         self.now = now
