@@ -30,8 +30,11 @@ UNDERSCORES = {"allow": "allow", "reject_request": "reject", "drop_header": "dro
 class Connection:
     """``host`` is the client's address without port; ``is_draining``: the next answer is the last."""
 
-    __slots__ = ("listener", "world", "poller", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes", "forwarded", "cells", "local", "id",
-                 "requests", "is_draining", "is_kept", "is_lingering", "head_since", "since", "limits", "times", "chain", "idle_since")
+    __slots__ = (
+        "listener", "world", "poller", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes",
+        "forwarded", "cells", "local", "id", "requests", "is_draining", "is_kept", "is_lingering", "head_since",
+        "since", "limits", "times", "chain", "idle_since",
+    )
 
     def __init__(self, listener: Any, fd: int, peer: str, host: str, local: str) -> None:
         world = listener.world
@@ -174,7 +177,8 @@ class Connection:
             data, exchange.is_chunked, must_close = compose.response_head(
                 head, request_head.version, keeps, request_head.method)
             self.is_kept = keeps and not must_close
-            exchange.has_body = (request_head.method != b"HEAD" and head.status >= 200 and head.status not in (204, 304))
+            is_bare = request_head.method == b"HEAD" or head.status < 200 or head.status in (204, 304)
+            exchange.has_body = not is_bare
         exchange.out.append(data)
 
     def may_keep(self, exchange: Any) -> bool:

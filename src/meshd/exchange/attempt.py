@@ -6,7 +6,9 @@ from meshd.http import compose
 
 
 class Outcome:
-    """How an attempt ended, for the retry policy. ``status`` is 0 where no head came; ``began``: bytes of the request had been sent."""
+    """How an attempt ended, for the retry policy. ``status`` is 0 where no head came; ``began``: bytes of the request
+    had been sent.
+    """
 
     __slots__ = ("status", "headers", "flag", "began", "reason")
 

@@ -26,11 +26,12 @@ class Exchange:
 
     __slots__ = (
         "downstream", "chain", "poller", "request", "response", "route_found", "plan", "cluster", "endpoint", "tried",
-        "attempts", "attempt", "identity", "notes", "flags", "detail", "failure", "client", "started", "request_ended",
-        "upstream_began", "response_began", "ended", "request_bytes", "response_bytes", "is_local_reply", "is_ended",
-        "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform", "response_transform",
-        "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up", "upstream_head", "is_admitted", "retry_call",
-        "is_retry_admitted", "reader", "stream_id", "upstream_local", "last_body", "half_ended",
+        "attempts", "attempt", "identity", "notes", "flags", "detail", "failure", "client", "started",
+        "request_ended", "upstream_began", "response_began", "ended", "request_bytes", "response_bytes",
+        "is_local_reply", "is_ended", "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform",
+        "response_transform", "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up",
+        "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
+        "last_body", "half_ended",
     )
 
     def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
