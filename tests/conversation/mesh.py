@@ -32,10 +32,25 @@ class Mesh:
 
     def __exit__(self, *error):
         try:
+            if error[0] is None:
+                self.settled()
             self.daemon.__exit__(*error)
         finally:
             self.upstream.close()
             self.folder.cleanup()
+
+    def settled(self):
+        """Wait until nothing is held any more but idle connections to the upstream; fails with what is."""
+        until = time.monotonic() + LIMIT_S
+        while found := self._held():
+            assert time.monotonic() < until, f"held though no client is there: {found}"
+            time.sleep(0.05)
+
+    def _held(self):
+        found = self.daemon.leaks()
+        idle = found.pop("envoy_cluster_upstream_cx_active", 0)
+        found["fds"] = max(0, found.get("fds", 0) - idle)
+        return {name: count for name, count in found.items() if count and name != "up connections"}
 
     def fresh(self, client=None):
         """Ask for something that nobody has asked for, on a new connection or on ``client``; return what was heard."""
@@ -64,10 +79,10 @@ class Mesh:
         if len(self._rows.get(peer, ())) < count and os.path.exists(self._path):
             with open(self._path) as file:
                 file.seek(self._at)
-                for line in iter(file.readline, ""):
-                    if line.endswith("\n"):
-                        row = json.loads(line)
-                        self._rows.setdefault(row["peer"].rpartition(":")[0], []).append(row)
-                        self._at += len(line.encode())
+                lines, _, _ = file.read().rpartition("\n")
+            for line in lines.splitlines():
+                row = json.loads(line)
+                self._rows.setdefault(row["peer"].rpartition(":")[0], []).append(row)
+            self._at += len(lines.encode()) + bool(lines)
         rows = self._rows.get(peer, [])
         return rows if len(rows) >= count else None

@@ -1,0 +1,97 @@
+"""Hostile and odd upstreams behind the real daemon: every row of ``tests.conversation.answers``, in one write and in many.
+
+After each row a fresh request gets its own answer, and a connection is used again only where both sides agree that it can be.
+"""
+
+from typing import NamedTuple
+
+import pytest
+
+from tests.conversation.answers import ANSWERS, Answer
+from tests.conversation.client import Client, Cut
+from tests.conversation.mesh import Mesh
+from tests.conversation.puppet import Puppet
+
+RESET = "upstream_reset_%s_response_started{%s}"
+OURS = (b"transfer-encoding", b"connection", b"upgrade")
+ROWS = [row for row in ANSWERS if row.method != b"CONNECT"]  # which the daemon does not forward
+
+
+class Expected(NamedTuple):
+    """``status`` of the answer, ``is_cut`` where it must not look whole; ``is_reused``: the upstream's connection."""
+
+    status: int
+    body: bytes | None = None
+    is_cut: bool = False
+    is_reused: bool = False
+    flag: str = "-"
+    detail: str = "via_upstream"
+
+
+def expect(row):
+    final = row.answers[-1] if row.answers and (row.answers[-1].status >= 200 or row.answers[-1].ending == "tunnel") else None
+    bit, word = ("UC", "connection_termination")
+    if row.refusal not in ("", "truncated"):
+        bit, word = ("UPE", "protocol_error")
+    if final is None:
+        return Expected(503 if bit == "UC" else 502, flag=bit, detail=RESET % ("before", word))
+    if final.ending == "open" and row.name != "resp/until-close-open":
+        return Expected(final.status, is_cut=True, flag=bit, detail=RESET % ("after", word))
+    is_reused = final.keep_alive and not row.is_closed and not row.refusal and final.ending == "end"
+    body = final.body if not row.refusal else None
+    return Expected(final.status, body, is_reused=is_reused)
+
+
+def plays(row):
+    """Return how the upstream goes on after the row's bytes: {is_closed, is_last}."""
+    if row.refusal not in ("", "truncated"):
+        return {"is_last": True}
+    last = row.answers[-1] if row.answers else Answer()
+    is_over = row.is_closed or last.ending in ("open", "tunnel") or last.status < 200
+    return {"is_closed": True} if is_over else {"is_last": not last.keep_alive}
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    with Mesh(Puppet(), route={"upgrades": ["websocket"]}) as made:
+        yield made
+
+
+@pytest.mark.parametrize("mode", ["whole", "split"])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_conversation(mesh, row, mode):
+    wanted, puppet = expect(row), mesh.upstream
+    puppet.play(row.data, mode, **plays(row))
+    mark = len(puppet.seen)
+    is_tunnel = bool(row.answers) and row.answers[-1].ending == "tunnel"
+    with Client(mesh.port) as client:
+        client.send(row.method + b" /act HTTP/1.1\r\nHost: a\r\n")
+        client.send(b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\n" if is_tunnel else b"\r\n")
+        if wanted.is_cut:
+            with pytest.raises((Cut, EOFError)):
+                client.answer(row.method)
+        else:
+            heard = client.answer(row.method)
+            check_answer(row, wanted, heard)
+            if is_tunnel:
+                assert client.until_end() == row.answers[-1].body
+        number = puppet.done.get(timeout=20)
+        if not wanted.is_cut and not is_tunnel:
+            assert not heard.closes
+            mesh.fresh(client)
+    mesh.fresh()
+    assert puppet.late == []
+    assert [head.split(b" ")[1][:5] for _, head in puppet.seen[mark:]].count(b"/act") == 1
+    assert (puppet.seen[-1][0] == number) == wanted.is_reused
+    line = mesh.rows(client, 1)[0]
+    assert (line["status"], line["flags"], line["details"]) == (wanted.status, wanted.flag, wanted.detail)
+
+
+def check_answer(row, wanted, heard):
+    assert heard.status == wanted.status
+    interim = [answer.status for answer in row.answers if answer.status < 200 and answer.ending == "end"]
+    assert [status for status, _ in heard.interim] == interim
+    if wanted.body is not None and heard.status != 101:
+        assert heard.body == wanted.body
+    if row.names is not None:
+        assert [name for name, _ in heard.fields if name not in OURS] == list(row.names)
