@@ -1,3 +1,9 @@
+cimport cython
+
+from meshd.exchange.exchange cimport Exchange
+from meshd.http.head cimport RequestHead
+from meshd.http.headers cimport Headers
+
 cdef class Edge:
     cdef public object options
     cdef public bytes id_tail
@@ -8,6 +14,8 @@ cdef class Edge:
     cdef public bint normalizes
     cdef public object slashes
     cdef public bint merges
-    cpdef prepare(self, exchange)
-    cpdef stamp(self, exchange, headers)
+    @cython.locals(request=RequestHead, headers=Headers, target=bytes)
+    cpdef prepare(self, Exchange exchange)
+    @cython.locals(lines=bytes)
+    cpdef stamp(self, Exchange exchange, Headers headers)
     cpdef bytes request_id(self)

@@ -32,7 +32,7 @@ def request_head(head: RequestHead, is_upgrade: bool = False) -> bytes:
         end = _CHUNKED
     if is_upgrade and head.upgrade:
         end = b"\r\nconnection: upgrade\r\nupgrade: %b%b" % (head.upgrade, end)
-    elif b"\r\nte:" in head.headers.low:
+    elif head.headers.low.find(b"\r\nte:") >= 0:
         end = b"\r\nconnection: te" + end  # RFC 9110 10.1.4
     return b"".join((head.method, b" ", head.target, b" HTTP/1.1", head.headers.raw, end))
 

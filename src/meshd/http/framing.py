@@ -93,7 +93,7 @@ def strip_connection(headers: Headers, start: int, end: int) -> int:
 def strip(headers: Headers, named: list[bytes]) -> None:
     """Take the hop-by-hop fields out of ``headers``, and those that Connection ``named`` (RFC 9110 7.6.1)."""
     low = headers.low
-    if b"\r\nte:" in low:
+    if low.find(b"\r\nte:") >= 0:
         _strip_te(headers)
     for name in named:
         if name not in KEPT and name != b"te" and not name.startswith(KEPT_PREFIXES):

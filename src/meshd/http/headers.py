@@ -70,7 +70,7 @@ class Headers:
         return b", ".join(values) if values else None
 
     def __contains__(self, name: bytes) -> bool:
-        return b"\r\n" + name + b":" in self.low
+        return self.low.find(b"\r\n" + name + b":") >= 0
 
     def add(self, name: bytes, value: bytes) -> None:
         """Append a line; raises ValueError where ``value`` has CR, LF or NUL."""

@@ -2,6 +2,7 @@
 
 cimport cython
 
+from meshd.http cimport framing
 from meshd.http.head cimport RequestHead
 from meshd.http.headers cimport Headers
 from meshd.http.parser cimport Parser

@@ -22,6 +22,8 @@ MAX_INFORMATIONAL = 8
 _HOPS = CONNECTION | CONNECTION_TWICE | HOP
 _status_line = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: ([\t -~\x80-\xff]*+))?+").fullmatch
 _part_of_line = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t -~\x80-\xff]*+)?+\r?+").fullmatch
+KNOWN_LINES, KNOWN_LINE_BYTES = 256, 64
+_known_lines: dict[bytes, tuple[int, bytes, int]] = {}
 _SHORTEST = b"HTTP/1.1 200"
 
 
@@ -96,14 +98,24 @@ class ResponseParser(Parser):
         if end + 4 - at > self.max_head_bytes:
             self._refuse_large()
         eol = data.find(b"\r\n", at)
-        line = _status_line(data, at, eol)
-        if line is None:
-            self._refuse_line(data, at)
+        known = _known_lines.get(data[at:eol])
+        if known is None:
+            known = self._read_line(data, at, eol)
         headers = Headers(data[eol:end])
-        head = ResponseHead(int(line[2]), headers, line[3] or b"", 11 if line[1] == b"1" else 10)
+        head = ResponseHead(known[0], headers, known[1], known[2])
         self._use(end + 4)
         self._read_fields(head, scan_fields(headers.low, False))
         return self._deliver(head)
+
+    def _read_line(self, data: bytes, at: int, eol: int) -> tuple[int, bytes, int]:
+        """Return (status, reason, version) of a status line, and remember it: an upstream has few."""
+        line = _status_line(data, at, eol)
+        if line is None:
+            self._refuse_line(data, at)
+        known = int(line[2]), line[3] or b"", 11 if line[1] == b"1" else 10
+        if len(_known_lines) < KNOWN_LINES and eol - at < KNOWN_LINE_BYTES:
+            _known_lines[data[at:eol]] = known
+        return known
 
     def _deliver(self, head: ResponseHead) -> bool:
         status = head.status
