@@ -262,8 +262,20 @@ class Retries(MeshCase):
         mesh = self.retrying()
         mesh.upstream.stop()
         mesh.forward.plan.retry._attempts = None
-        self.assertIn(status_of(mesh.ask()), (500, 503))
-        self.assert_at_rest(mesh)
+        self.assertEqual(status_of(mesh.ask()), 503)
+        self.assertIn("TypeError", mesh.world.bugs[0])
+        mesh.world.events.clear()
+
+    def test_a_balancer_that_raises_at_the_second_attempt_has_no_endpoint(self):
+        mesh = self.retrying()
+        mesh.upstream.stop()
+        client = mesh.client(GET)
+        mesh.cluster.pick = lambda exchange: 1 / 0
+        mesh.advance(0.1)
+        self.assertEqual(status_of(client.read()), 503)
+        self.assertTrue(mesh.last.flags & flag.UH)
+        self.assertIn("ZeroDivisionError", mesh.world.bugs[0])
+        mesh.world.events.clear()
 
 
 class Overflow(MeshCase):

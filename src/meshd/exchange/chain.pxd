@@ -14,6 +14,6 @@ cdef class Chain:
     cdef public tuple complete_steps
     cdef public tuple sink_steps
     cpdef request(self, exchange)
-    cpdef walk(self, exchange, Py_ssize_t index)
+    cpdef walk(self, exchange, tuple steps, Py_ssize_t index)
     cpdef response(self, exchange)
     cpdef complete(self, exchange)

@@ -87,13 +87,14 @@ class Chain:
             if self.countdown <= 0:
                 self.countdown = self.sample_every
                 exchange.is_sampled = True
-                self.walk_timed(exchange, 0)
+                self.walk_timed(exchange)
                 return
-        self.walk(exchange, 0)
+        self.walk(exchange, self.request_steps, 0)
 
-    def walk(self, exchange: Any, index: int) -> None:
-        """Call the filters from ``index`` on until one stops or waits."""
-        steps = self.request_steps
+    def walk(self, exchange: Any, steps: tuple, index: int) -> None:
+        """Call the filters from ``index`` on until one stops or waits. The steps are those that the exchange began
+        with: a plugin that is bypassed meanwhile must not let it skip another.
+        """
         while index < len(steps):
             call, use = steps[index]
             try:
@@ -103,13 +104,15 @@ class Chain:
                     return
                 verdict = CONTINUE
             index += 1
-            if verdict is not CONTINUE and not self.heed(exchange, use, verdict, index):
+            if verdict is not CONTINUE and not self.heed(exchange, use, verdict, steps, index):
                 return
 
-    def walk_timed(self, exchange: Any, index: int) -> None:
-        """The same, with one clock reading at each boundary."""
+    def walk_timed(self, exchange: Any) -> None:
+        """The same from the start, with one clock reading at each boundary."""
+        steps = self.request_steps
+        index = 0
         begin = time.perf_counter()
-        for call, use in self.request_steps[index:]:
+        for call, use in steps:
             try:
                 verdict = call(exchange)
             except Exception as error:
@@ -121,23 +124,23 @@ class Chain:
             exchange.spent(use.plugin.name, end - begin)
             begin = end
             index += 1
-            if verdict is not CONTINUE and not self.heed(exchange, use, verdict, index):
+            if verdict is not CONTINUE and not self.heed(exchange, use, verdict, steps, index):
                 return
 
-    def heed(self, exchange: Any, use: Use, verdict: Any, index: int) -> bool:
+    def heed(self, exchange: Any, use: Use, verdict: Any, steps: tuple, index: int) -> bool:
         """Say whether the walk goes on at once after a verdict other than CONTINUE."""
         if verdict is STOP:
             return False
         if inspect.iscoroutine(verdict):
             verdict = Deferred.fromCoroutine(verdict)
         if isinstance(verdict, Deferred):
-            self.wait(exchange, use, verdict, index)
+            self.wait(exchange, use, verdict, steps, index)
             return False
         what = "expected CONTINUE, STOP, a Deferred or a coroutine"
         error = PluginError(f"{use.plugin.name}: on_request returned {verdict!r}: {what}")
         return self.contain(exchange, use, "on_request", error)
 
-    def wait(self, exchange: Any, use: Use, deferred: Deferred, index: int) -> None:
+    def wait(self, exchange: Any, use: Use, deferred: Deferred, steps: tuple, index: int) -> None:
         """Take the walk up again when ``deferred`` fires, if the exchange still lives then."""
         exchange.waiting = deferred
 
@@ -145,14 +148,14 @@ class Chain:
             exchange.waiting = None
             if exchange.is_ended or exchange.response is not None:
                 return
-            if verdict is CONTINUE or self.heed(exchange, use, verdict, index):
-                self.walk(exchange, index)
+            if verdict is CONTINUE or self.heed(exchange, use, verdict, steps, index):
+                self.walk(exchange, steps, index)
             exchange.flush()
 
         def failed(failure: Any) -> None:
             exchange.waiting = None
             if not exchange.is_ended and self.contain(exchange, use, "on_request", failure.value):
-                self.walk(exchange, index)
+                self.walk(exchange, steps, index)
 
         deferred.addCallbacks(done, failed)
         deferred.addErrback(lambda failure: use.record.fault("on_request", failure.value))
@@ -160,7 +163,7 @@ class Chain:
     def contain(self, exchange: Any, use: Use, phase: str, error: BaseException) -> bool:
         """Count a plugin's fault; say whether the exchange goes on (fail-open) or has been answered (fail-closed)."""
         use.record.fault(phase, error)
-        if use.plugin.on_error == FAIL_OPEN and exchange.plan is None:
+        if use.plugin.on_error == FAIL_OPEN and exchange.plan is None and not exchange.is_ended:
             return True
         exchange.reply(500, b"a plugin failed\n", detail=f"plugin_error{{{use.plugin.name}}}")
         return False
@@ -174,6 +177,26 @@ class Chain:
                 use.record.fault("on_response", error)
                 if use.plugin.on_error != FAIL_OPEN:
                     exchange.refuse_response(use.plugin.name)
+                    return
+
+    def transform_fault(self, exchange: Any, error: BaseException) -> None:
+        """A body transform raised: what has passed cannot be mended, so the request is refused or its answer cut."""
+        use = self.blame(error)
+        if use is None:
+            exchange.downstream.world.log.failure("bug: unexpected error in a body transform")
+        else:
+            use.record.fault("transform", error)
+        name = "transform" if use is None else use.plugin.name
+        exchange.reply(500, b"a plugin failed\n", detail=f"plugin_error{{{name}}}")
+
+    def blame(self, error: BaseException) -> Use | None:
+        """Return the plugin whose module the error came through last, or None."""
+        modules = {type(use.object).__module__: use for use in self.uses}
+        found, trace = None, error.__traceback__
+        while trace is not None:
+            found = modules.get(trace.tb_frame.f_globals.get("__name__"), found)
+            trace = trace.tb_next
+        return found
 
     def complete(self, exchange: Any) -> None:
         """Tell everybody, once, that the exchange has ended."""

@@ -128,14 +128,22 @@ class Exchange:
         self.reader = (deferred, limit)
         return deferred
 
+    def transformed(self, transform: Any, data: bytes, is_end: bool) -> bytes:
+        """Return what ``transform`` makes of ``data``; nothing where it raises, which ends the exchange."""
+        try:
+            return transform(data, is_end)
+        except Exception as error:
+            self.chain.transform_fault(self, error)
+            return b""
+
     # The request's body, from the downstream
 
     def on_body(self, data: bytes) -> None:
         """Body bytes have come."""
         self.request_bytes += len(data)
         self.last_body = self.poller.now
-        if self.request_transform is not None:
-            data = self.request_transform(data, False)
+        if self.request_transform is not None and not self.is_tunnel:
+            data = self.transformed(self.request_transform, data, False)
         if data and not self.is_ended:
             forward.pass_body(self, data)
 
@@ -145,7 +153,7 @@ class Exchange:
         if self.is_ended or self.body is None:
             return
         if self.request_transform is not None:
-            tail = self.request_transform(b"", True)
+            tail = self.transformed(self.request_transform, b"", True)
             if tail and not self.is_ended:
                 forward.pass_body(self, tail)
         if not self.is_ended:
@@ -154,8 +162,9 @@ class Exchange:
     # Upstream
 
     def forward(self, plan: Any) -> None:
-        """Send the request upstream (step 5 on)."""
-        forward.begin(self, plan)
+        """Send the request upstream (step 5 on), unless it has been answered."""
+        if not self.is_ended:
+            forward.begin(self, plan)
 
     def on_lease(self, attempt: Any) -> None:
         """The attempt can send."""
@@ -211,18 +220,24 @@ class Exchange:
     def on_upstream_body(self, data: bytes) -> None:
         """Body bytes of the answer."""
         if self.response_transform is not None:
-            data = self.response_transform(data, False)
-        if data and self.has_body:
+            data = self.transformed(self.response_transform, data, False)
+        if data and self.has_body and not self.is_ended:
             self.response_bytes += len(data)
             self.downstream.write(self, data)
+
+    def end_transform(self) -> None:
+        """Write what the response's transform has kept back."""
+        tail = self.transformed(self.response_transform, b"", True)
+        if tail and not self.is_ended:
+            self.response_bytes += len(tail)
+            self.downstream.write(self, tail)
 
     def on_upstream_end(self, attempt: Any, trailers: Any) -> None:
         """The answer is whole."""
         if self.response_transform is not None and self.has_body:
-            tail = self.response_transform(b"", True)
-            if tail:
-                self.response_bytes += len(tail)
-                self.downstream.write(self, tail)
+            self.end_transform()
+            if self.is_ended:
+                return
         body = self.body
         self.attempt = None
         attempt.finish((body is None or body.is_complete) and self.response.keep_alive)
@@ -282,11 +297,9 @@ class Exchange:
     def finish_local(self) -> None:
         """End a local reply's body."""
         if self.response_transform is not None and self.has_body:
-            tail = self.response_transform(b"", True)
-            if tail:
-                self.response_bytes += len(tail)
-                self.downstream.write(self, tail)
-        self.downstream.finish(self, None)
+            self.end_transform()
+        if not self.is_ended:
+            self.downstream.finish(self, None)
         self.end(True)
 
     def fail(self, bit: int, reason: str) -> None:

@@ -60,7 +60,11 @@ def start_timeouts(exchange: Any) -> None:
 def attempt(exchange: Any) -> None:
     """Make one attempt at an endpoint."""
     cluster = exchange.cluster
-    endpoint = cluster.pick(exchange)
+    try:
+        endpoint = cluster.pick(exchange)
+    except Exception:
+        exchange.downstream.world.log.failure("bug: unexpected error in the balancer of {name}", name=cluster.name)
+        endpoint = None
     if endpoint is None:
         exchange.fail(flags.UH, "no endpoint can be used")
         return
@@ -207,7 +211,11 @@ def judge(exchange: Any, outcome: Outcome) -> float | None:
     if exchange.is_retry_admitted:
         exchange.cluster.breaker.release_retry()
         exchange.is_retry_admitted = False
-    delay_s = policy.judge(exchange, outcome)
+    try:
+        delay_s = policy.judge(exchange, outcome)
+    except Exception:
+        exchange.downstream.world.log.failure("bug: unexpected error in a retry policy")
+        return None
     if delay_s is None:
         return None
     if not exchange.cluster.breaker.admit_retry():

@@ -20,10 +20,15 @@ def date(wall: float) -> bytes:
 
 
 def local_head(wall: float, status: int, body: bytes, headers: Any, content_type: bytes) -> ResponseHead:
-    """Return the head of a local reply with ``headers``, an iterable of (name, value)."""
-    pairs = [(b"content-length", b"%d" % len(body))]
-    if body:
-        pairs.append((b"content-type", content_type))
+    """Return the head of a local reply with ``headers``, an iterable of (name, value).
+
+    204 must not have a content-length, and that of a 304 would be of what is not sent (RFC 9110 8.6).
+    """
+    pairs = []
+    if status not in (204, 304):
+        pairs.append((b"content-length", b"%d" % len(body)))
+        if body:
+            pairs.append((b"content-type", content_type))
     pairs += [*headers, (b"date", date(wall))]
     head = ResponseHead(status, Headers.of(*pairs))
     head.content_length = len(body)
