@@ -189,8 +189,10 @@ class LiveListener:
                 exchange.end(True)
 
     def close(self) -> None:
-        """Accept no more and free the address; open connections stay."""
+        """Accept no more and free the address; open connections stay, and so do those that the kernel has taken for us."""
         if self.socket is not None:
+            if self.is_accepting:
+                self.on_event(READ)
             if self.is_accepting:
                 self.world.poller.detach(self.socket.fileno())
             self.is_accepting = False
