@@ -39,6 +39,11 @@ class Puppet(Upstream):
                 assert Seen(head, body, trailers).faults() == []
                 peer.send(reply(head + body))
 
+    def forget(self):
+        """A new test begins."""
+        self.done = queue.Queue()
+        self.late = []
+
     def wait_end(self, peer):
         """Wait until the proxy has closed; what it still says stands in ``late``."""
         with contextlib.suppress(ConnectionResetError):

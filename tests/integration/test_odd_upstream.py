@@ -28,6 +28,7 @@ def puppet(mesh):
 
 @pytest.fixture
 def client(mesh, puppet):
+    puppet.forget()
     with Client(mesh.port) as made:
         yield made
     mesh.fresh()
@@ -85,10 +86,7 @@ def test_answer_before_the_body_was_sent(mesh, puppet, client, status, ending):
         peer.send(reply(b"early", status, b"connection: close\r\n" if ending == "close" else b""))
         if ending == "close":
             return
-        puppet.late.clear()
-        with_rest = []
-        while data := peer.sock.recv(65536):
-            with_rest.append(data)
+        peer.wait_end()
     puppet.act = act
     client.send(POST % 5)
     heard = client.answer()
