@@ -191,10 +191,10 @@ class Chain:
 
     def blame(self, error: BaseException) -> Use | None:
         """Return the plugin whose module the error came through last, or None."""
-        modules = {type(use.object).__module__: use for use in self.uses}
+        homes = {home_of(type(use.object).__module__): use for use in self.uses}
         found, trace = None, error.__traceback__
         while trace is not None:
-            found = modules.get(trace.tb_frame.f_globals.get("__name__"), found)
+            found = homes.get(home_of(trace.tb_frame.f_globals.get("__name__", "")), found)
             trace = trace.tb_next
         return found
 
@@ -240,6 +240,12 @@ def refusal(use: Use, phase: str) -> Callable[[Any], Any] | None:
         return STOP
 
     return refuse
+
+
+def home_of(module: str) -> str:
+    """Return what a plugin's modules have in common: the package, or of the shipped ones the module."""
+    package = module.rpartition(".")[0]
+    return package if package not in ("", "meshd_plugins") else module
 
 
 def no_match(exchange: Any) -> None:
