@@ -112,7 +112,8 @@ def test_curl_chunked_upload(url, large):
 
 
 def test_curl_expects_100_continue(url, large):
-    out, err = curl("-v", "-H", "Expect: 100-continue", "--expect100-timeout", 20, "--data-binary", f"@{large}", f"{url}/sum")
+    out, err = curl("-v", "-H", "Expect: 100-continue", "--expect100-timeout", 20, "--data-binary", f"@{large}",
+                    f"{url}/sum")
     assert "< HTTP/1.1 100 Continue" in err
     assert out.decode() == digest(pattern(LARGE_BYTES))
 

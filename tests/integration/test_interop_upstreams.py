@@ -158,8 +158,8 @@ def test_nginx_takes_uploads_of_both_framings(web):
     body = pattern(LARGE_BYTES)
     assert ask(web.port, "/put.bin", "PUT", body)[0] in (201, 204)
     assert digest(ask(web.port, "/put.bin")[2]) == digest(body)
-    pieces = iter([body[:1_000_000], body[1_000_000:]])
-    assert ask(web.port, "/chunked.bin", "PUT", pieces, {"transfer-encoding": "chunked"}, encode_chunked=True)[0] in (201, 204)
+    pieces, chunked = iter([body[:1_000_000], body[1_000_000:]]), {"transfer-encoding": "chunked"}
+    assert ask(web.port, "/chunked.bin", "PUT", pieces, chunked, encode_chunked=True)[0] in (201, 204)
     assert digest(ask(web.port, "/chunked.bin")[2]) == digest(body)
 
 

@@ -27,7 +27,7 @@ LATE = re.compile(r"reactor: (\d+) ms late")
 
 
 class Load:
-    """Keep-alive clients without a pause, through the upstream and not; ``opened`` counts connections, ``lost`` what failed."""
+    """Keep-alive clients, each asking on end; ``opened`` counts connections, ``lost`` is what failed."""
 
     def __init__(self, port, count=4, target="/up", pause_s=0.0):
         self.opened, self.answers, self.lost, self.bodies = 0, 0, [], {}
@@ -244,7 +244,8 @@ while time.monotonic() < until:
     took.append((time.monotonic() - begin) * 1e3)
     time.sleep(0.002)
 took.sort()
-print(len(took), f"{took[len(took) // 2]:.1f} {took[int(len(took) * 0.999)]:.1f} {took[-1]:.1f}", sum(ms > 20 for ms in took))
+median, most = took[len(took) // 2], took[int(len(took) * 0.999)]
+print(len(took), f"{median:.1f} {most:.1f} {took[-1]:.1f}", sum(ms > 20 for ms in took))
 """
 
     def __init__(self, port, seconds):
@@ -260,7 +261,7 @@ print(len(took), f"{took[len(took) // 2]:.1f} {took[int(len(took) * 0.999)]:.1f}
 @pytest.mark.skipif(not RELOADS, reason="opt-in: MESHD_RELOADS=100")
 @pytest.mark.timeout(300)
 def test_measured_reloads(upstreams):
-    """Reload at a steady pace under load, and print: lost, reconnects, memory, lateness (without reloads, then with)."""
+    """Reload at a steady pace under load, and print what was lost, reconnects, memory, lateness without and with."""
     watched = {"plugins": {"watchdog": {"late": "20ms"}}}
     with Daemon(mesh(upstreams, **watched)) as daemon:
         load = Load(daemon.port, count=4, pause_s=0.005)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.integration.harness.client import ask, dial, read_to_end, read_until
+from tests.integration.harness.client import ask, dial, read_head, read_to_end, read_until
 from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.upstream import Upstream, reply
 
@@ -163,7 +163,7 @@ def tunnel(script, **options):
 
     with Upstream(begin) as upstream, Daemon(one_cluster(upstream.address, **options)) as daemon:
         with dial(daemon.port, UPGRADE) as client:
-            assert read_until(client, b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+            assert read_head(client).startswith(b"HTTP/1.1 101 ")
             yield daemon, client
         daemon.settled()
 

@@ -1,4 +1,4 @@
-"""The same small application for several servers: a WSGI callable here (gunicorn), JavaScript for Node, and its address.
+"""The same small application for several servers: a WSGI callable for gunicorn, JavaScript for Node; and how they run.
 
 /echo gives the body back, /sum its SHA-256, /chunks three chunks, /empty 204, /same 304, /big?N N bytes of ``pattern``.
 """
@@ -22,8 +22,10 @@ const http = require('http'), crypto = require('crypto');
 const block = Buffer.alloc(65536, Buffer.from([...Array(256).keys()]));
 http.createServer((q, r) => {
   const [path, query] = q.url.split('?');
-  if (path == '/echo') { if (q.headers['content-length']) r.setHeader('content-length', q.headers['content-length']); q.pipe(r); }
-  else if (path == '/sum') { const h = crypto.createHash('sha256'); q.on('data', d => h.update(d)).on('end', () => r.end(h.digest('hex'))); }
+  const length = q.headers['content-length'];
+  if (path == '/echo') { if (length) r.setHeader('content-length', length); q.pipe(r); }
+  else if (path == '/sum') { const h = crypto.createHash('sha256');
+    q.on('data', d => h.update(d)).on('end', () => r.end(h.digest('hex'))); }
   else if (path == '/chunks') { r.write('one,'); r.write('two,'); r.end('three'); }
   else if (path == '/empty') { r.statusCode = 204; r.end(); }
   else if (path == '/same') { r.statusCode = 304; r.setHeader('etag', '"e"'); r.end(); }
@@ -87,8 +89,9 @@ def gunicorn(folder):
     """Yield the address of gunicorn with the WSGI application."""
     port = quiet_port()
     root = os.path.dirname(os.path.abspath(__file__)).removesuffix("tests/integration/harness")
-    with running([sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread",
-                  "--threads", "8", "--keep-alive", "5", "tests.integration.harness.app:application"], port, cwd=root) as address:
+    command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread",
+               "--threads", "8", "--keep-alive", "5", "tests.integration.harness.app:application"]
+    with running(command, port, cwd=root) as address:
         yield address
 
 
@@ -104,7 +107,8 @@ def node(folder):
 def standard(folder):
     """Yield the address of ``python -m http.server`` over a folder."""
     port = quiet_port()
-    with running([sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "-d", str(folder)], port) as address:
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "-d", str(folder)]
+    with running(command, port) as address:
         yield address
 
 
@@ -115,7 +119,8 @@ def nginx(folder):
     path = os.path.join(folder, "nginx.conf")
     with open(path, "w") as file:
         file.write(NGINX % {"folder": folder, "port": port})
-    with running([shutil.which("nginx"), "-p", str(folder), "-c", path, "-e", os.path.join(folder, "nginx.log")], port) as address:
+    command = [shutil.which("nginx"), "-p", str(folder), "-c", path, "-e", os.path.join(folder, "nginx.log")]
+    with running(command, port) as address:
         yield address
 
 

@@ -63,6 +63,16 @@ def read_until(sock, text):
     return data
 
 
+def read_head(sock):
+    """Return what comes up to an empty line, and leave what follows."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        byte = sock.recv(1)
+        assert byte, f"closed after {data!r}"
+        data += byte
+    return data
+
+
 def at_once(count, function, *args, workers=8):
     """Return the results of ``count`` calls, ``workers`` at a time."""
     with ThreadPoolExecutor(workers) as pool:

@@ -42,7 +42,8 @@ def one_cluster(*addresses, route=(), cluster=(), listener=(), **top):
 def document(routes, clusters, listener=(), **top):
     """Return a configuration with one listener ``public`` on a free port, and one virtual host."""
     router = {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]}
-    listen = {"name": "public", "address": f"127.0.0.1:{quiet_port()}", "filters": [{"router": router}], **dict(listener)}
+    address = f"127.0.0.1:{quiet_port()}"
+    listen = {"name": "public", "address": address, "filters": [{"router": router}], **dict(listener)}
     clusters = [{"pool": {"idle_timeout": "300ms"}, **cluster} for cluster in clusters]
     return {"node": {"id": "test"}, "listeners": [listen], "clusters": clusters, **top}
 
@@ -87,7 +88,8 @@ class Daemon:
         try:
             wait_for(lambda: self.process.poll() is not None or self.is_ready(), "the daemon", 30)
             assert self.process.poll() is None, self.log()
-            self.ports = {row["name"]: int(row["bound"].rpartition(":")[2]) for row in self.json("/listeners")["listeners"]}
+            rows = self.json("/listeners")["listeners"]
+            self.ports = {row["name"]: int(row["bound"].rpartition(":")[2]) for row in rows}
         except BaseException:
             self.kill()
             raise

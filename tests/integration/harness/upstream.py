@@ -82,7 +82,10 @@ class Peer:
 
 
 class Upstream:
-    """``script(peer)`` runs in a thread of its own for each connection, which is closed after it. ``heads`` are all seen by ``serve``."""
+    """``script(peer)`` runs in a thread of its own for each connection, which is closed after it.
+
+    ``accepted`` counts connections, ``open`` are their sockets, ``heads`` the requests that ``saying`` has seen.
+    """
 
     def __init__(self, script, backlog=1024):
         self.script = script
@@ -96,7 +99,7 @@ class Upstream:
 
     @classmethod
     def saying(cls, answer):
-        """Return an upstream that reads each request whole and says ``answer``: bytes, or a function of (head, body)."""
+        """Return an upstream that reads each request whole and says ``answer``: bytes, or f(head, body)."""
         def script(peer):
             while True:
                 head = peer.head()
