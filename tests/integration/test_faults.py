@@ -303,6 +303,58 @@ def test_200_slow_clients_are_cut_at_their_timeouts_and_others_are_served():
         daemon.settled()
 
 
+SIZES = range(100_000, 6_000_000, 150_000)
+"""From answers that fit into the kernel's buffers to those that do not: some end with their last bytes still to be sent."""
+
+
+@pytest.mark.parametrize("fields", [{}, {"connection": "close"}], ids=["keep-alive", "close"])
+def test_clients_that_never_read_are_cut_wherever_their_answer_ends(fields):
+    timeouts = {"send": "1s", "idle": "1s"}
+    with Program() as program, Daemon(one_cluster(program.address, listener={"timeouts": timeouts})) as daemon:
+        with contextlib.ExitStack() as stack:
+            for size in SIZES:
+                stack.enter_context(dial(daemon.port, get(f"/big?{size}", **fields), 4096))
+            wait_for(lambda: daemon.metric("envoy_http_downstream_rq_total") == len(SIZES), "all requests")
+            daemon.settled()
+
+
+def test_clients_that_read_late_get_all_wherever_their_answer_ends():
+    with Program() as program, Daemon(one_cluster(program.address)) as daemon:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(dial(daemon.port, get(f"/big?{size}", connection="close"), 4096))
+                       for size in SIZES]
+            wait_for(lambda: daemon.metric("envoy_http_downstream_rq_total") == len(SIZES), "all requests")
+            time.sleep(1.5)  # longer than a connection lingers
+            for client, size in zip(clients, SIZES):
+                data, was_reset = read_to_end(client)
+                assert (len(data.partition(b"\r\n\r\n")[2]), was_reset) == (size, False)
+        daemon.settled()
+
+
+@pytest.mark.parametrize("idle", ["10s", "0s"])
+def test_silent_stream_ends_at_its_own_timeout(idle):
+    timeouts = {"stream_idle": "500ms", "idle": idle, "headers": "0s"}
+    with Program() as program:
+        with Daemon(one_cluster(program.address, route={"timeout": "0s"}, listener={"timeouts": timeouts})) as daemon:
+            found, seconds = timed(status, daemon.port, "/silent")
+            assert (found, daemon.access(path="/silent")["flags"]) == (408, "SI")
+            assert 0.45 < seconds < 3.0
+            daemon.settled()
+
+
+def test_switched_off_timers_keep_the_processor_cold():
+    timeouts = {name: "0s" for name in ("headers", "body_gap", "stream_idle", "send")} | {"idle": "300ms"}
+    with ok() as upstream, Daemon(one_cluster(upstream.address, listener={"timeouts": timeouts})) as daemon:
+        with dial(daemon.port, b"GET / HTTP/1.1\r\nho") as client:
+            time.sleep(0.6)
+            used = daemon.cpu_s()
+            time.sleep(0.6)
+            assert daemon.cpu_s() - used < 0.2
+            client.sendall(b"st: a\r\n\r\n")
+            assert b" 200 OK" in read_until(client, b"ok")
+        daemon.settled()
+
+
 def test_client_that_leaves_while_it_waits_is_dc_and_the_upstream_is_told():
     gone = threading.Event()
     with Upstream(lambda peer: (peer.head(), peer.wait_end(), gone.set())) as upstream:
