@@ -7,6 +7,7 @@ discarding the rest of a request that has been answered, lingering (our side is 
 
 from typing import Any
 
+from meshd.downstream import deadline
 from meshd.downstream.edge import refuse_connect
 from meshd.errors import ProtocolError
 from meshd.exchange.exchange import Exchange
@@ -72,24 +73,32 @@ class Connection:
         if self.is_lingering:
             return
         parser = self.parser
-        was_idle = parser.state == framing.IDLE
+        is_head_new = parser.state != framing.HEAD
+        count = self.requests
         try:
             parser.receive(data)
         except ProtocolError as error:
             self.on_protocol_error(error)
             return
+        except Exception:
+            self.on_bug()
+            return
         exchange = self.exchange
         if exchange is None:
-            if was_idle and parser.state == framing.HEAD:
-                self.head_since = self.poller.now
-                if self.times.headers_s:
-                    self.timer.arm(self.head_since + self.times.headers_s)
+            if parser.state == framing.HEAD and (is_head_new or count != self.requests):
+                self.expect_head()
             return
         body = exchange.body
         if body is not None and not body.is_complete and self.times.body_gap_s:
             self.hurry(self.poller.now + self.times.body_gap_s)
         if parser.buffered > DISCARD_BYTES:
             self.descriptor.pause()
+
+    def expect_head(self) -> None:
+        """A head has begun: its end must come in time."""
+        self.head_since = self.poller.now
+        if self.times.headers_s:
+            self.timer.arm(self.head_since + self.times.headers_s)
 
     def on_request(self, head: Any) -> None:
         """A head is whole: begin an exchange (codec's event)."""
@@ -163,6 +172,16 @@ class Connection:
             chain.active += 1
         exchange.reply(error.status, b"%b\n" % str(error).encode("latin-1", "replace"), (), flags.DPE, error.detail)
 
+    def on_bug(self) -> None:
+        """Something escaped that no rule foresees: log it once, answer 500 where nothing has been answered."""
+        self.world.log.failure("bug: unexpected error in a request of listener {name}", name=self.listener.name)
+        self.is_kept = False
+        exchange = self.exchange
+        if exchange is None:
+            self.abort()
+        else:
+            exchange.reply(500, b"internal error\n", detail="internal_error")
+
     # What the exchange asks
 
     def begin(self, exchange: Any, head: Any) -> None:
@@ -186,14 +205,23 @@ class Connection:
         limit = self.limits.max_requests_per_connection
         if limit and self.requests >= limit:
             return False
+        age_s = self.times.max_connection_s
+        if age_s and self.poller.now - self.since >= age_s:
+            return False
+        return not exchange.is_local_reply or self.may_discard(exchange)
+
+    def may_discard(self, exchange: Any) -> bool:
+        """Say whether what is missing of the request is little enough to be read and dropped."""
         body = exchange.body
-        if body is None or body.is_complete or not exchange.is_local_reply:
+        if body is None or body.is_complete:
             return True
-        rest = exchange.request.content_length - exchange.request_bytes
-        return exchange.request.content_length >= 0 and rest <= DISCARD_BYTES and not exchange.request.expect_continue
+        request = exchange.request
+        rest = request.content_length - exchange.request_bytes
+        return request.content_length >= 0 and rest <= DISCARD_BYTES and not request.expect_continue
 
     def descriptor_tunnel(self) -> None:
-        """From now on bytes are passed on as they are."""
+        """From now on bytes are passed on as they are, those first that came early."""
+        self.descriptor.resume()
         rest = self.parser.start_tunnel()
         if rest:
             self.on_body(rest)
@@ -245,16 +273,19 @@ class Connection:
                 self.exchange.drained()
         elif not descriptor.is_open:
             self.close()
-        elif self.is_lingering and not descriptor.pending:
-            self.timer.arm(self.poller.now + LINGER_S)
+        elif self.is_lingering:
+            if not descriptor.pending:
+                self.timer.arm(self.poller.now + LINGER_S)
+        elif self.parser.state == framing.DONE and descriptor.pending_bytes <= self.limits.buffer_low_bytes:
+            self.next()
 
     def pause(self) -> None:
         """Take no more of the request for now."""
         self.descriptor.pause()
 
     def resume(self) -> None:
-        """Take more of the request."""
-        if self.descriptor.is_open and not self.is_lingering:
+        """Take more of the request, unless more than enough of the next ones is here."""
+        if self.descriptor.is_open and not self.is_lingering and self.parser.buffered <= DISCARD_BYTES:
             self.descriptor.resume()
 
     def end_tunnel(self, exchange: Any) -> None:
@@ -274,24 +305,41 @@ class Connection:
             self.linger()
         elif self.parser.state == framing.DONE:
             self.next()
+        elif not self.may_discard(exchange):
+            self.is_kept = False
+            self.linger()
         else:
             self.descriptor.resume()
             self.timer.arm(self.poller.now + (self.times.body_gap_s or LINGER_S))
 
     def next(self) -> None:
-        """Serve the next request on this connection."""
+        """Serve the next request on this connection, once the client has taken enough of the answers so far."""
+        descriptor = self.descriptor
+        if descriptor.pending_bytes > self.limits.buffer_high_bytes:
+            descriptor.pause()
+            self.timer.arm(self.poller.now + (self.times.send_s or LINGER_S))
+            return
         self.rest()
-        self.descriptor.resume()
+        descriptor.resume()
+        parser = self.parser
         try:
-            self.parser.next()
+            parser.next()
         except ProtocolError as error:
             self.on_protocol_error(error)
+            return
+        if self.exchange is not None:
+            if parser.buffered > DISCARD_BYTES:
+                descriptor.pause()
+        elif parser.state == framing.HEAD:
+            self.expect_head()
 
     def rest(self) -> None:
         """Wait for a request."""
         self.idle_since = self.poller.now
         if self.times.idle_s:
             self.timer.arm(self.idle_since + self.times.idle_s)
+        else:
+            self.timer.cancel()
 
     # Ends
 
@@ -337,61 +385,4 @@ class Connection:
 
     def on_timer(self, now: float) -> None:
         """Some deadline may have passed: find out which, and arm the next."""
-        exchange = self.exchange
-        if self.is_lingering or self.descriptor.is_closing:
-            self.on_last_timer(now)
-        elif exchange is None:
-            self.on_rest_timer(now)
-        else:
-            exchange.on_timer(now)
-            if self.exchange is exchange:
-                self.on_silence(exchange, now)
-
-    def on_last_timer(self, now: float) -> None:
-        """Our last bytes are on their way: cut a client that does not take them."""
-        late = self.descriptor.last + self.times.send_s
-        if self.descriptor.pending and now < late:
-            self.timer.arm(late)
-        else:
-            self.abort()
-
-    def on_rest_timer(self, now: float) -> None:
-        """No exchange: the head is late, or nobody needs the connection."""
-        if self.parser.state == framing.HEAD and not self.is_draining:
-            late = self.head_since + self.times.headers_s
-            if now < late:
-                self.timer.arm(late)
-            elif self.times.headers_s:
-                self.on_protocol_error(ProtocolError("the request's head took too long", 408, "request_header_timeout"))
-        else:
-            self.close()
-
-    def on_silence(self, exchange: Any, now: float) -> None:
-        """End an exchange in which nothing moves; arm the nearest deadline."""
-        times = self.times
-        body = exchange.body
-        waits = [deadline for deadline in (exchange.deadline, exchange.try_deadline) if deadline]
-        if times.stream_idle_s:
-            waits.append(self.activity(exchange) + times.stream_idle_s)
-            if now >= waits[-1]:
-                exchange.fail(flags.SI, "silent for too long")
-                return
-        if body is not None and not body.is_complete and times.body_gap_s and not exchange.is_tunnel:
-            waits.append(exchange.last_body + times.body_gap_s)
-            if now >= waits[-1]:
-                exchange.reply(408, b"the request's body took too long\n", (), flags.SI, "request_body_timeout")
-                return
-        if self.descriptor.pending and times.send_s:
-            waits.append(self.descriptor.last + times.send_s)
-            if now >= waits[-1]:
-                exchange.abandon(flags.DC, "downstream_send_timeout")
-                return
-        if waits:
-            self.timer.arm(min(waits))
-
-    def activity(self, exchange: Any) -> float:
-        """Return when a byte was last seen on either side."""
-        attempt = exchange.attempt
-        if attempt is not None and attempt.connection is not None:
-            return max(self.descriptor.last, attempt.connection.descriptor.last)
-        return self.descriptor.last
+        deadline.on_timer(self, now)

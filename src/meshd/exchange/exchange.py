@@ -202,6 +202,8 @@ class Exchange:
             self.chain.response(self)
             if self.is_ended:
                 return
+            if self.is_tunnel:
+                self.response_transform = None
         self.downstream.begin(self, self.response)
 
     def refuse_response(self, name: str) -> None:
