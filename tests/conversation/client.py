@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import re
 import socket
+import struct
 from typing import NamedTuple
 
 STATUS_LINE = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [\t -~\x80-\xff]*").fullmatch
@@ -55,7 +56,7 @@ def pieces(data, mode):
 
 
 class Client:
-    """One connection. ``is_reset``: the peer ended it by a reset. ``host`` is its own address, which no other client has."""
+    """One connection. ``is_reset``: the peer ended it by a reset. ``host`` is its address, which no other client has."""
 
     numbers = itertools.count()
 
@@ -86,6 +87,11 @@ class Client:
         """Say that nothing more will be sent."""
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        """Leave by a reset."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.sock.close()
 
     def more(self):
         """Read once; say whether anything came."""

@@ -1,4 +1,4 @@
-"""A daemon in front of a scripted upstream, its access log by connection, and the fresh request that follows each case."""
+"""A daemon in front of a scripted upstream, its access log by client, and the fresh request behind each case."""
 
 import itertools
 import json
@@ -21,7 +21,8 @@ class Mesh:
         fields = {**LOG_FIELDS, "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%"}
         log = {"access_log": {"path": path, "json": fields, "buffer": {"flush": "10ms"}}}
         options = {"cluster": {"pool": {"idle_timeout": "60s"}}, **options}
-        self.daemon = Daemon(one_cluster(self.upstream.address, telemetry=["prometheus", log], **options), access_log=path)
+        configuration = one_cluster(self.upstream.address, telemetry=["prometheus", log], **options)
+        self.daemon = Daemon(configuration, access_log=path)
         self.port = self.daemon.port
         self.numbers = itertools.count(1)
         self._rows, self._at, self._path = {}, 0, path

@@ -64,7 +64,8 @@ def judge(port, upstream, case):
 
 def words(statuses, is_closed, bodies, case):
     """Return the statuses, ``closed``, and what the upstream was told where that does not follow from them."""
-    told = [f"{status} ×{count}" if (count := len(list(same))) > 1 else str(status) for status, same in groupby(statuses)]
+    runs = [(status, len(list(same))) for status, same in groupby(statuses)]
+    told = [f"{status} ×{count}" if count > 1 else str(status) for status, count in runs]
     told += ["closed"] if is_closed else [] if statuses else ["waits"]
     if len(bodies) != sum(status == 200 for status in statuses):
         told.append(f"(forwarded {len(bodies)})")
@@ -86,9 +87,9 @@ def collect():
     versions, found = {}, {}
 
     def play(name, run):
-        with Reader() as upstream, tempfile.TemporaryDirectory() as folder, run(folder, upstream.address) as (port, version):
-            found[name] = {case.name: judge(port, upstream, case) for case in CASES}
-            versions[name] = version
+        with Reader() as upstream, tempfile.TemporaryDirectory() as folder:
+            with run(folder, upstream.address) as (port, versions[name]):
+                found[name] = {case.name: judge(port, upstream, case) for case in CASES}
 
     threads = [threading.Thread(target=play, args=item) for item in PEERS.items()]
     for thread in threads:

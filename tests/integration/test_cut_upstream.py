@@ -1,4 +1,4 @@
-"""An upstream that ends, with FIN or with a reset, at every possible byte of its answer: a cut one never looks whole."""
+"""An upstream that ends, with FIN or a reset, at every possible byte of its answer: a cut one never looks whole."""
 
 import pytest
 

@@ -1,6 +1,6 @@
-"""Hostile and odd upstreams behind the real daemon: every row of ``tests.conversation.answers``, in one write and in many.
+"""Hostile and odd upstreams behind the real daemon: each row of ``tests.conversation.answers``, in one write and many.
 
-After each row a fresh request gets its own answer, and a connection is used again only where both sides agree that it can be.
+After each row a fresh request gets its own answer, and a connection is used again only where both sides can.
 """
 
 from typing import NamedTuple
@@ -29,7 +29,8 @@ class Expected(NamedTuple):
 
 
 def expect(row):
-    final = row.answers[-1] if row.answers and (row.answers[-1].status >= 200 or row.answers[-1].ending == "tunnel") else None
+    finals = [answer for answer in row.answers if answer.status >= 200 or answer.ending == "tunnel"]
+    final = finals[-1] if finals else None
     bit, word = ("UC", "connection_termination")
     if row.refusal not in ("", "truncated"):
         bit, word = ("UPE", "protocol_error")

@@ -154,6 +154,35 @@ def test_hop_by_hop_fields_go_no_further(mesh, client, fields, gone, kept):
     assert [name for name in kept if name not in names] == []
 
 
+@pytest.mark.parametrize("trailers, forwarded", [
+    (b"X-Sum: 1\r\n", [(b"x-sum", b"1")]), (b"Authorization: x\r\nX-Sum: 1\r\n", [(b"x-sum", b"1")]),
+    (b"X-Forwarded-For: 1.2.3.4\r\nCookie: x\r\nX-Sum: 1\r\n", [(b"x-sum", b"1")]),
+])
+def test_trailers_go_on_but_for_those_that_authenticate(mesh, client, trailers, forwarded):
+    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n5;ext=1\r\nhello\r\n0\r\n" + trailers + b"\r\n")
+    assert client.answer().status == 200
+    assert (mesh.upstream.whole[-1].body, mesh.upstream.whole[-1].trailers) == (b"hello", forwarded)
+    mesh.fresh(client)
+
+
+@pytest.mark.parametrize("fields", [
+    b"Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n",
+    b"Connection: upgrade, close\r\nUpgrade: h2c\r\nContent-Length: 5\r\n",
+])
+def test_upgrade_of_a_request_with_a_body_goes_no_further(mesh, client, fields):
+    client.send(POST + fields + b"\r\nhello")
+    assert client.answer().status == 200
+    seen = mesh.upstream.whole[-1]
+    assert (seen.faults(), seen.body) == ([], b"hello")
+
+
+def test_nobody_waits_for_100_in_http_1_0(mesh, client):
+    client.send(b"POST /post HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello")
+    heard = client.answer()
+    assert (heard.status, heard.interim) == (200, ())
+    assert (mesh.upstream.whole[-1].faults(), mesh.upstream.whole[-1].body) == ([], b"hello")
+
+
 @pytest.mark.parametrize("sent, forwarded", [
     (b"", b"%(host)b"), (b"X-Forwarded-For: 1.2.3.4\r\n", b"1.2.3.4, %(host)b"),
     (b"X-Forwarded-For: 1.2.3.4\r\nx-forwarded-for: 5.6.7.8\r\n", b"1.2.3.4, 5.6.7.8, %(host)b"),

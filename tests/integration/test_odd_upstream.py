@@ -158,6 +158,39 @@ def test_asked_for_switch_that_is_declined_is_an_answer(mesh, puppet, client):
     mesh.fresh(client)
 
 
+def test_request_pipelined_behind_a_declined_switch_is_a_request(mesh, puppet, client):
+    def act(peer, head):
+        peer.sock.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            peer.read(1)
+        peer.sock.settimeout(None)
+        peer.send(OK)
+        return True
+    puppet.act = act
+    client.send(GET[:-2] + b"Connection: upgrade\r\nUpgrade: websocket\r\n\r\nGET /own HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert client.answer().body == b"hello"
+    assert client.answer().body.startswith(b"GET /own HTTP/1.1\r\nHost: a\r\nx-forwarded-for:")
+
+
+@pytest.mark.parametrize("ending", ["fin", "reset"])
+def test_client_that_leaves_before_the_answer_ends_the_attempt(mesh, puppet, client, ending):
+    began = threading.Event()
+
+    def act(peer, head):
+        began.set()
+        puppet.wait_end(peer)
+    puppet.act = act
+    client.send(GET)
+    assert began.wait(20)
+    if ending == "fin":
+        client.half_close()
+        assert client.until_end() == b""
+    else:
+        client.reset()
+    puppet.done.get(timeout=20)
+    assert line_of(mesh, client) == (0, "DC")
+
+
 def test_tunnel_passes_bytes_and_both_half_closes(mesh, puppet, client):
     def act(peer, head):
         peer.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
