@@ -56,7 +56,7 @@ def pieces(data, mode):
 
 
 class Client:
-    """One connection. ``is_reset``: the peer ended it by a reset. ``host`` is its address, which no other client has."""
+    """One connection. ``is_reset``: the peer ended it by a reset. ``host`` is its address, and no other's."""
 
     numbers = itertools.count()
 

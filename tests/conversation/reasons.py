@@ -14,8 +14,8 @@ were answered with 200, `body of N` the bytes of the body that the upstream was 
 refuses.
 
 The rule behind meshd's column: a request that two implementations could read differently is refused with a 4xx, and
-the connection is closed, for what follows can no longer be told apart (RFC 9112 11.2). A lenient reading helps no
-client that exists today, and each one below has been one half of a smuggling attack.
+the connection is closed, for what follows can no longer be told apart (RFC 9112 11.2). Many of the
+lenient readings below have been one half of a smuggling attack.
 """
 
 REASONS = {
@@ -29,7 +29,8 @@ business, which is why meshd forwards what nginx and Envoy refuse. Other version
     "target": ("Target", """\
 RFC 9112 3.2 has four forms: origin, absolute, authority (CONNECT alone) and asterisk (OPTIONS alone). The authority
 of an absolute target wins over Host (3.2.2); HAProxy refuses where the two differ, which is safe too. `OPTIONS *`
-and its absolute form (3.2.4) match no route with a path, as in Envoy. A userinfo is refused (RFC 9110 4.2.4), and
+matches no route with a path, as in Envoy; nor does its absolute form, which is `*` to whoever forwards it (3.2.4),
+where Envoy and nginx ask for `/`. A userinfo is refused (RFC 9110 4.2.4), and
 so is a scheme that is not http or https (RFC 9110 7.4). A missing Host beside an absolute target is a 400 in
 HTTP/1.1 (RFC 9112 3.2)."""),
     "host": ("Host", """\
