@@ -59,7 +59,7 @@ class LiveListener:
         self.local = spec.address
         self.is_accepting = False
         self.ceiling = 0
-        self.emptied: Deferred | None = None
+        self.emptied: list[Deferred] = []
         self.end: Callable[[], Any] | None = None
 
     def bind(self) -> None:
@@ -176,9 +176,10 @@ class LiveListener:
         if connection in self.connections:
             self.connections.discard(connection)
             self.cells.active.value -= 1
-            if self.emptied is not None and not self.connections:
-                emptied, self.emptied = self.emptied, None
-                emptied.callback(None)
+            if self.emptied and not self.connections:
+                emptied, self.emptied = self.emptied, []
+                for deferred in emptied:
+                    deferred.callback(None)
 
     def tunnel_ended(self, connection: Connection, exchange: Any) -> None:
         """One half of a tunnel has ended; with the second the exchange has, once the upstream has got all."""
@@ -209,7 +210,8 @@ class LiveListener:
             connection.drain()
         if not self.connections:
             return succeed(None)
-        self.emptied = emptied = Deferred()
+        emptied: Deferred = Deferred()
+        self.emptied.append(emptied)
         cut = self.world.call_later(deadline_s, self.cut)
         emptied.addBoth(lambda result: cut.cancel() if cut.active() else None)
         return emptied
