@@ -90,9 +90,9 @@ def _request_codes(argument: str | None) -> list[str]:
 
 
 def _request_field(name: str) -> str:
-    """Return ``Headers.get`` written out: a line calls it three or four times."""
+    """Return ``Headers.get`` without its method: a line calls it three or four times."""
     needle = b"\r\n%b:" % name.encode()
-    return f"(raw[(i := i + {len(needle)}):raw.find(crlf, i)].strip() if (i := low.find({needle!r})) >= 0 else None)"
+    return f"value_of(raw, low, {needle!r})"
 
 
 @_operator("REQ", "a request field, or another one: `REQ(X-A?:PATH)`; also `:METHOD :PATH :AUTHORITY :SCHEME`")

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from meshd.api import Headers, RequestHead
+from meshd.api import Headers, RequestHead, value_of
 
 BYTES = "bytes"
 TEXT = "text"
@@ -78,10 +78,10 @@ def sound(text: str | None) -> str | None:
 
 def function(body: str, names: dict) -> Callable[[Any], Any]:
     """Compile ``body`` as a function of one exchange."""
-    space = {"nobody": NOBODY, "plain": plain, "decoded": decoded, "crlf": b"\r\n", **names}
+    space = {"nobody": NOBODY, "plain": plain, "decoded": decoded, "value_of": value_of, **names}
     opening = "    q = x.request or nobody\n    r = x.response\n"
-    if "raw[" in body:
-        opening += "    raw = q.headers.raw + crlf\n    low = q.headers.low\n"
+    if "(raw, low" in body:
+        opening += "    raw = q.headers.raw\n    low = q.headers.low\n"
     lines = "".join(f"    {line}\n" for line in body.split("\n"))
     # every expression is ours; what a configuration or a peer says comes in as a literal (repr) or a value
     exec(compile(f"def made(x):\n{opening}{lines}", "<access log>", "exec"), space)

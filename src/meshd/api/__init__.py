@@ -17,6 +17,7 @@ from meshd.document.option import (
 from meshd.document.regex import BadRegex, compile_regex
 from meshd.errors import ConfigurationError, MeshdError, PluginError, ProtocolError
 from meshd.hot.bucket import TokenBucket
+from meshd.hot.block import value_of
 from meshd.http import flag
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers

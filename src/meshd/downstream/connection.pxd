@@ -3,6 +3,7 @@ cimport cython
 from meshd.exchange.exchange cimport Exchange
 from meshd.http cimport compose
 from meshd.http.head cimport RequestHead, ResponseHead
+from meshd.http.request cimport RequestParser
 from meshd.wire.descriptor cimport Descriptor
 from meshd.wire.poller cimport Poller
 from meshd.wire.wheel cimport Timer
@@ -12,7 +13,7 @@ cdef class Connection:
     cdef public object world
     cdef public Poller poller
     cdef public Descriptor descriptor
-    cdef public object parser
+    cdef public RequestParser parser
     cdef public Exchange exchange
     cdef public Timer timer
     cdef public str peer

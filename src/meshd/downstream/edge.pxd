@@ -1,5 +1,6 @@
 cimport cython
 
+from meshd.hot cimport block
 from meshd.exchange.exchange cimport Exchange
 from meshd.http.head cimport RequestHead
 from meshd.http.headers cimport Headers
@@ -18,4 +19,5 @@ cdef class Edge:
     cpdef prepare(self, Exchange exchange)
     @cython.locals(lines=bytes)
     cpdef stamp(self, Exchange exchange, Headers headers)
+    @cython.locals(count=cython.ulonglong)
     cpdef bytes request_id(self)

@@ -7,6 +7,7 @@ Edge is made of a listener's HttpOptions at build time.
 from typing import Any
 
 from meshd.errors import ProtocolError
+from meshd.hot import block
 from meshd.http import path
 
 PERCENT, BACKSLASH = b"%\\"  # as numbers: to look for bytes with ``in`` costs ten times as much
@@ -78,7 +79,7 @@ class Edge:
         order (Knuth's multiplicative hash, an odd factor), since samplers take them for random.
         """
         count = self.id_count = (self.id_count + 1) & 0xFFFFFFFF
-        return b"%08x-%b" % ((count * 2654435761) & 0xFFFFFFFF, self.id_tail)
+        return block.tagged((count * 2654435761) & 0xFFFFFFFF, self.id_tail)
 
     def sanitize(self, exchange: Any, headers: Any) -> None:
         """Trust what may be trusted, drop the rest, add ours."""

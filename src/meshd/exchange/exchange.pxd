@@ -1,5 +1,6 @@
 from meshd.exchange.body cimport RequestBody
 from meshd.wire.poller cimport Poller
+from meshd.upstream.cluster cimport Cluster
 from meshd.http.head cimport RequestHead, ResponseHead
 
 cdef class Exchange:
@@ -10,7 +11,7 @@ cdef class Exchange:
     cdef public ResponseHead response
     cdef public object route_found
     cdef public object plan
-    cdef public object cluster
+    cdef public Cluster cluster
     cdef public object endpoint
     cdef public tuple tried
     cdef public int attempts

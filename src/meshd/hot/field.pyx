@@ -51,7 +51,7 @@ cdef inline int kind_of(const unsigned char *name, Py_ssize_t size) noexcept nog
     return 0
 
 
-def scan_fields(bytes low not None, bint wants_underscores):
+cpdef tuple scan_fields(bytes low, bint wants_underscores):
     """Return (bits, then start and end of three values); see ``field.py``."""
     cdef const unsigned char *data = <const unsigned char *>PyBytes_AS_STRING(low)
     cdef Py_ssize_t size = PyBytes_GET_SIZE(low)
@@ -100,7 +100,7 @@ def scan_fields(bytes low not None, bint wants_underscores):
     return bits, host, host_end, length, length_end, named, named_end
 
 
-def request_line(bytes data not None, Py_ssize_t start, Py_ssize_t end):
+cpdef Py_ssize_t request_line(bytes data, Py_ssize_t start, Py_ssize_t end) except? -2:
     """Return twice the offset of the space after the method plus the minor version, or -1; see ``field.py``."""
     cdef const unsigned char *text = <const unsigned char *>PyBytes_AS_STRING(data)
     cdef Py_ssize_t at = start, space, last = end - 9

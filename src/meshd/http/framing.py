@@ -8,6 +8,7 @@ RFC 9110 7.6.1 forbids a sender to name fields that are meant for every recipien
 import re
 
 from meshd.errors import ProtocolError
+from meshd.hot import block
 from meshd.http.headers import Headers
 
 IDLE, HEAD, BODY, DONE, TUNNEL, FAILED = range(6)
@@ -83,10 +84,9 @@ def strip_connection(headers: Headers, start: int, end: int) -> int:
         keep = 0
     else:
         return -1
-    raw = headers.raw
     start -= 13  # CRLF, the name and its colon
-    headers.raw = raw[:start] + raw[end:]
-    headers.low = low[:start] + low[end:]
+    headers.raw = block.cut(headers.raw, start, end)
+    headers.low = block.cut(low, start, end)
     return keep
 
 

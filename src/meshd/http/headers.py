@@ -8,14 +8,15 @@ given to ``set`` and ``add`` are checked here, so no edit can inject a line.
 
 from collections.abc import Iterator
 
+from meshd.hot import block
+
 CRLF = b"\r\n"
-_FORBIDDEN = (b"\r", b"\n", b"\0")
+CR, LF, NUL = b"\r\n\0"  # numbers: ``in`` is ten times quicker with them
 
 
 def _clean(value: bytes) -> bytes:
-    for byte in _FORBIDDEN:
-        if byte in value:
-            raise ValueError(f"field value {value!r}: expected no CR, LF or NUL")
+    if CR in value or LF in value or NUL in value:
+        raise ValueError(f"field value {value!r}: expected no CR, LF or NUL")
     return value
 
 
@@ -45,12 +46,11 @@ class Headers:
 
     def get(self, name: bytes) -> bytes | None:
         """Return the first value of ``name`` without surrounding white space, or None."""
-        start = self.low.find(b"\r\n" + name + b":")
-        if start < 0:
-            return None
-        start += len(name) + 3
-        end = self.raw.find(CRLF, start)
-        return (self.raw[start:end] if end >= 0 else self.raw[start:]).strip(b" \t")
+        return block.value_of(self.raw, self.low, b"\r\n%b:" % name)
+
+    def value(self, needle: bytes) -> bytes | None:
+        """Return what ``get`` does for a name that was made a needle (CRLF, name, colon) at build time."""
+        return block.value_of(self.raw, self.low, needle)
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Return every value of ``name``, in order."""
@@ -74,8 +74,9 @@ class Headers:
 
     def add(self, name: bytes, value: bytes) -> None:
         """Append a line; raises ValueError where ``value`` has CR, LF or NUL."""
-        self.raw += b"\r\n" + name + b": " + _clean(value)
-        self.low = self.raw.lower()
+        line = b"\r\n%b: %b" % (name, _clean(value))
+        self.raw += line
+        self.low += line.lower()
 
     def remove(self, name: bytes) -> bool:
         """Drop every line of ``name``; say whether there was one."""

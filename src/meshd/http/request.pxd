@@ -2,6 +2,7 @@
 
 cimport cython
 
+from meshd.hot.field cimport request_line, scan_fields
 from meshd.http cimport framing
 from meshd.http.head cimport RequestHead
 from meshd.http.headers cimport Headers
@@ -14,6 +15,8 @@ cdef class RequestParser(Parser):
     cdef bint _watches
     cdef bint _is_after_blank
 
+    cpdef receive(self, bytes data)
+    cpdef next(self)
     cpdef object _end(self, object trailers)
     @cython.locals(data=bytes, at=Py_ssize_t, end=Py_ssize_t, eol=Py_ssize_t, code=Py_ssize_t, space=Py_ssize_t,
                    headers=Headers, low=bytes, bits=int, length=Py_ssize_t, length_end=Py_ssize_t, start=Py_ssize_t,

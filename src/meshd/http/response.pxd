@@ -2,6 +2,8 @@
 
 cimport cython
 
+from meshd.hot cimport block
+from meshd.hot.field cimport scan_fields
 from meshd.http cimport framing
 from meshd.http.head cimport ResponseHead
 from meshd.http.headers cimport Headers
@@ -14,11 +16,13 @@ cdef class ResponseParser(Parser):
     cdef bint _is_expected
     cdef int _informational
 
+    cpdef receive(self, bytes data)
+    cpdef expect(self, bytes method, bint is_upgrade=*)
     cpdef object _end(self, object trailers)
     @cython.locals(data=bytes, at=Py_ssize_t, end=Py_ssize_t, eol=Py_ssize_t, headers=Headers, head=ResponseHead)
     cpdef bint _read_head(self) except -1
     @cython.locals(status=int)
     cpdef bint _deliver(self, ResponseHead head) except -1
     @cython.locals(headers=Headers, bits=int, start=Py_ssize_t, length=Py_ssize_t, length_end=Py_ssize_t,
-                   named=Py_ssize_t, named_end=Py_ssize_t, keep=int)
+                   named=Py_ssize_t, named_end=Py_ssize_t, keep=int, size=cython.longlong)
     cpdef object _read_fields(self, ResponseHead head, tuple fields)

@@ -9,6 +9,7 @@ one request. A body that is allowed nowhere (1xx, 204) and framing that contradi
 import re
 
 from meshd.errors import ProtocolError
+from meshd.hot import block
 from meshd.hot.field import CODING, CONNECTION, CONNECTION_TWICE, HOP, LENGTH, LENGTH_TWICE, scan_fields
 from meshd.http import framing
 from meshd.http.chunk import Chunks
@@ -181,7 +182,10 @@ class ResponseParser(Parser):
         if bits & (LENGTH_TWICE | CODING):
             self._read_coding(head, bits)
         elif bits & LENGTH:
-            self._left = head.content_length = framing.read_length(headers.low[length:length_end], 502)
+            size = block.number(headers.low, length, length_end)
+            if size < 0:
+                framing.read_length(headers.low[length:length_end], 502)
+            self._left = head.content_length = size
         else:
             self._left = UNTIL_CLOSE
         if bits & _HOPS:

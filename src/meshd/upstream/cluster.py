@@ -18,12 +18,13 @@ COUNTERS = (
     ("connect_failures", "envoy_cluster_upstream_cx_connect_fail", "connections that could not be made"),
     ("connection_overflow", "envoy_cluster_upstream_cx_overflow", "connections that the circuit breaker refused"),
 )
+NAMES = [row[0] for row in COUNTERS]
 
 
 class Cells:
     """The counters of one cluster; each attribute is a cell with ``value``."""
 
-    __slots__ = tuple(row[0] for row in COUNTERS) + ("active_connections", "active_requests")
+    __slots__ = (*NAMES, "active_connections", "active_requests")
 
     def __init__(self, metrics: Any, name: str) -> None:
         for attribute, metric, doc in COUNTERS:

@@ -1,3 +1,4 @@
+from meshd.http.response cimport ResponseParser
 from meshd.wire.descriptor cimport Descriptor
 from meshd.wire.wheel cimport Timer
 
@@ -5,7 +6,7 @@ cdef class UpstreamConnection:
     cdef public object pool
     cdef public object attempt
     cdef public Descriptor descriptor
-    cdef public object parser
+    cdef public ResponseParser parser
     cdef public Timer timer
     cdef public long requests
     cdef public object dial

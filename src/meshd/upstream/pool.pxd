@@ -8,6 +8,9 @@ cdef class Pool:
     cdef public object cluster
     cdef public object settings
     cdef public double connect_timeout_s
+    cdef public long max_idle
+    cdef public long max_requests
+    cdef public double idle_timeout_s
     cdef public list idle
     cdef public object waiters
     cdef public set connections

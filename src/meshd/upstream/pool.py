@@ -16,8 +16,8 @@ class Pool:
     replaces it.
     """
 
-    __slots__ = ("world", "address", "family", "sockaddr", "cluster", "settings", "connect_timeout_s",
-                 "idle", "waiters", "connections", "dialing", "is_retired")
+    __slots__ = ("world", "address", "family", "sockaddr", "cluster", "settings", "connect_timeout_s", "max_idle",
+                 "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing", "is_retired")
 
     def __init__(self, world: Any, address: str, target: tuple[int, Any] | None) -> None:
         self.world = world
@@ -26,6 +26,8 @@ class Pool:
         self.cluster: Any = None
         self.settings: Any = None
         self.connect_timeout_s = 5.0
+        self.max_idle = self.max_requests = 0
+        self.idle_timeout_s = 0.0
         self.idle: list[UpstreamConnection] = []
         self.waiters: deque[Any] = deque()
         self.connections: set[UpstreamConnection] = set()
@@ -35,7 +37,10 @@ class Pool:
     def bind(self, cluster: Any) -> None:
         """Take settings and counters from ``cluster`` from now on."""
         self.cluster = cluster
-        self.settings = cluster.spec.pool
+        self.settings = settings = cluster.spec.pool
+        self.max_idle = settings.max_idle
+        self.max_requests = settings.max_requests_per_connection
+        self.idle_timeout_s = settings.idle_timeout_s
         self.connect_timeout_s = cluster.spec.connect_timeout_s
         self.is_retired = False
 
@@ -94,7 +99,7 @@ class Pool:
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take a connection back after a whole exchange."""
-        limit = self.settings.max_requests_per_connection
+        limit = self.max_requests
         if self.is_retired or (limit and connection.requests >= limit):
             connection.close()
         else:
@@ -106,14 +111,13 @@ class Pool:
             self.next_waiter().on_connection(connection)
             return
         cluster = self.cluster
-        settings = self.settings
-        if self.is_retired or cluster.idle >= settings.max_idle:
+        if self.is_retired or cluster.idle >= self.max_idle:
             connection.close()
             return
         cluster.idle += 1
         self.idle.append(connection)
-        if settings.idle_timeout_s:
-            connection.timer.arm(self.world.poller.now + settings.idle_timeout_s)
+        if self.idle_timeout_s:
+            connection.timer.arm(self.world.poller.now + self.idle_timeout_s)
 
     def on_closed(self, connection: UpstreamConnection) -> None:
         """A connection has closed for whatever reason."""
