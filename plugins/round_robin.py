@@ -4,14 +4,14 @@ Equal weights are a rotating index. Unequal weights are earliest deadline first 
 turn is 1 / weight after its last, kept in a heap. The start is random, or every proxy would begin with the first one.
 """
 
-from heapq import heapify, heapreplace
+from heapq import heapify, heapreplace, nsmallest
 
 from zope.interface import implementer
 
 from meshd.api import ILoadBalancer, PluginType, hookimpl
 
 RESELECTIONS = 5
-"""Picks made to find an endpoint that earlier attempts have not tried (Istio's hostSelectionRetryMaxAttempts)."""
+"""Endpoints looked at beyond the next to find one that was not tried (Istio's hostSelectionRetryMaxAttempts)."""
 
 
 @implementer(ILoadBalancer)
@@ -54,15 +54,28 @@ class RoundRobin:
         self._turns = turns
 
     def pick(self, exchange):
-        """Return the endpoint whose turn it is, or None; one that was tried already only where no other is found."""
-        endpoint = self._turn()
+        """Return the endpoint whose turn it is, or None; one that was tried already only where no other is found.
+
+        A retry only looks at whose turn is next: if it took a turn, then of two endpoints of which one is dead every
+        request would begin with the dead one.
+        """
         tried = exchange.tried
-        if tried and endpoint is not None:
-            for _ in range(RESELECTIONS):
-                if endpoint not in tried:
-                    break
-                endpoint = self._turn()
-        return endpoint
+        if not tried:
+            return self._turn()
+        first = None
+        for endpoint in self._following():
+            if endpoint not in tried:
+                return endpoint
+            first = first or endpoint
+        return first
+
+    def _following(self):
+        """Return the endpoints whose turns are next, soonest first."""
+        if self._turns:
+            return [turn[2] for turn in nsmallest(RESELECTIONS + 1, self._turns)]
+        endpoints, place = self._endpoints, self._next
+        following = endpoints[place:place + RESELECTIONS + 1]
+        return following + endpoints[:min(place, RESELECTIONS + 1 - len(following))]
 
     def _turn(self):
         if self._turns:

@@ -63,6 +63,18 @@ class Retries(unittest.TestCase):
         self.assertIn(found.pick(FakeExchange(tried=(a, b))), (a, b))
 
 
+    def test_a_retry_takes_no_turn(self):
+        for weights in ((1, 1), (1, 1, 1), (3, 2)):
+            found, given = balancer(*weights)
+            dead, firsts = given[0], Counter()
+            for _ in range(60):
+                first = found.pick(FakeExchange())
+                firsts[first is dead] += 1
+                if first is dead:
+                    self.assertIsNot(found.pick(FakeExchange(tried=(dead,))), dead)
+            self.assertEqual(firsts[True], 60 * weights[0] // sum(weights))
+
+
 class Updates(unittest.TestCase):
     def test_goes_on_where_it_stood(self):
         found, (a, b, c) = balancer(1, 1, 1)
