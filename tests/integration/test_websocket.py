@@ -11,6 +11,7 @@ import pytest
 from tests.integration.harness.client import ask, dial, read_head, read_to_end, read_until
 from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.upstream import Upstream, reply
+from tests.integration.process import wait_for
 
 websockets = pytest.importorskip("websockets")
 
@@ -192,20 +193,22 @@ def test_servers_half_close_reaches_the_client_which_goes_on_sending():
     def script(peer):
         peer.send(b"that is all")
         peer.sock.shutdown(socket.SHUT_WR)
-        peer.read(len(peer.rest))
-        time.sleep(0.5)  # a slow reader: what waits for it must outlive the client's end
-        with contextlib.suppress(EOFError):
-            while True:
-                peer._more()
-        received.append(len(peer.rest))
+        going.wait(20)
+        size = 0
+        while data := peer.sock.recv(262144):
+            size += len(data)
+        received.append(size)
 
-    with tunnel(script, **LIMITS) as (daemon, client):
+    going = threading.Event()
+    deep = {"pool": {"buffer_high": "64MiB", "buffer_low": "32MiB"}}  # all stands in the daemon when the client is gone
+    with tunnel(script, **LIMITS, cluster=deep) as (daemon, client):
         assert read_to_end(client) == (b"that is all", False)
-        client.sendall(b"x" * 8_000_000)
+        client.sendall(b"x" * 16_000_000)
         client.close()
-        daemon.access(path="/tunnel")
-        daemon.settled()
-    assert received == [8_000_000]
+        time.sleep(0.5)
+        going.set()
+        assert wait_for(lambda: received, "the end at the server") == [16_000_000]
+        assert daemon.access(path="/tunnel")["flags"] == "-"
 
 
 def test_server_that_resets_a_tunnel_resets_the_client():
