@@ -60,7 +60,8 @@ class Edge:
 
     def stamp(self, exchange: Any, headers: Any) -> None:
         """No x- field came: add ours in one piece."""
-        lines = exchange.downstream.forwarded if self.is_edge else b""
+        downstream = exchange.downstream
+        lines = downstream.forwarded if self.is_edge else b"\r\nx-forwarded-proto: " + exchange.request.scheme
         if self.makes_id:
             lines += b"\r\nx-request-id: " + self.request_id()
         headers.raw += lines
@@ -93,8 +94,11 @@ class Edge:
             headers.set(b"x-forwarded-for", b", ".join([*entries, host]))
             if not (is_trusted and headers.get(b"x-forwarded-proto") in (b"http", b"https")):
                 headers.set(b"x-forwarded-proto", exchange.request.scheme)
-        elif len(entries) > self.hops:
-            exchange.client = entries[-1 - self.hops].decode("latin-1")
+        else:
+            if len(entries) > self.hops:
+                exchange.client = entries[-1 - self.hops].decode("latin-1")
+            if not headers.get(b"x-forwarded-proto"):
+                headers.set(b"x-forwarded-proto", exchange.request.scheme)
         keeps = not self.is_edge or self.options.preserve_external_request_id
         if self.makes_id and not (keeps and headers.get(b"x-request-id")):
             headers.set(b"x-request-id", self.request_id())

@@ -1,0 +1,251 @@
+"""A live listener: its socket, how it accepts, how it is replaced and how it ends."""
+
+import os
+import resource
+import socket
+
+import attrs
+
+from meshd.api.exchange import STOP
+from meshd.downstream.listener import LiveListener
+from meshd.errors import MeshdError
+from meshd.exchange.chain import Chain
+from meshd.http import flag
+from meshd.wire import address
+from tests.downstream.echo import Echo
+from tests.exchange.mesh import GET, MeshCase, Peer, status_of
+
+
+class Quiet:
+    """Never answers."""
+
+    def on_request(self, exchange):
+        """Stop and say nothing."""
+        return STOP
+
+
+class ListenerCase(MeshCase):
+    """``listening`` returns a mesh whose listener is bound to ``where``."""
+
+    def listening(self, *filters, where="127.0.0.1:0", **options):
+        """Bind and start."""
+        mesh = self.mesh(*(filters or (Echo(),)), **options)
+        mesh.listener.spec = attrs.evolve(mesh.listener.spec, address=where)
+        self.addCleanup(mesh.listener.close)
+        mesh.listener.bind()
+        mesh.listener.start()
+        return mesh
+
+    def connect(self, mesh):
+        """Return a Peer that has connected from outside."""
+        family, sockaddr = address.parse(mesh.listener.local)
+        sock = socket.socket(family)
+        sock.connect(sockaddr)
+        sock.setblocking(False)
+        peer = Peer(mesh, sock)
+        mesh.clients.append(peer)
+        return peer
+
+    def ask(self, mesh):
+        """Return the answer to a request from outside."""
+        client = self.connect(mesh)
+        client.send(GET)
+        return client.read()
+
+
+class Accepting(ListenerCase):
+    def test_over_tcp(self):
+        mesh = self.listening()
+        self.assertEqual(status_of(self.ask(mesh)), 200)
+        exchange = mesh.last
+        self.assertTrue(exchange.peer.startswith("127.0.0.1:"))
+        self.assertEqual((exchange.client, exchange.local), ("127.0.0.1", mesh.listener.local))
+
+    def test_over_tcp_6(self):
+        try:
+            mesh = self.listening(where="[::1]:0")
+        except MeshdError as error:
+            self.skipTest(str(error))
+        self.assertEqual(status_of(self.ask(mesh)), 200)
+        self.assertEqual(mesh.last.client, "::1")
+
+    def test_our_address_where_the_listener_has_no_single_one(self):
+        mesh = self.listening(where="0.0.0.0:0")
+        port = address.split(mesh.listener.local)[1]
+        mesh.listener.local = f"0.0.0.0:{port}"
+        sock = socket.create_connection(("127.0.0.1", port))
+        sock.setblocking(False)
+        client = Peer(mesh, sock)
+        mesh.clients.append(client)
+        client.send(GET)
+        client.read()
+        self.assertEqual(mesh.last.local, f"127.0.0.1:{port}")
+
+    def test_over_a_unix_socket(self):
+        mesh = self.mesh(Echo())
+        mesh = self.listening(where=f"unix:{mesh.folder}/in")
+        self.assertEqual(status_of(self.ask(mesh)), 200)
+        self.assertEqual(mesh.last.client, "unix")
+
+    def test_many_at_once(self):
+        mesh = self.listening()
+        clients = [self.connect(mesh) for _ in range(150)]
+        for client in clients:
+            client.send(GET)
+        self.assertEqual([status_of(client.read()) for client in clients], [200] * 150)
+        self.assertEqual(mesh.listener.cells.active.value, 150)
+        for client in clients:
+            client.close()
+        self.assertEqual(mesh.listener.cells.active.value, 0)
+
+    def test_connections_are_bounded(self):
+        mesh = self.listening(limits={"max_connections": 2})
+        first, second, third = [self.connect(mesh) for _ in range(3)]
+        mesh.turn()
+        self.assertEqual(len(mesh.listener.connections), 2)
+        third.send(GET)
+        self.assertEqual(third.read(), b"")
+        first.close()
+        mesh.advance(0.6)
+        self.assertEqual(status_of(third.read()), 200)
+
+    def test_without_descriptors_the_others_are_served_and_the_rest_waits(self):
+        mesh = self.listening()
+        first = self.connect(mesh)
+        first.send(GET)
+        first.read()
+        late = self.connect(mesh)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            copy = os.dup(first.socket.fileno())
+            os.close(copy)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (copy, hard))
+            late.send(GET)
+            self.assertEqual(late.read(), b"")
+            first.send(GET)
+            self.assertEqual(status_of(first.read()), 200)
+            self.assertLess(mesh.turn(), 3)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        self.assertGreaterEqual(mesh.listener.cells.exhausted.value, 1)
+        mesh.advance(1.2)
+        self.assertEqual(status_of(late.read()), 200)
+
+    def test_a_client_that_left_before_it_was_accepted(self):
+        mesh = self.listening()
+        client = self.connect(mesh)
+        client.socket.send(GET)
+        client.reset()
+        self.assertEqual(mesh.listener.connections, set())
+        self.assertEqual(status_of(self.ask(mesh)), 200)
+
+    def test_a_reset_in_the_middle(self):
+        mesh = self.listening(Quiet())
+        client = self.connect(mesh)
+        client.send(GET)
+        client.reset()
+        self.assertEqual(mesh.last.flags, flag.DC)
+
+
+class Addresses(ListenerCase):
+    def test_an_address_in_use(self):
+        mesh = self.listening()
+        spec = attrs.evolve(mesh.listener.spec, address=mesh.listener.local, name="other")
+        with self.assertRaisesRegex(MeshdError, r"listener other: 127.0.0.1:\d+: cannot bind: address already in use"):
+            LiveListener(spec, mesh.chain, mesh.world).bind()
+
+    def test_an_address_that_is_not_ours(self):
+        mesh = self.mesh(Echo())
+        spec = attrs.evolve(mesh.listener.spec, address="192.0.2.1:80")
+        with self.assertRaisesRegex(MeshdError, "cannot bind: "):
+            LiveListener(spec, mesh.chain, mesh.world).bind()
+
+    def test_a_unix_socket_that_somebody_serves_is_left_alone(self):
+        mesh = self.mesh(Echo())
+        path = os.path.join(mesh.folder, "busy")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+            server.listen()
+            with self.assertRaisesRegex(MeshdError, "cannot bind: "):
+                self.listening(where=f"unix:{path}")
+            self.assertTrue(os.path.exists(path))
+
+    def test_a_unix_socket_that_nobody_serves_is_replaced(self):
+        mesh = self.mesh(Echo())
+        path = os.path.join(mesh.folder, "stale")
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(path)
+        mesh = self.listening(where=f"unix:{path}")
+        self.assertEqual(status_of(self.ask(mesh)), 200)
+        mesh.listener.close()
+        self.assertFalse(os.path.exists(path))
+
+    def test_a_file_that_is_no_socket_is_left_alone(self):
+        mesh = self.mesh(Echo())
+        path = os.path.join(mesh.folder, "file")
+        with open(path, "w") as file:
+            file.write("precious")
+        with self.assertRaises(MeshdError):
+            self.listening(where=f"unix:{path}")
+        with open(path) as file:
+            self.assertEqual(file.read(), "precious")
+
+
+class Reloads(ListenerCase):
+    def test_the_next_request_of_an_open_connection_gets_the_new_chain(self):
+        mesh = self.listening()
+        client = self.connect(mesh)
+        client.send(GET)
+        self.assertTrue(client.read().endswith(b"/"))
+        chain = Chain((mesh.use(Echo(3)), mesh.use(mesh.forward)), (mesh.use(mesh.sink),))
+        mesh.listener.replace(mesh.listener.spec, chain)
+        client.send(GET)
+        self.assertTrue(client.read().endswith(b"/xxx"))
+        self.assertEqual((mesh.chain.active, chain.active), (0, 0))
+
+    def test_a_request_in_flight_ends_on_the_chain_that_it_began_with(self):
+        mesh = self.listening(Quiet())
+        client = self.connect(mesh)
+        client.send(GET)
+        old = mesh.chain
+        told = []
+        mesh.listener.replace(mesh.listener.spec, Chain((mesh.use(Echo()), mesh.use(mesh.forward)), ()))
+        old.retire(lambda: told.append("idle"))
+        self.assertEqual(told, [])
+        mesh.connection().exchange.reply(200, b"late")
+        self.assertTrue(client.read().endswith(b"late"))
+        self.assertEqual(told, ["idle"])
+        client.send(GET)
+        self.assertTrue(client.read().endswith(b"/"))
+
+    def test_an_open_connection_gets_the_new_rules_of_the_edge(self):
+        mesh = self.listening()
+        client = self.connect(mesh)
+        client.send(GET.replace(b"/ ", b"/a//b "))
+        self.assertTrue(client.read().endswith(b"/a/b"))
+        http = attrs.evolve(mesh.listener.spec.http, merge_slashes=False)
+        mesh.listener.replace(attrs.evolve(mesh.listener.spec, http=http), mesh.chain)
+        client.send(GET.replace(b"/ ", b"/a//b "))
+        self.assertTrue(client.read().endswith(b"/a//b"))
+
+    def test_closed_it_takes_no_new_client_and_serves_those_it_has(self):
+        mesh = self.listening()
+        client = self.connect(mesh)
+        client.send(GET)
+        client.read()
+        mesh.world.run(mesh.listener.close)
+        mesh.listener.close()
+        with self.assertRaises(OSError):
+            self.connect(mesh)
+        client.send(GET)
+        self.assertEqual(status_of(client.read()), 200)
+
+    def test_closed_while_it_holds_it_does_not_come_back(self):
+        mesh = self.listening(limits={"max_connections": 1})
+        self.connect(mesh)
+        self.connect(mesh)
+        mesh.turn()
+        self.assertFalse(mesh.listener.is_accepting)
+        mesh.world.run(mesh.listener.close)
+        mesh.advance(2)
+        self.assertFalse(mesh.listener.is_accepting)
