@@ -5,6 +5,7 @@ cdef class Pool:
     cdef public str address
     cdef public int family
     cdef public object sockaddr
+    cdef public object name
     cdef public object cluster
     cdef public object settings
     cdef public double connect_timeout_s

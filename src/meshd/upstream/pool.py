@@ -5,10 +5,12 @@ whichever comes first, its own dial or another's release. The circuit breaker co
 """
 
 from collections import deque
+from functools import partial
 from typing import Any
 
 from meshd.http import flag
 from meshd.upstream.connection import UpstreamConnection
+from meshd.wire.name import Name
 
 
 class Pool:
@@ -16,13 +18,14 @@ class Pool:
     replaces it.
     """
 
-    __slots__ = ("world", "address", "family", "sockaddr", "cluster", "settings", "connect_timeout_s", "max_idle",
+    __slots__ = ("world", "address", "family", "sockaddr", "name", "cluster", "settings", "connect_timeout_s", "max_idle",
                  "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing", "is_retired")
 
     def __init__(self, world: Any, address: str, target: tuple[int, Any] | None) -> None:
         self.world = world
         self.address = address
         self.family, self.sockaddr = target or (0, None)
+        self.name = None if target else Name(world, address)
         self.cluster: Any = None
         self.settings: Any = None
         self.connect_timeout_s = 5.0
@@ -72,10 +75,21 @@ class Pool:
         cells = self.cluster.cells
         cells.connections.value += 1
         cells.active_connections.value += 1
-        if self.sockaddr is None:
-            connection.on_dialed(None, f"name {self.address!r} has no address yet")
-        else:
+        if self.name is None:
             connection.dial.begin(self.family, self.sockaddr)
+        else:
+            connection.dial.expect()
+            self.name.ask(partial(self.on_named, connection))
+
+    def on_named(self, connection: UpstreamConnection) -> None:
+        """The endpoint's name has been looked up, or could not be."""
+        if connection.dial is None:
+            return
+        target = self.name.next_target()
+        if target is None:
+            connection.dial.finish(None, self.name.reason)
+        else:
+            connection.dial.begin(*target)
 
     def on_dialed(self, connection: UpstreamConnection) -> None:
         """A connection is ready."""

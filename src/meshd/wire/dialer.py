@@ -28,12 +28,16 @@ class Dial:
         self.timeout_s = timeout_s
         self.timer = wheel.timer(self.on_timeout)
 
+    def expect(self) -> None:
+        """Let the timeout run before there is an address: the name is being looked up."""
+        self.timer.arm(self.poller.now + self.timeout_s)
+
     def begin(self, family: int, sockaddr: Any) -> None:
         """Start connecting."""
         try:
             sock = open_socket(family)
         except OSError as error:
-            self.done(None, reason_of(error.errno))
+            self.finish(None, reason_of(error.errno))
             return
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,11 +1,19 @@
 """The world of the data plane: the poller, the wheel, the clock and what else lives as long as the process."""
 
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.threads import deferToThreadPool
+
 from meshd.wire.poller import Poller
 from meshd.wire.wheel import Wheel
+
+
+MAX_LOOKUPS = 100
+"""Names that may be looked up at once."""
 
 
 class World:
@@ -27,6 +35,7 @@ class World:
         self.on_reopen: list[Callable[[], Any]] = []
         self.connections: set[Any] = set()
         self.next_id = 0
+        self.lookups = 0
 
     @property
     def beat(self) -> float:
@@ -47,6 +56,23 @@ class World:
             poller.beat = 0.0
             if poller.closing:
                 poller.close_pending()
+
+    def resolve(self, host: str) -> Deferred:
+        """Return a Deferred of the addresses of ``host`` (list of str), looked up by the system's resolver in a thread."""
+        if self.lookups >= MAX_LOOKUPS:
+            return fail(OSError(f"{MAX_LOOKUPS} names are being looked up already"))
+        self.lookups += 1
+        done: Deferred = Deferred()
+        running = deferToThreadPool(
+            self.reactor, self.reactor.getThreadPool(), socket.getaddrinfo, host, None, 0, socket.SOCK_STREAM)
+        running.addCallback(lambda rows: list(dict.fromkeys(row[4][0] for row in rows)))
+        running.addBoth(lambda result: self.run(self.resolved, done, result))
+        return done
+
+    def resolved(self, done: Deferred, result: Any) -> None:
+        """One look-up has ended."""
+        self.lookups -= 1
+        done.callback(result)
 
     def reopen(self) -> None:
         """Tell every log writer to open its file anew (SIGUSR1)."""
