@@ -3,6 +3,8 @@
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
+from twisted.internet.defer import fail
+
 from meshd.http import flag
 from tests.exchange.mesh import OK, vars_of
 from tests.upstream.pool_case import PoolCase, Taker
@@ -168,9 +170,11 @@ class Dials(PoolCase):
         self.end(cluster)
 
     def test_a_name_has_no_address(self):
+        self.world.resolve = lambda host: fail(OSError(f"{host} is not known"))
         cluster = self.next_cluster(["upstream.example:80"])
         taker, = self.takers(cluster, 1)
-        self.assertEqual(taker.failed[:2], (flag.UF, "name 'upstream.example:80' has no address yet"))
+        self.assertEqual(taker.failed[:2], (
+            flag.UF, "name 'upstream.example' cannot be resolved: upstream.example is not known"))
         self.assertEqual(cluster.cells.connect_failures.value, 1)
         self.end(cluster)
 
