@@ -14,8 +14,8 @@ from random import Random
 from meshd.api.exchange import CONTINUE
 
 STOPS = (
-    "Connection.received", "RequestParser.receive", "Chain.request", "router", "Cluster.pick", "Pool.take", "Attempt.run",
-    "Chain.response", "Chain.complete",
+    "Connection.received", "RequestParser.receive", "Chain.request", "router", "Cluster.pick", "Pool.take",
+    "Attempt.run", "Chain.response", "Chain.complete",
 )
 SEEN_AS = {
     "Connection.received": "Connection.received", "RequestParser.receive": "RequestParser.receive",

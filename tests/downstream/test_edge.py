@@ -134,8 +134,10 @@ class RequestIds(unittest.TestCase):
 
 class Targets(unittest.TestCase):
     def test_paths_are_normalised(self):
-        for target, made in ((b"/a/../b", b"/b"), (b"/a//b?c//d", b"/a/b?c//d"), (b"/%7eu", b"/~u"), (b"/a\\b", b"/a/b"),
-                             (b"/plain?x=1", b"/plain?x=1"), (b"*", b"*")):
+        for target, made in (
+            (b"/a/../b", b"/b"), (b"/a//b?c//d", b"/a/b?c//d"), (b"/%7eu", b"/~u"), (b"/a\\b", b"/a/b"),
+            (b"/plain?x=1", b"/plain?x=1"), (b"*", b"*"),
+        ):
             self.assertEqual(prepared(target=target).request.target, made)
 
     def test_or_left_alone(self):

@@ -205,9 +205,9 @@ class Mesh:
         self.uses = tuple(self.use(one) for one in filters) + (self.use(self.forward),)
         self.chain = Chain(self.uses, (self.use(self.sink),), sample_every=sample_every)
         spec = Listener(
-            name="public", address="127.0.0.1:0", filters=(Plugin(kind="http_filter", type="x", config=None, name="x"),),
-            http=HttpOptions(**dict(http)), limits=ListenerLimits(**dict(limits)), timeouts=ListenerTimeouts(**dict(times)),
-            **dict(listener))
+            name="public", address="127.0.0.1:0",
+            filters=(Plugin(kind="http_filter", type="x", config=None, name="x"),), http=HttpOptions(**dict(http)),
+            limits=ListenerLimits(**dict(limits)), timeouts=ListenerTimeouts(**dict(times)), **dict(listener))
         self.listener = LiveListener(spec, self.chain, self.world)
         self.clients = []
 
