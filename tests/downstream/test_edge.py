@@ -6,9 +6,12 @@ from random import Random
 
 from meshd.downstream.edge import INTERNAL, Edge
 from meshd.errors import ProtocolError
+from meshd.exchange.exchange import Exchange
 from meshd.http.path import Redirect
 from meshd.model.listener import HttpOptions
 from meshd.testing.exchange import request_head
+from tests.exchange.mesh import GET, MeshCase, head_of
+from tests.wire.world import StillWorld
 
 UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -16,24 +19,17 @@ UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9
 class Downstream:
     """The connection of a client at 192.0.2.9."""
 
+    world = StillWorld()
+    poller = world.poller
     host = "192.0.2.9"
     host_bytes = b"192.0.2.9"
     local = "192.0.2.254:80"
     forwarded = b"\r\nx-forwarded-for: 192.0.2.9\r\nx-forwarded-proto: http"
 
 
-class Exchange:
-    """As much of an exchange as an edge sees."""
-
-    def __init__(self, request):
-        self.request = request
-        self.downstream = Downstream()
-        self.client = self.downstream.host
-
-
 def prepared(*headers, target=b"/", host=b"example.com", **options):
     """Return an exchange whose head went through an edge with ``options``."""
-    exchange = Exchange(request_head(b"GET", target, headers, host))
+    exchange = Exchange(Downstream(), None, request_head(b"GET", target, headers, host), 0.0)
     Edge(HttpOptions(**options), Random(1)).prepare(exchange)
     return exchange
 
@@ -130,6 +126,42 @@ class RequestIds(unittest.TestCase):
     def test_none_is_made_where_none_is_wanted(self):
         for headers in ((), ((b"x-other", b"1"),)):
             self.assertEqual(field(prepared(*headers, generate_request_id=False), b"x-request-id"), [])
+
+
+class Upgrades(unittest.TestCase):
+    def test_what_the_listener_does_not_pass_on_is_no_upgrade(self):
+        upgrade = (b"upgrade", b"websocket")
+        self.assertEqual(prepared(upgrade).request.upgrade, b"websocket")
+        self.assertIsNone(prepared(upgrade, upgrades=()).request.upgrade)
+        self.assertEqual(prepared(upgrade, upgrades=("WebSocket",)).request.upgrade, b"websocket")
+
+
+class Answers(MeshCase):
+    def answer(self, **http):
+        """Return the fields of an upstream's answer that came through."""
+        mesh = self.mesh(http=http)
+        client = mesh.client(GET)
+        mesh.upstream.serve(b"HTTP/1.1 200 OK\r\nserver: theirs\r\ncontent-length: 0\r\n\r\n")
+        self.sent = mesh.last.request.headers.get(b"x-request-id")
+        return head_of(client.read())[1]
+
+    def test_as_they_came(self):
+        fields = self.answer()
+        self.assertEqual((fields[b"server"], fields.get(b"x-request-id")), (b"theirs", None))
+
+    def test_with_our_name(self):
+        self.assertEqual(self.answer(server_name="ours")[b"server"], b"ours")
+
+    def test_with_the_request_id(self):
+        self.assertEqual(self.answer(always_set_request_id_in_response=True)[b"x-request-id"], self.sent)
+
+    def test_our_own_too(self):
+        mesh = self.mesh(http={"server_name": "ours", "always_set_request_id_in_response": True})
+        mesh.upstream.stop()
+        fields = head_of(mesh.ask())[1]
+        self.assertEqual(fields[b"server"], b"ours")
+        self.assertTrue(UUID.fullmatch(fields[b"x-request-id"]))
+        self.assertEqual(head_of(mesh.ask(b"GET /\r\n\r\n"))[1][b"server"], b"ours")
 
 
 class Targets(unittest.TestCase):

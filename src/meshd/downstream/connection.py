@@ -192,6 +192,9 @@ class Connection:
             exchange.has_body = True
             self.descriptor_tunnel()
         else:
+            edge = self.listener.edge
+            if edge.is_finishing:
+                edge.finish(exchange, head)
             keeps = self.is_kept and not self.is_draining and self.may_keep(exchange)
             data, exchange.is_chunked, must_close = compose.response_head(
                 head, request_head.version, keeps, request_head.method)

@@ -15,6 +15,10 @@ cdef class Edge:
     cdef public bint normalizes
     cdef public object slashes
     cdef public bint merges
+    cdef public object upgrades
+    cdef public bytes server
+    cdef public bint returns_id
+    cdef public bint is_finishing
     @cython.locals(request=RequestHead, headers=Headers, target=bytes)
     cpdef prepare(self, Exchange exchange)
     @cython.locals(lines=bytes)

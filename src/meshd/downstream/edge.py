@@ -40,6 +40,10 @@ class Edge:
         self.normalizes = options.normalize_path
         self.slashes = options.path_with_escaped_slashes_action
         self.merges = options.merge_slashes
+        self.upgrades = frozenset(name.lower().encode() for name in options.upgrades)
+        self.server = (options.server_name or "").encode("latin-1", "replace")
+        self.returns_id = options.always_set_request_id_in_response
+        self.is_finishing = bool(self.server) or self.returns_id
 
     def prepare(self, exchange: Any) -> None:
         """Apply every rule to the request of ``exchange``."""
@@ -53,6 +57,8 @@ class Edge:
         headers = request.headers
         if not request.host:
             self.name_host(exchange, request)
+        if request.upgrade is not None and request.upgrade not in self.upgrades:
+            request.upgrade = None
         if headers.low.find(b"\r\nx-") >= 0:
             self.sanitize(exchange, headers)
         else:
@@ -102,6 +108,15 @@ class Edge:
         keeps = not self.is_edge or self.options.preserve_external_request_id
         if self.makes_id and not (keeps and headers.get(b"x-request-id")):
             headers.set(b"x-request-id", self.request_id())
+
+    def finish(self, exchange: Any, head: Any) -> None:
+        """Put our fields into an answer's head; for those with ``is_finishing``."""
+        if self.server:
+            head.headers.set(b"server", self.server)
+        if self.returns_id:
+            value = exchange.request.headers.get(b"x-request-id")
+            if value:
+                head.headers.set(b"x-request-id", value)
 
     def drop_internal(self, headers: Any) -> None:
         """Remove the mesh's own control fields."""
