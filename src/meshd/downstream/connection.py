@@ -105,6 +105,7 @@ class Connection:
         listener = self.listener
         self.chain = chain = listener.chain
         exchange = self.exchange = Exchange(self, chain, head, self.poller.now)
+        chain.active += 1
         self.requests += 1
         self.cells.requests.value += 1
         self.cells.active_requests.value += 1
@@ -116,11 +117,9 @@ class Connection:
                 refuse_connect(head)
             listener.edge.prepare(exchange)
         except ProtocolError as error:
-            chain.active += 1
             exchange.reply(error.status, b"%b\n" % str(error).encode(), (), flags.DPE, error.detail)
             return
         except Redirect as redirect:
-            chain.active += 1
             exchange.reply(307, b"", ((b"location", redirect.target),), 0, "path_normalization_redirect")
             return
         chain.request(exchange)

@@ -80,8 +80,7 @@ class Chain:
         return tuple(found)
 
     def request(self, exchange: Any) -> None:
-        """Walk the filters with a new request."""
-        self.active += 1
+        """Walk the filters with a new request, which the connection has counted in ``active``."""
         if self.sample_every:
             self.countdown -= 1
             if self.countdown <= 0:
