@@ -90,6 +90,8 @@ class LiveListener:
 
     def replace(self, spec: Any, chain: Any) -> None:
         """Serve the next requests by this specification; open connections stay."""
+        if spec.backlog != self.spec.backlog and self.socket is not None:
+            self.socket.listen(spec.backlog)  # the kernel takes the new length for the queue that is there
         self.spec = spec
         self.chain = chain
         self.is_hasty = is_hasty(spec.timeouts)
@@ -190,7 +192,7 @@ class LiveListener:
                 exchange.end(True)
 
     def close(self) -> None:
-        """Accept no more and free the address; open connections stay, and so do those that the kernel has taken for us."""
+        """Accept no more and free the address; connections stay, and so do those that the kernel has taken for us."""
         if self.socket is not None:
             if self.is_accepting:
                 self.on_event(READ)
