@@ -12,6 +12,7 @@ from meshd.errors import MeshdError
 from meshd.exchange.chain import Chain
 from meshd.http import flag
 from meshd.wire import address
+from tests.downstream.backlog import backlog
 from tests.downstream.echo import Echo
 from tests.exchange.mesh import GET, MeshCase, Peer, status_of
 
@@ -227,6 +228,13 @@ class Reloads(ListenerCase):
         mesh.listener.replace(attrs.evolve(mesh.listener.spec, http=http), mesh.chain)
         client.send(GET.replace(b"/ ", b"/a//b "))
         self.assertTrue(client.read().endswith(b"/a//b"))
+
+    def test_a_changed_backlog_holds_for_the_same_socket(self):
+        mesh = self.listening()
+        before = mesh.listener.socket
+        mesh.listener.replace(attrs.evolve(mesh.listener.spec, backlog=7), mesh.chain)
+        self.assertIs(mesh.listener.socket, before)
+        self.assertEqual(backlog(mesh.listener.socket), 7)
 
     def test_closed_it_takes_no_new_client_and_serves_those_it_has(self):
         mesh = self.listening()

@@ -2,11 +2,15 @@
 
 from unittest import TestCase
 
-from meshd.api import ConfigurationError
+import attrs
+
+from meshd.api import CONTINUE, STOP, ConfigurationError, Plugin, PluginType
+from meshd.registry import Registry
 from meshd.runtime.build import build, check
 from meshd.runtime.site import finish
 from meshd.runtime.state import StateTable
-
+from meshd.testing.exchange import FakeExchange
+from meshd_plugins import rate_limit
 from tests.runtime import model
 
 
@@ -19,6 +23,10 @@ class BuildTest(TestCase):
 
     def build(self, snapshot, previous=None):
         return finish(build(snapshot, model.REGISTRY, self.world, previous, table=self.table, environment={}))
+
+    def start(self, runtime):
+        runtime.start()
+        self.world.reactor.advance(0)
 
     def faults(self, snapshot):
         with self.assertRaises(ConfigurationError) as caught:
@@ -42,8 +50,6 @@ class BuildTest(TestCase):
         self.assertEqual(chain.uses[0].record.label, "plugin one (filter of test 0)")
 
     def test_leaves_disabled_filters_out(self):
-        import attrs
-
         off = attrs.evolve(model.plug("one", "broken"), disabled=True)
         chain = self.build(model.snapshot(model.listener("public", off))).chains["public"]
         self.assertEqual([use.plugin.name for use in chain.uses], ["router"])
@@ -61,6 +67,26 @@ class BuildTest(TestCase):
         off, other = (first.overrides[route] for route in router.object.routes)
         self.assertIsNone(off)
         self.assertEqual((other.config.value, other.site.owner), (7, "listener public: route all/b"))
+
+    def test_a_rate_limit_of_one_route_has_tokens_of_its_own(self):
+        def limit(rate):
+            return Plugin(
+                kind="http_filter", type="rate_limit", name="filter", config=rate_limit.RateLimit(rate=rate, per_s=60.0))
+
+        def router(config, site):
+            made = model.Terminal(None, site)
+            made.routes = (model.Route("own", {"filter": limit(2)}), model.Route("common", {}))
+            return made
+
+        types = [one for one in model.TYPES if one.name != "router"]
+        types.append(PluginType(kind="http_filter", name="router", config=model.Tag, build=router, terminal=True))
+        registry = Registry.of(*types, *rate_limit.meshd_plugins())
+        snapshot = model.snapshot(model.listener("public", limit(1)))
+        runtime = finish(build(snapshot, registry, self.world, table=self.table, environment={}))
+        use, last = runtime.chains["public"].uses
+        base, own = use.object, use.overrides[last.object.routes[0]]
+        answers = [FakeExchange().request_phase(limiter) for limiter in (base, own, own, own, base)]
+        self.assertEqual(answers, [CONTINUE, CONTINUE, CONTINUE, STOP, STOP])
 
     def test_refuses_an_override_of_a_filter_that_is_not_there(self):
         (fault, _) = self.faults(model.snapshot(model.listener("public", routes=1)))
@@ -86,20 +112,18 @@ class BuildTest(TestCase):
         self.assertEqual((fault.code, fault.message.split(": ")[:2]), ("MSH0202", ["listener public", "filters"]))
 
     def test_refuses_an_unknown_type(self):
-        import attrs
-
         spec = model.listener("public", attrs.evolve(model.plug("one"), type="ghost"))
         self.assertIn("unknown type: expected one of: broken, filter", self.faults(model.snapshot(spec))[0].message)
 
     def test_starts_nothing(self):
         runtime = self.build(model.snapshot(model.listener("public", model.plug("one")), clusters=[model.cluster()]))
         self.assertEqual((self.journal, self.world.reactor.getDelayedCalls()), ([], []))
-        runtime.start()
+        self.start(runtime)
         self.assertEqual({name for event, name in self.journal}, {"one", "router", "users"})
 
     def test_stop_ends_plugins_in_reverse_order(self):
         runtime = self.build(model.snapshot(model.listener("public", model.plug("one"))))
-        runtime.start()
+        self.start(runtime)
         finish(runtime.stop())
         self.assertEqual(self.journal, [("start", "one"), ("start", "router"), ("stop", "router"), ("stop", "one")])
 
@@ -110,7 +134,7 @@ class BuildTest(TestCase):
     def test_a_discovered_cluster_has_its_endpoints_once_started(self):
         runtime = self.build(model.snapshot(clusters=[model.cluster(discovery=model.plug("found", "found"))]))
         self.assertEqual(runtime.clusters["users"].endpoints, ())
-        runtime.start()
+        self.start(runtime)
         self.assertEqual(len(runtime.clusters["users"].endpoints), 1)
 
     def test_keeps_pools_of_addresses_that_stay(self):
@@ -123,7 +147,7 @@ class BuildTest(TestCase):
     def test_a_kept_discovery_starts_with_the_endpoints_it_had(self):
         snapshot = model.snapshot(clusters=[model.cluster(discovery=model.plug("found", "found"))])
         first = self.build(snapshot)
-        first.start()
+        self.start(first)
         self.assertEqual(len(self.build(snapshot, first).clusters["users"].endpoints), 1)
 
     def test_state_is_given_back_when_building_fails(self):

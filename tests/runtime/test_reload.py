@@ -10,8 +10,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from meshd.api import ConfigurationError, PluginType
 from meshd.registry import Registry
+from meshd.runtime.build import build
 from meshd.runtime.reload import START_TIMEOUT_S, Reloader
-
+from meshd.runtime.site import finish
+from tests.downstream.backlog import backlog
 from tests.runtime import model
 
 
@@ -124,6 +126,18 @@ class SwapTest(ReloadTest):
         self.assertEqual(list(self.reloader.listeners), ["new"])
         self.assertIs(self.reloader.listeners["new"].socket, before)
         self.assertTrue(self.reloader.listeners["new"].is_accepting)
+
+    def test_a_listener_that_was_closed_stays_closed_under_another_name(self):
+        self.begin(model.listener("old"))
+        self.reloader.listeners["old"].close()
+        self.assertTrue(self.reload(model.listener("new")).is_accepted)
+        new = self.reloader.listeners["new"]
+        self.assertEqual((list(self.reloader.listeners), new.socket, new.is_accepting), (["new"], None, False))
+
+    def test_a_socket_that_is_passed_on_gets_the_backlog_of_its_new_listener(self):
+        self.begin(model.listener("old"))
+        self.reload(attrs.evolve(model.listener("new"), backlog=7))
+        self.assertEqual(backlog(self.reloader.listeners["new"].socket), 7)
 
     def test_a_listener_that_is_gone_is_closed(self):
         self.begin(model.listener("a"), model.listener("b"))
@@ -295,6 +309,38 @@ class StartTest(ReloadTest):
         self.turn(lambda: self.journal)
         self.world.reactor.advance(START_TIMEOUT_S)
         self.assertIn("not done after 10 s", self.settle(answer).text)
+
+    def unstarted(self, start, *names):
+        """Return a runtime with a filter of each name, before its start."""
+        self.reloader = self.make(self.registry(start))
+        plugins = [attrs.evolve(model.plug(name), type="starts", config=None) for name in names]
+        return finish(build(
+            model.snapshot(model.listener("public", *plugins)), self.reloader.registry, self.world,
+            table=self.reloader.table, environment={}))
+
+    def test_starts_run_one_after_another_in_turns_of_the_reactor(self):
+        runtime = self.unstarted(lambda: None, "one", "two", "three")
+        self.assertEqual([len(self.journal) for _ in runtime._begin()], [1, 2, 3, 4])
+        self.journal.clear()
+        started = runtime.start()
+        self.assertEqual(self.journal, [])
+        self.settle(started)
+        self.assertEqual(len(self.journal), 4)
+
+    def test_a_start_that_is_given_up_begins_no_more(self):
+        waits, cut = [], []
+        runtime = self.unstarted(lambda: waits.append(Deferred(cut.append)) or waits[-1], "one", "two")
+        work = runtime._begin()
+        next(work)
+        work.close()
+        self.assertEqual((cut, self.journal), (waits, [("start", "one")]))
+
+    def test_a_refusal_says_whose_fault_it_is(self):
+        self.assertTrue(self.settle(self.attempt(lambda: 1 / 0)).is_configuration)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = "127.0.0.1:%d" % taken.getsockname()[1]
+            self.config = model.loaded(model.listener(address=address))
+            self.assertFalse(self.settle(self.reloader.begin(self.config)).is_configuration)
 
 
 class CollapseTest(ReloadTest):

@@ -22,6 +22,8 @@ class Outcome:
     changed: tuple[Change, ...] = ()
     faults: tuple[Any, ...] = ()
     warnings: tuple[Any, ...] = ()
+    is_configuration: bool = False
+    """Whether a refusal is the configuration's fault, and not a port that is taken or a bug."""
 
     @property
     def codes(self) -> tuple[str, ...]:

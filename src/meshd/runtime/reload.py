@@ -195,7 +195,10 @@ class Reloader:
     def _refused(self, error: MeshdError) -> Outcome:
         digest = self.loaded.digest if self.loaded is not None else ""
         faults = getattr(error, "faults", ()) or (str(error),)
-        return Outcome(is_accepted=False, generation=self.generation, digest=digest, text=str(error), faults=faults)
+        return Outcome(
+            is_accepted=False, generation=self.generation, digest=digest, text=str(error), faults=faults,
+            is_configuration=isinstance(error, ConfigurationError),
+        )
 
     def _say(self, outcome: Outcome) -> None:
         if outcome.is_accepted:

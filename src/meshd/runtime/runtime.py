@@ -1,10 +1,10 @@
 """The runtime: live objects made from one Snapshot, started at the swap, stopped after their last request."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from types import MethodType
 from typing import Any
 
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import Deferred, FirstError, gatherResults, maybeDeferred
 from twisted.python.failure import Failure
 
 from meshd.api import ConfigurationError
@@ -13,6 +13,7 @@ from meshd.model.snapshot import Snapshot
 from meshd.registry import Entry, Registry
 from meshd.registry.entry import one_line
 from meshd.runtime.assembly import Built, describe
+from meshd.runtime.pump import pump
 from meshd.runtime.site import Ground
 
 
@@ -42,10 +43,28 @@ class Runtime:
             yield from chain.all_sinks
 
     def start(self) -> Deferred:
-        """Start the plugin objects and look for endpoints; the Deferred fails with what the first that cannot says."""
+        """Start the plugin objects and look for endpoints, in slices; the Deferred fails with what one that cannot says.
+
+        Cancelling it starts no more, and cancels those that take their time.
+        """
         self.is_started = True
-        starts = [maybeDeferred(work, *args).addErrback(_cannot_start, label) for label, work, args in self._starts()]
-        return gatherResults(starts, consumeErrors=True).addErrback(lambda why: why.value.subFailure)
+        begun = pump(self.ground.world, self._begin())
+        begun.addCallback(gatherResults, consumeErrors=True)
+        return begun.addErrback(lambda why: why.value.subFailure if why.check(FirstError) else why)
+
+    def _begin(self) -> Generator[None, None, list[Deferred]]:
+        """Begin one start in each step; return what to wait for."""
+        waits: list[Deferred] = []
+        try:
+            for label, work, args in self._starts():
+                waits.append(maybeDeferred(work, *args).addErrback(_cannot_start, label))
+                yield
+        except GeneratorExit:
+            for wait in waits:
+                wait.addErrback(lambda _: None)
+                wait.cancel()
+            raise
+        return waits
 
     def _starts(self) -> Iterator[tuple[str, Any, tuple]]:
         for discovery, cluster in self.discoveries:

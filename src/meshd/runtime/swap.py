@@ -74,12 +74,19 @@ class Swap:
 
 
 def pass_socket(old: LiveListener, new: LiveListener) -> None:
-    """Let ``new`` accept on the socket of ``old``, whose open connections stay with it."""
+    """Let ``new`` accept on the socket of ``old``, whose open connections stay with it.
+
+    Where the admin API has closed ``old``, ``new`` is closed too, as a listener that keeps its name would be.
+    """
+    new.local = old.local
+    if old.socket is None:
+        return
     if old.is_accepting:
         old.is_accepting = False
         old.world.poller.detach(old.socket.fileno())
     new.socket, old.socket = old.socket, None
-    new.local = old.local
+    if new.spec.backlog != old.spec.backlog:
+        new.socket.listen(new.spec.backlog)
     new.start()
 
 
