@@ -259,6 +259,13 @@ def test_drain_listeners_refuses_new_connections_and_lives(start):
         daemon.ask("GET", "/direct")
     assert not daemon.is_ready()
     assert daemon.ask("GET", "/healthz", daemon.admin)[0] == 200
+    with open(daemon.path) as file:
+        text = file.read()
+    assert "name: public" in text
+    daemon.write(text.replace("name: public", "name: renamed"))
+    assert ctl(daemon, "reload")[0] == 0
+    with pytest.raises(ConnectionRefusedError):
+        daemon.ask("GET", "/direct")
 
 
 def test_admin_moves_with_its_address(start):

@@ -19,6 +19,10 @@ class Bad:
             time.sleep(0.4)
         return CONTINUE
 
+    def start(self):
+        if {fails}:
+            raise RuntimeError("no luck")
+
 @hookimpl
 def meshd_plugins():
     return [PluginType(kind="http_filter", name="bad", build=Bad)]
@@ -47,15 +51,15 @@ def start(tmp_path):
     folder = tmp_path / "plugins"
     folder.mkdir(mode=0o755)
     path = folder / "bad.py"
-    path.write_text(PLUGIN)
-    path.chmod(0o644)
     made = []
 
-    def begin(on_error):
+    def begin(on_error, fails=False):
+        path.write_text(PLUGIN.format(fails=fails))
+        path.chmod(0o644)
         upstream = Upstream()
         daemon = Faulty(str(tmp_path), upstream.port, on_error=on_error)
         made.extend((daemon, upstream))
-        return daemon.ready()
+        return daemon if fails else daemon.ready()
 
     yield begin
     for one in made:
@@ -97,3 +101,10 @@ def test_a_plugin_that_blocks_is_named_and_then_called_no_more_until_a_reload(st
     daemon.signal("HUP")
     wait_for(lambda: daemon.info()["generation"] == 2, "the reload")
     assert daemon.ask("GET", "/")[0] == 200
+
+
+def test_a_plugin_that_cannot_start_ends_the_daemon_with_78_and_one_line(start):
+    daemon = start("fail-closed", fails=True)
+    assert daemon.ended() == 78
+    assert "meshd: http_filter bad: start: RuntimeError: no luck\n" in daemon.stderr()
+    assert "Traceback" not in daemon.stderr()

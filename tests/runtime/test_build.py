@@ -70,8 +70,8 @@ class BuildTest(TestCase):
 
     def test_a_rate_limit_of_one_route_has_tokens_of_its_own(self):
         def limit(rate):
-            return Plugin(
-                kind="http_filter", type="rate_limit", name="filter", config=rate_limit.RateLimit(rate=rate, per_s=60.0))
+            config = rate_limit.RateLimit(rate=rate, per_s=60.0)
+            return Plugin(kind="http_filter", type="rate_limit", name="filter", config=config)
 
         def router(config, site):
             made = model.Terminal(None, site)

@@ -87,12 +87,12 @@ class Run:
 
     def _failed(self, failure: Any) -> None:
         """The start failed: say why in the words of the command line, and end."""
-        from meshd.errors import MeshdError
+        from meshd.errors import ConfigurationError, MeshdError
         from meshd.service.daemon import Failed
         error = failure.value
-        self.code = code.FAILED
-        if isinstance(error, Failed) and error.is_configuration:
-            self.code = code.CONFIG
+        is_configuration = isinstance(error, ConfigurationError) or getattr(error, "is_configuration", False)
+        self.code = code.CONFIG if is_configuration else code.FAILED
+        if getattr(error, "faults", ()):
             _show(error.faults, len(self._arguments.config), 0.0, self._arguments)
         elif isinstance(error, Failed | MeshdError | OSError):
             sys.stderr.write(f"meshd: {error.strerror if isinstance(error, OSError) and error.strerror else error}\n")

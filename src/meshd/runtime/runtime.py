@@ -43,7 +43,7 @@ class Runtime:
             yield from chain.all_sinks
 
     def start(self) -> Deferred:
-        """Start the plugin objects and look for endpoints, in slices; the Deferred fails with what one that cannot says.
+        """Start the plugin objects and look for endpoints, in slices; the Deferred fails as the first that cannot.
 
         Cancelling it starts no more, and cancels those that take their time.
         """

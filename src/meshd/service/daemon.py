@@ -38,16 +38,15 @@ LOGGED_FAULTS = 20
 
 
 class Failed(Exception):
-    """The daemon could not start; ``faults`` are Fault objects or texts."""
+    """The daemon could not start; ``faults`` are Fault objects, none where the text says it all.
 
-    def __init__(self, text: str, faults: tuple = ()) -> None:
-        super().__init__(text)
-        self.faults = faults
+    ``is_configuration`` says whether the configuration is to blame, and not a port that is taken.
+    """
 
-    @property
-    def is_configuration(self) -> bool:
-        """Say whether the configuration is to blame, and not a port that is taken."""
-        return any(isinstance(fault, Fault) for fault in self.faults)
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.text)
+        self.faults = tuple(fault for fault in outcome.faults if isinstance(fault, Fault))
+        self.is_configuration = outcome.is_configuration
 
 
 @implementer(IDaemon)
@@ -96,7 +95,7 @@ class Daemon(MultiService):
     def _begun(self, outcome: Outcome) -> None:
         self._first = None
         if not outcome.is_accepted:
-            raise Failed(outcome.text, outcome.faults)
+            raise Failed(outcome)
         log.info(
             "meshd {version} ready: {listeners}; {clusters} clusters; admin {admin}", version=__version__,
             listeners=", ".join(f"{row['name']} {row['bound']}" for row in self.listeners()) or "no listeners",
@@ -127,8 +126,8 @@ class Daemon(MultiService):
             self._watchdog.start()
 
     def _hold_drain(self, runtime: Any) -> None:
-        """A reload that was on its way when the drain began must not open listeners anew."""
-        if self.shutdown.is_running:
+        """A reload must not open listeners anew where a drain has begun or the admin API has closed them."""
+        if self.shutdown.is_running or self._is_stopped:
             self._close_listeners()
 
     def _close_listeners(self) -> None:
