@@ -32,7 +32,7 @@ CAP_FACTOR = 10
 class Retry:
     """Another attempt at another endpoint. The defaults retry only what has certainly not been processed."""
 
-    on: tuple[str, ...] = option(
+    retry_on: tuple[str, ...] = option(
         ListOf(item=Text(minimum=1), maximum=50), default=("connect-failure", "refused-stream", "reset-before-request"),
         doc="conditions, any of: " + ", ".join(WORDS) + "; a number is a status code",
     )
@@ -58,12 +58,12 @@ class Retry:
 
     def check(self):
         """Yield a fault for each unknown condition."""
-        for word in self.on:
+        for word in self.retry_on:
             if word not in WORDS and not (word.isascii() and word.isdecimal() and 100 <= int(word) <= 599):
-                yield "on", f"expected a status code or one of {', '.join(WORDS)}, got {word!r}"
+                yield "retry_on", f"expected a status code or one of {', '.join(WORDS)}, got {word!r}"
         if self.cap_s is not None and self.cap_s < self.base_s:
             yield "cap", f"expected at least base ({self.base_s:g} s), got {self.cap_s:g} s"
-        if "retriable-status-codes" in self.on and not self.status_codes:
+        if "retriable-status-codes" in self.retry_on and not self.status_codes:
             yield "status_codes", "expected at least one status code with retriable-status-codes"
 
 
@@ -76,9 +76,9 @@ class RetryPolicy:
         self._attempts = options.attempts
         self._random = random.random
         self._methods = frozenset(method.encode() for method in options.methods)
-        self._reasons = frozenset(reason for reason, words in REASONS.items() if words & set(options.on))
+        self._reasons = frozenset(reason for reason, words in REASONS.items() if words & set(options.retry_on))
         self._statuses = _statuses(options)
-        self._is_rate_limited_retried = "envoy-ratelimited" in options.on
+        self._is_rate_limited_retried = "envoy-ratelimited" in options.retry_on
         self.judges_responses = bool(self._attempts and (self._statuses or self._is_rate_limited_retried))
         self._base_s = options.base_s
         self._cap_s = options.base_s * CAP_FACTOR if options.cap_s is None else options.cap_s
@@ -130,8 +130,8 @@ class RetryPolicy:
 
 def _statuses(options):
     """Return the frozenset of statuses that are retried; a number alone is enough."""
-    statuses = {int(word) for word in options.on if word.isdecimal()} | set(options.status_codes)
-    for word in options.on:
+    statuses = {int(word) for word in options.retry_on if word.isdecimal()} | set(options.status_codes)
+    for word in options.retry_on:
         statuses.update(STATUSES.get(word, ()))
     return frozenset(statuses)
 

@@ -181,7 +181,7 @@ listeners:
                 - match: {{prefix: /}}
                   cluster: backend
                   retry:
-                    retry: {{on: [connect-failure, refused-stream, reset], attempts: 2}}
+                    retry: {{retry_on: [connect-failure, refused-stream, reset], attempts: 2}}
 clusters:
   - name: backend
     endpoints:

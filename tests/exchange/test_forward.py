@@ -140,7 +140,7 @@ class Times(MeshCase):
         self.assertEqual(peer.end(), "fin")
 
     def test_a_try_that_takes_too_long_is_made_elsewhere(self):
-        mesh = self.mesh(upstreams=2, retry={"on": ("5xx",)}, timeouts=Timeouts(per_try_s=1.0))
+        mesh = self.mesh(upstreams=2, retry={"retry_on": ("5xx",)}, timeouts=Timeouts(per_try_s=1.0))
         client = mesh.client(GET)
         slow = mesh.upstream.accept()
         mesh.advance(1.1)
@@ -150,7 +150,7 @@ class Times(MeshCase):
         self.assertEqual(mesh.cluster.cells.per_try_timeouts.value, 1)
 
     def test_a_try_with_a_body_is_timed_too(self):
-        mesh = self.mesh(upstreams=2, retry={"on": ("5xx",)}, timeouts=Timeouts(per_try_s=1.0))
+        mesh = self.mesh(upstreams=2, retry={"retry_on": ("5xx",)}, timeouts=Timeouts(per_try_s=1.0))
         client = mesh.client(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo")
         mesh.advance(0.5)
         client.send(b"dy")

@@ -9,7 +9,7 @@ POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
 class Retries(MeshCase):
     def retrying(self, upstreams=2, on=("connect-failure", "reset-before-request"), attempts=1, **options):
         """Return a mesh whose route retries."""
-        return self.mesh(upstreams=upstreams, retry={"on": on, "attempts": attempts}, **options)
+        return self.mesh(upstreams=upstreams, retry={"retry_on": on, "attempts": attempts}, **options)
 
     def test_a_refused_connect_is_tried_elsewhere_after_a_back_off(self):
         mesh = self.retrying()
@@ -128,7 +128,7 @@ class Retries(MeshCase):
         self.assertEqual(client.read(), OK)
 
     def test_a_body_beyond_the_bound_is_not_sent_again(self):
-        mesh = self.mesh(upstreams=2, retry={"on": ("5xx",), "body_limit_bytes": 4})
+        mesh = self.mesh(upstreams=2, retry={"retry_on": ("5xx",), "body_limit_bytes": 4})
         client = mesh.client(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc")
         peer = mesh.upstream.accept()
         peer.read()

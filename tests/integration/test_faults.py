@@ -109,7 +109,7 @@ def test_reset_after_accept_is_503_uc():
 
 
 def test_reset_is_retried_elsewhere_where_the_policy_says_so():
-    retry = {"retry": {"retry": {"on": ["reset"], "attempts": 2}}}
+    retry = {"retry": {"retry": {"retry_on": ["reset"], "attempts": 2}}}
     with Upstream(lambda peer: (peer.head(), peer.reset())) as bad, ok() as good:
         with Daemon(one_cluster(bad.address, good.address, route=retry)) as daemon:
             assert at_once(60, status, daemon.port, workers=2) == [200] * 60
@@ -280,7 +280,7 @@ def test_access_log_pipe_that_nobody_reads_stops_no_traffic(tmp_path):
 
 def test_many_faults_at_once_leave_nothing_behind():
     """Killed, refused and reset upstreams under load, and clients that leave: afterwards every gauge is back at 0."""
-    retry = {"retry": {"retry": {"on": ["connect-failure", "reset"], "attempts": 2}}, "timeout": "2s"}
+    retry = {"retry": {"retry": {"retry_on": ["connect-failure", "reset"], "attempts": 2}}, "timeout": "2s"}
     with Program() as program, ok() as good, Upstream(lambda peer: (peer.head(), peer.reset())) as bad:
         with Daemon(one_cluster(program.address, good.address, bad.address, dead_address(), route=retry)) as daemon:
             threading.Timer(0.3, program.kill).start()

@@ -23,7 +23,7 @@ class FakeOutcome:
 def policy(*on, **options):
     """Build a policy; without ``on``, with the default conditions."""
     if on:
-        options["on"] = on
+        options["retry_on"] = on
     return FakeSite().make("retry_policy", "retry", Retry(**options))
 
 
@@ -163,14 +163,14 @@ class RetryAfter(unittest.TestCase):
 
 class Faults(unittest.TestCase):
     def test_unknown_conditions(self):
-        self.assertIn("'sometimes'", faults(Retry(on=("sometimes",)))[0])
+        self.assertIn("'sometimes'", faults(Retry(retry_on=("sometimes",)))[0])
         for word in ("99", "600", "²"):
-            self.assertTrue(faults(Retry(on=(word,))), word)
-        self.assertEqual(faults(Retry(on=("5xx", "503"))), [])
+            self.assertTrue(faults(Retry(retry_on=(word,))), word)
+        self.assertEqual(faults(Retry(retry_on=("5xx", "503"))), [])
 
     def test_cap_below_base(self):
         self.assertTrue(faults(Retry(base_s=1.0, cap_s=0.5)))
 
     def test_retriable_status_codes_without_any(self):
-        self.assertTrue(faults(Retry(on=("retriable-status-codes",))))
+        self.assertTrue(faults(Retry(retry_on=("retriable-status-codes",))))
         self.assertTrue(is_retried(policy("retriable-status-codes", status_codes=(404,)), status=404))
