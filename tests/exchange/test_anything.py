@@ -12,14 +12,22 @@ POST = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc"
 CHUNKED = b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
 EXPECT = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 6\r\n\r\n"
 WS = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
-REQUESTS = (GET, GET * 3, GET + GET[:9], POST, POST + b"def", CHUNKED, CHUNKED + b"0\r\n\r\n", EXPECT, WS,
-            b"GET / HTTP/1.0\r\n\r\n", b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", b"def", b"x" * 200_000, b"GET /\r\n\r\n", b"0\r\n\r\n", GET[9:])
-ANSWERS = (OK, OK[:-1], OK[:20], OK * 2, b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n",
-           b"HTTP/1.1 200 OK\r\n\r\nuntil close", b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n",
-           b"HTTP/1.1 101 S\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhi", b"junk\r\n\r\n", b"k", b"0\r\n\r\n",
-           b"HTTP/1.1 200 OK\r\ncontent-length: 500000\r\n\r\n" + b"x" * 500_000, b"HTTP/1.1 204 No\r\n\r\n")
-STEPS = ("connect", "send", "send", "send", "answer", "answer", "answer", "read", "leave", "end", "break", "finish", "age",
-         "refuse", "drain")
+REQUESTS = (
+    GET, GET * 3, GET + GET[:9], POST, POST + b"def", CHUNKED, CHUNKED + b"0\r\n\r\n", EXPECT, WS,
+    b"GET / HTTP/1.0\r\n\r\n", b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", b"def", b"x" * 200_000, b"GET /\r\n\r\n",
+    b"0\r\n\r\n", GET[9:],
+)
+ANSWERS = (
+    OK, OK[:-1], OK[:20], OK * 2, b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nuntil close",
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n",
+    b"HTTP/1.1 101 S\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nhi", b"junk\r\n\r\n", b"k", b"0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\ncontent-length: 500000\r\n\r\n" + b"x" * 500_000, b"HTTP/1.1 204 No\r\n\r\n",
+)
+STEPS = (
+    "connect", "send", "send", "send", "answer", "answer", "answer", "read", "leave", "end", "break", "finish", "age",
+    "refuse", "drain",
+)
 
 
 class Anything(MeshCase):
