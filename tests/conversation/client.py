@@ -59,6 +59,7 @@ class Client:
     """One connection. ``is_reset``: the peer ended it by a reset. ``host`` is its address, and no other's."""
 
     numbers = itertools.count()
+    status_line = staticmethod(STATUS_LINE)
 
     def __init__(self, port, limit_s=LIMIT_S):
         number = next(self.numbers)
@@ -150,7 +151,7 @@ class Client:
                 raise EOFError("the connection ended, expected an answer")
         head, _, self.rest = self.rest.partition(b"\r\n\r\n")
         line, *lines = head.split(b"\r\n")
-        assert STATUS_LINE(line), f"no status line: {line!r}"
+        assert self.status_line(line), f"no status line: {line!r}"
         return line, fields_of(lines)
 
     def _take(self, count):

@@ -16,9 +16,10 @@ NGINX = """worker_processes 1; daemon off; master_process off; pid {folder}/ngin
 events {{ worker_connections 1000; }}
 http {{ access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+ map $http_upgrade $switch {{ default upgrade; "" ""; }}
  upstream up {{ server {upstream}; keepalive 16; }}
  server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://up; proxy_http_version 1.1;
-  proxy_set_header Connection ""; proxy_set_header Host $host; }} }} }}
+  proxy_set_header Connection $switch; proxy_set_header Upgrade $http_upgrade; proxy_set_header Host $host; }} }} }}
 """
 HAPROXY = """global
   nbthread 1
@@ -61,7 +62,8 @@ def envoy(folder, port, upstream):
     route = {"match": {"prefix": "/"}, "route": {"cluster": "up"}}
     manager = {
         "@type": f"{TYPE}network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "in",
-        "codec_type": "HTTP1", "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [route]}]},
+        "codec_type": "HTTP1", "upgrade_configs": [{"upgrade_type": "websocket"}],
+        "route_config": {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [route]}]},
         "http_filters": [{"name": "router", "typed_config": {"@type": f"{TYPE}http.router.v3.Router"}}]}
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
     endpoints = [{"lb_endpoints": [{"endpoint": {"address": address(upstream)}}]}]
@@ -101,7 +103,7 @@ def running(make, folder, upstream):
 @contextlib.contextmanager
 def meshd(folder, upstream):
     """Run meshd; the value is (port, version)."""
-    with Daemon(one_cluster(upstream)) as daemon:
+    with Daemon(one_cluster(upstream, route={"upgrades": ["websocket"]})) as daemon:
         yield daemon.port, daemon.json("/server_info")["version"]
 
 

@@ -14,8 +14,8 @@ were answered with 200, `body of N` the bytes of the body that the upstream was 
 refuses.
 
 The rule behind meshd's column: a request that two implementations could read differently is refused with a 4xx, and
-the connection is closed, for what follows can no longer be told apart (RFC 9112 11.2). Many of the
-lenient readings below have been one half of a smuggling attack.
+the connection is closed, for what follows can no longer be told apart (RFC 9112 11.2). Many of the lenient readings
+below have been one half of a smuggling attack.
 """
 
 REASONS = {
@@ -30,9 +30,8 @@ business, which is why meshd forwards what nginx and Envoy refuse. Other version
 RFC 9112 3.2 has four forms: origin, absolute, authority (CONNECT alone) and asterisk (OPTIONS alone). The authority
 of an absolute target wins over Host (3.2.2); HAProxy refuses where the two differ, which is safe too. `OPTIONS *`
 matches no route with a path, as in Envoy; nor does its absolute form, which is `*` to whoever forwards it (3.2.4),
-where Envoy and nginx ask for `/`. A userinfo is refused (RFC 9110 4.2.4), and
-so is a scheme that is not http or https (RFC 9110 7.4). A missing Host beside an absolute target is a 400 in
-HTTP/1.1 (RFC 9112 3.2)."""),
+where Envoy and nginx ask for `/`. A userinfo is refused (RFC 9110 4.2.4), and so is a scheme that is not http or
+https (RFC 9110 7.4). A missing Host beside an absolute target is a 400 in HTTP/1.1 (RFC 9112 3.2)."""),
     "host": ("Host", """\
 RFC 9112 3.2: a request of HTTP/1.1 with no Host, with more than one, or with an invalid value MUST get 400. An
 invalid value is what `uri-host [":" port]` does not derive (RFC 9110 7.2, RFC 3986 3.2.2); meshd checks all of it,
@@ -85,4 +84,38 @@ knows where it begins (9.6, 11.2)."""),
     "size": ("Sizes", """\
 RFC 9112 3: a target that is too long MUST get 414. RFC 6585 5: fields that are too large get 431. meshd's limit for
 a head is 60 KiB, Envoy's figure; nginx and HAProxy have 8 and 16 KiB and answer 400."""),
+    "status": ("Answers: status line", """\
+From here on the odd one is the upstream. RFC 9112 4: a status line has a version, a space, three digits, and a
+space that may be followed by nothing. What is none is answered with 502 (RFC 9110 15.6.3), since a proxy that
+guesses at a broken head lets the upstream write into another client's connection. RFC 9110 15 has the classes 1 to
+5; 600 and above SHOULD be treated as a 5xx, and meshd refuses them. Cells: the statuses that the client got,
+interim ones first; `cut` where the answer ended before its end; `relayed` where the client got a head that HTTP
+does not allow; `waits` where the answer is not complete while the upstream is still connected: nginx takes what has
+no status line for a body of HTTP/0.9."""),
+    "FIELDS": ("Answers: fields", """\
+RFC 9112 5.1: white space before the colon in an answer MUST be removed by a proxy, and 5.2: obs-fold MUST be
+replaced by spaces or the answer be discarded with 502. meshd answers 502 to both, which is stricter: an upstream
+that does this is misconfigured or hostile, and the client behind us may read it otherwise. RFC 9110 5.5 on NUL, CR
+and LF as for requests."""),
+    "LENGTHS": ("Answers: length", """\
+RFC 9112 6.3 rule 5: with an invalid Content-Length from an upstream a proxy MUST close the connection to it,
+discard the answer and send 502. Rule 8: without a length the body ends with the connection, which is why a reset is
+not an end. RFC 9112 8: an incomplete answer MUST be told from a complete one: the client's connection is cut. nginx
+reads until the end where a length is broken. 9.2: bytes behind an answer, with no request outstanding, MUST NOT be
+taken for another answer: the connection is not used again."""),
+    "CHUNKS": ("Answers: chunks", """\
+RFC 9112 6.1 and 7.1 as for requests. Content-Length beside Transfer-Encoding, which 6.3 rule 3 calls an attempt at
+response splitting, is a 502; others drop the length. A fault behind the head can only cut the answer: its status is
+on the way already, where it is not still in the same write."""),
+    "BODILESS": ("Answers without a body", """\
+RFC 9110 6.4.1: answers to HEAD, and 1xx, 204 and 304, have no content, whatever their fields say (RFC 9112 6.3 rule
+1). 8.6 and RFC 9112 6.1: a server MUST NOT send Content-Length or Transfer-Encoding with 1xx or 204; meshd answers
+502 unless the length is 0. Bytes that follow are nobody's answer, and the connection is closed."""),
+    "INTERIM": ("Interim answers", """\
+RFC 9110 15.2: a proxy MUST forward 1xx, unless it asked for them itself; a client of HTTP/1.0 MUST NOT get one.
+Envoy drops them unless it is told otherwise, nginx of this version takes them for the answer, HAProxy passes any
+number on. In meshd more than eight for one request are refused, as a flood costs the upstream nothing. RFC 9110
+7.8: 101 only for a request with Upgrade that the route lets through."""),
+    "HOPS": ("Answers: hop-by-hop fields", """\
+RFC 9110 7.6.1, as for requests. The upstream's `Connection: close` ends its connection and not the client's."""),
 }
