@@ -20,6 +20,8 @@ def make_stamp(layout: str, clock: Any, is_local: bool = False) -> Callable[[flo
     kept = -1
     template = b""
     scale = scales[0] if len(scales) == 1 else 0
+    last = -1.0
+    text = b""
 
     def turn(moment: float) -> float:
         """Lay out the text of another second; the wall clock is read anew, as it may have been set."""
@@ -30,6 +32,13 @@ def make_stamp(layout: str, clock: Any, is_local: bool = False) -> Callable[[flo
         return moment + offset
 
     def stamp(moment: float) -> bytes:
+        nonlocal last, text
+        if moment != last:  # exchanges of one batch began at the same moment
+            last = moment
+            text = render(moment)
+        return text
+
+    def render(moment: float) -> bytes:
         now = moment + offset
         if int(now) != kept:
             now = turn(moment)

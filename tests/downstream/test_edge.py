@@ -2,6 +2,7 @@
 
 import re
 import unittest
+from types import SimpleNamespace
 from random import Random
 
 from meshd.downstream.edge import INTERNAL, Edge
@@ -24,6 +25,7 @@ class Downstream:
     host = "192.0.2.9"
     host_bytes = b"192.0.2.9"
     local = "192.0.2.254:80"
+    listener = SimpleNamespace(name="public")
     forwarded = b"\r\nx-forwarded-for: 192.0.2.9\r\nx-forwarded-proto: http"
 
 

@@ -5,6 +5,7 @@ from meshd.http.head cimport RequestHead, ResponseHead
 
 cdef class Exchange:
     cdef public object downstream
+    cdef public str listener
     cdef public object chain
     cdef public Poller poller
     cdef public RequestHead request

@@ -25,9 +25,9 @@ class Exchange:
     """See ``IExchange``. ``is_ended`` is set once, by ``end``; nothing of the exchange runs after it."""
 
     __slots__ = (
-        "downstream", "chain", "poller", "request", "response", "route_found", "plan", "cluster", "endpoint", "tried",
-        "attempts", "attempt", "identity", "notes", "flags", "detail", "failure", "client", "started",
-        "request_ended", "upstream_began", "response_began", "ended", "request_bytes", "response_bytes",
+        "downstream", "listener", "chain", "poller", "request", "response", "route_found", "plan", "cluster",
+        "endpoint", "tried", "attempts", "attempt", "identity", "notes", "flags", "detail", "failure", "client",
+        "started", "request_ended", "upstream_began", "response_began", "ended", "request_bytes", "response_bytes",
         "is_local_reply", "is_ended", "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform",
         "response_transform", "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up",
         "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
@@ -42,6 +42,7 @@ class Exchange:
         self.started = now
         self.last_body = now
         self.client = downstream.host
+        self.listener = downstream.listener.name
         self.stream_id = downstream.world.unique()
         self.response = self.plan = self.cluster = self.endpoint = self.attempt = self.identity = None
         self.notes = self.durations = self.waiting = self.request_transform = self.response_transform = None
@@ -87,11 +88,6 @@ class Exchange:
     def local(self) -> str:
         """Our address on the downstream connection."""
         return self.downstream.local
-
-    @property
-    def listener(self) -> str:
-        """The listener's name."""
-        return self.downstream.listener.name
 
     @property
     def connection_id(self) -> int:

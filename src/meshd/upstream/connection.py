@@ -10,6 +10,7 @@ from typing import Any
 
 from meshd.errors import ProtocolError
 from meshd.http import flag
+from meshd.http.framing import HEAD as HEAD_STATE
 from meshd.http.framing import IDLE as IDLE_STATE
 from meshd.http.response import ResponseParser
 from meshd.wire.address import render
@@ -113,11 +114,15 @@ class UpstreamConnection:
             self.end_of_stream(attempt)
 
     def end_of_stream(self, attempt: Any) -> None:
-        """End a body that lasts until the close, or cut what is not whole."""
+        """End a body that lasts until the close, or cut what is not whole; part of a head is no HTTP (502, as in Envoy)."""
+        is_head = self.parser.state == HEAD_STATE
         try:
             self.parser.eof()
-        except ProtocolError:
-            self.end(flag.UC, "connection closed by upstream")
+        except ProtocolError as error:
+            if is_head:
+                self.end(flag.UPE, f"protocol error: {error}")
+            else:
+                self.end(flag.UC, "connection closed by upstream")
             return
         if self.attempt is attempt:
             self.end(flag.UC, "connection closed by upstream")

@@ -18,8 +18,9 @@ class Pool:
     replaces it.
     """
 
-    __slots__ = ("world", "address", "family", "sockaddr", "name", "cluster", "settings", "connect_timeout_s", "max_idle",
-                 "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing", "is_retired")
+    __slots__ = ("world", "address", "family", "sockaddr", "name", "cluster", "settings", "connect_timeout_s",
+                 "max_idle", "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing",
+                 "is_retired")
 
     def __init__(self, world: Any, address: str, target: tuple[int, Any] | None) -> None:
         self.world = world

@@ -1,7 +1,8 @@
 """An endpoint that is configured by a host name: its addresses, looked up when connections are opened; used by pools.
 
-Strategy: nothing is looked up ahead. The first connection waits for the answer; later ones use what is known, and once it
-is older than ``FRESH_S`` a look-up runs beside them. A failed look-up keeps the last answer. Connections take the addresses in turn.
+Strategy: nothing is looked up ahead. The first connection waits for the answer; later ones use what is known, and once
+it is older than ``FRESH_S`` a look-up runs beside them. A failed look-up keeps the last answer. Connections take the
+addresses in turn.
 """
 
 from collections.abc import Callable

@@ -58,7 +58,7 @@ class World:
                 poller.close_pending()
 
     def resolve(self, host: str) -> Deferred:
-        """Return a Deferred of the addresses of ``host`` (list of str), looked up by the system's resolver in a thread."""
+        """Return a Deferred of the addresses of ``host`` (list of str), asked of the system's resolver in a thread."""
         if self.lookups >= MAX_LOOKUPS:
             return fail(OSError(f"{MAX_LOOKUPS} names are being looked up already"))
         self.lookups += 1
