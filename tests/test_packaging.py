@@ -15,6 +15,8 @@ from meshd.hot import COMPILED, PURE, STALE, _digest, compiled, stale, states_in
 from tests.tree import PACKAGES, ROOT, modules, setup_lines
 
 DATA = {"meshd.etc", "meshd.systemd"}
+MODULES = {"pyyaml": "yaml", "google-re2": "re2"}
+"""Requirements whose module is not called as they are; hyphens aside."""
 
 
 def python(code: str, **environment: str) -> str:
@@ -40,6 +42,16 @@ class TestPackages(TestCase):
         named = {line.split("=")[1].strip() for line in setup_lines("options.entry_points", "meshd.plugins")}
         names = {".".join(name.split(".")[:2]) for name, _ in modules() if name.startswith("meshd_plugins.")}
         self.assertEqual(named, names - {"meshd_plugins.__init__"})
+
+    def test_what_is_required_is_imported_and_documented(self):
+        text = "\n".join(path.read_text() for _, path in modules())
+        page = (ROOT / "docs" / "dependencies.md").read_text()
+        for line in setup_lines("options", "install_requires"):
+            name = re.match(r"[\w.-]+", line)[0]
+            module = MODULES.get(name, name.replace("-", "_"))
+            with self.subTest(package=name):
+                self.assertRegex(text, rf"(?m)^\s*(import|from) {re.escape(module)}\b")
+                self.assertRegex(page, rf"(?m)^\| {re.escape(name)} \|")
 
     def test_the_examples_and_the_unit_travel_as_package_data(self):
         data = dict(line.split("=") for line in setup_lines("options", "package_dir") if "=" in line)
