@@ -24,8 +24,8 @@ def expect(row):
     finals = [answer for answer in row.answers if answer.status >= 200 or answer.ending == "tunnel"]
     final = finals[-1] if finals else None
     bit, word = ("UC", "connection_termination")
-    if row.refusal not in ("", "truncated"):
-        bit, word = ("UPE", "protocol_error")
+    if row.refusal not in ("", "truncated") or row.refusal and not final:
+        bit, word = ("UPE", "protocol_error")  # part of a head is as bad as a wrong one
     if final is None:
         return Expected(503 if bit == "UC" else 502, flag=bit, detail=RESET % ("before", word))
     if final.ending == "open" and row.name != "resp/until-close-open":

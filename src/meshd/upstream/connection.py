@@ -114,7 +114,7 @@ class UpstreamConnection:
             self.end_of_stream(attempt)
 
     def end_of_stream(self, attempt: Any) -> None:
-        """End a body that lasts until the close, or cut what is not whole; part of a head is no HTTP (502, as in Envoy)."""
+        """End a body that lasts until the close, or cut what is not whole. Part of a head is no HTTP: 502."""
         is_head = self.parser.state == HEAD_STATE
         try:
             self.parser.eof()
