@@ -11,10 +11,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import msgspec
 
-from meshd.api import MeshdError, Plugin
+from meshd.api import MeshdError, Plugin, parse_template
 from meshd_plugins.access_log.operator import OPERATORS
 from meshd_plugins.access_log.term import ANY, Term, function
 
@@ -26,60 +25,30 @@ ENVOY_FORMAT = (
 """Envoy's default format string."""
 
 PLAIN = bytes(code for code in range(0x20, 0x7F) if code not in b'"\\')
-_CALL = re.compile(r"%(?:%|([A-Z][A-Z0-9_]*)(?:\(((?:[^()]|\([^()]*\))*)\))?(?::(\d{1,6}))?%)")
 _SPECIAL = re.compile(rb'[^\x20-\x7e]|["\\]')
 _ESCAPES = {b"\n": b"\\n", b"\r": b"\\r", b"\t": b"\\t", b'"': b'\\"', b"\\": b"\\\\"}
 
 
-@attrs.frozen
-class Call:
-    """One operator in a format; ``length`` cuts its value."""
-
-    name: str
-    argument: str | None
-    length: int | None
-
-
-def parse(text: str) -> list[str | Call]:
-    """Split a format into literal text and Calls; raises ValueError at a ``%`` that opens nothing."""
-    parts: list[str | Call] = []
-    position = 0
-    literal = ""
-    while (mark := text.find("%", position)) >= 0:
-        found = _CALL.match(text, mark)
-        if found is None:
-            near = text[mark:mark + 20]
-            raise ValueError(f"character {mark + 1}: {near!r}: expected %OPERATOR(argument):length% or %%")
-        literal += text[position:mark]
-        position = found.end()
-        if found[1] is None:
-            literal += "%"
-            continue
-        parts += [literal, Call(found[1], found[2], int(found[3]) if found[3] else None)]
-        literal = ""
-    return [part for part in (*parts, literal + text[position:]) if part != ""]
-
-
 def check(text: str) -> None:
     """Raise ValueError where a format cannot be; operators of other plugins are left to ``terms``."""
-    for part in parse(text):
-        if isinstance(part, Call) and part.name in OPERATORS:
+    for part in parse_template(text):
+        if not isinstance(part, bytes) and part.name in OPERATORS:
             _built_in(part, None)
 
 
 def terms(text: str, site: Any) -> list[str | Term]:
     """Split a format into literal text and Terms; raises ValueError, naming the nearest operator for an unknown one."""
-    return [part if isinstance(part, str) else _term(part, site) for part in parse(text)]
+    return [part.decode() if isinstance(part, bytes) else _term(part, site) for part in parse_template(text)]
 
 
-def _built_in(call: Call, site: Any) -> Term:
+def _built_in(call: Any, site: Any) -> Term:
     try:
         return OPERATORS[call.name].make(call.argument, site).cut(call.length)
     except ValueError as error:
         raise ValueError(f"%{call.name}%: {error}") from None
 
 
-def _term(call: Call, site: Any) -> Term:
+def _term(call: Any, site: Any) -> Term:
     if call.name in OPERATORS:
         return _built_in(call, site)
     try:

@@ -1,46 +1,36 @@
 """``%OPERATOR(ARGUMENT):LENGTH%`` in header values and bodies: Envoy's command operators, the subset that edits need.
 
-A text is parsed when the configuration is checked, and compiled when the router is built: to ``bytes`` where nothing
-varies, else to a function of the exchange. An operator without a value gives the empty string (Envoy's formatter for
-headers omits empty values).
+The text is split by ``parse_template``, which header mutation uses too; the operators are the router's own
+(``operator_table``), not access-log plugins: the set is closed, so that it is judged with the line of the file when the
+configuration is decoded, where there is no site to build a plugin with; values are bytes from end to end; and what
+cannot vary (``fixed``, the environment) is ``bytes`` once the router is built. An operator without a value gives the
+empty string (Envoy's formatter for headers omits empty values).
 """
 
-import re
 import socket
 
+from meshd.api import parse_template
 from meshd_plugins.router.operator_table import OPERATORS, STATIC
-
-_PERCENT = re.compile(r"%(?:%|([A-Z][A-Z0-9_]*)(?:\(([^)]*)\))?(?::([0-9]{1,5}))?%)?")
 
 
 def parse(text):
-    """Return a tuple of parts: str, or (operator, argument or None, length or None). Raises ValueError."""
-    parts, literal, end = [], [], 0
-    for found in _PERCENT.finditer(text):
-        literal.append(text[end:found.start()])
-        end = found.end()
-        if found.group() == "%%":
-            literal.append("%")
-            continue
-        parts.append("".join(literal))
-        literal.clear()
-        parts.append(_operator(found, text))
-    parts.append("".join(literal) + text[end:])
-    return tuple(part for part in parts if part)
+    """Return a tuple of parts: bytes, or a Call whose operator and argument are known. Raises ValueError."""
+    parts = parse_template(text)
+    for part in parts:
+        if not isinstance(part, bytes):
+            _judge(part)
+    return parts
 
 
-def _operator(found, text):
-    name, argument, length = found.groups()
-    if name is None:
-        raise ValueError(f"a lone % in {text!r}: expected %OPERATOR%, or %% for a percent sign")
-    if name not in OPERATORS and name not in STATIC:
+def _judge(call):
+    if call.name in OPERATORS:
+        OPERATORS[call.name](call.argument)
+    elif call.name not in STATIC:
         names = ", ".join(sorted([*OPERATORS, *STATIC]))
-        raise ValueError(f"unknown operator {name!r}: expected one of {names}")
-    if name in OPERATORS:
-        OPERATORS[name](argument)
-    elif (name == "ENVIRONMENT") != bool(argument):
-        raise ValueError(f"%{name}%: expected {'the name of a variable' if name == 'ENVIRONMENT' else 'no argument'}")
-    return name, argument, None if length is None else int(length)
+        raise ValueError(f"unknown operator {call.name!r}: expected one of {names}")
+    elif (call.name == "ENVIRONMENT") != bool(call.argument):
+        what = "the name of a variable" if call.name == "ENVIRONMENT" else "no argument"
+        raise ValueError(f"%{call.name}%: expected {what}")
 
 
 class Context:
@@ -67,7 +57,7 @@ def compile_text(text, context):
     """Return ``bytes``, or a callable(exchange) -> bytes where the text varies."""
     pieces = []
     for part in parse(text):
-        piece = part.encode() if isinstance(part, str) else _bind(part, context)
+        piece = part if isinstance(part, bytes) else _bind(part, context)
         if isinstance(piece, bytes) and pieces and isinstance(pieces[-1], bytes):
             pieces[-1] += piece
         else:
@@ -78,12 +68,11 @@ def compile_text(text, context):
 
 
 def _bind(part, context):
-    name, argument, length = part
-    static = context.static(name, argument)
+    static = context.static(part.name, part.argument)
     if static is not None:
-        return static[:length]
-    read = OPERATORS[name](argument)
-    clock = context.clock
+        return static[:part.length]
+    read = OPERATORS[part.name](part.argument)
+    clock, length = context.clock, part.length
 
     def render(exchange):
         value = read(exchange, clock)

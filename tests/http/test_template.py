@@ -27,6 +27,12 @@ class Parsing(unittest.TestCase):
     def test_splits_text_and_operators(self):
         self.assertEqual(parse("a%%b%REQ(x-y?z):12%c"), (b"a%b", Call("REQ", "x-y?z", 12), b"c"))
 
+    def test_an_argument_may_have_percent_signs(self):
+        self.assertEqual(parse("%START_TIME(%Y-%m)%"), (Call("START_TIME", "%Y-%m", None),))
+
+    def test_an_argument_may_have_parentheses_in_pairs(self):
+        self.assertEqual(parse("%REQ(a(b)c):3%"), (Call("REQ", "a(b)c", 3),))
+
     def test_text_without_operators_is_one_literal(self):
         self.assertEqual(parse("100%% pure"), (b"100% pure",))
         self.assertEqual(parse(""), ())

@@ -1,6 +1,6 @@
 """Text with ``%OPERATOR(argument):length%`` in it, compiled to a callable(exchange) -> bytes.
 
-Called at build time by the header mutation filter; the router and access logs may use it as well:
+Header mutation compiles with it at build time; the router and access logs take ``parse`` alone:
 
     render = compile_template("user %REQ(x-user):16% over %PROTOCOL%", operator)
     value = render(exchange)
@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-_PART = re.compile(r"%(?:%|([A-Z][A-Z0-9_]*)(?:\(([^%]*?)\))?(?::(\d{1,6}))?%)")
+_PART = re.compile(r"%(?:%|([A-Z][A-Z0-9_]*)(?:\(((?:[^()]|\([^()]*\))*)\))?(?::([0-9]{1,6}))?%)")
 _UNSAFE = b"\r\n\0"
 _PSEUDO = {":method": "method", ":path": "target", ":authority": "host", ":scheme": "scheme"}
 Render = Callable[[Any], bytes]
@@ -41,7 +41,7 @@ def parse(text: str) -> tuple[bytes | Call, ...]:
     while (mark := text.find("%", position)) >= 0:
         found = _PART.match(text, mark)
         if found is None:
-            where = f"{text!r}: at character {mark + 1}"
+            where = f"character {mark + 1}: {text[mark:mark + 20]!r}"
             raise ValueError(f"{where}: expected %OPERATOR%, %OPERATOR(argument):length% or %%")
         literal += text[position:mark]
         position = found.end()
