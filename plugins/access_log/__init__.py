@@ -63,8 +63,8 @@ class AccessLogSink:
         """Have the file's thread run, within this configuration's bounds."""
         buffer = self._config.buffer
         self.file.limit_bytes = buffer.limit_bytes
-        self.file.flush_bytes = buffer.flush_bytes
-        self.file.flush_s = buffer.flush_s
+        self.file.flush_bytes = buffer.flush_size_bytes
+        self.file.flush_s = buffer.flush_interval_s
         self.file.begin()
         self._site.on_reopen(self.file.reopen)
 

@@ -39,8 +39,8 @@ class Buffer:
     limit_bytes: int = option(
         Size(minimum=4096), default=4 << 20, doc="waiting bytes; beyond, lines are dropped and counted"
     )
-    flush_bytes: int = option(Size(minimum=1), default=1 << 16, doc="waiting bytes at which the writer begins")
-    flush_s: float = option(
+    flush_size_bytes: int = option(Size(minimum=1), default=1 << 16, doc="waiting bytes at which the writer begins")
+    flush_interval_s: float = option(
         Duration(minimum=0.01, maximum=60.0), default=1.0, doc="longest wait of a line for the writer"
     )
 

@@ -1,5 +1,6 @@
 """Drains and deadlines of a downstream connection."""
 
+from meshd.api import Timeouts
 from meshd.http import flag
 from tests.downstream.echo import Echo
 from tests.exchange.mesh import GET, OK, MeshCase, status_of
@@ -184,6 +185,15 @@ class Deadlines(MeshCase):
             mesh.advance(0.2)
             self.assertEqual((status_of(client.read()), mesh.last.flags), (408, flag.SI))
             self.assertEqual(peer.end(), "fin")
+
+    def test_a_route_has_its_own_idle_time(self):
+        mesh = self.mesh(times={"stream_idle_s": 60.0}, timeouts=Timeouts(request_s=0.0, idle_s=2.0))
+        client = mesh.client(GET)
+        mesh.upstream.accept()
+        mesh.advance(1.9)
+        self.assertEqual(client.read(), b"")
+        mesh.advance(0.2)
+        self.assertEqual((status_of(client.read()), mesh.last.flags), (408, flag.SI))
 
     def test_an_exchange_in_which_something_moves(self):
         mesh = self.mesh(times={"stream_idle_s": 5.0})

@@ -217,7 +217,7 @@ def test_without_descriptors_clients_wait_and_the_admin_api_answers():
 
 def log_to(path, **buffer):
     """Return telemetry with an access log at ``path``."""
-    return ["prometheus", {"access_log": {"path": path, "buffer": {"flush": "10ms", **buffer}}}]
+    return ["prometheus", {"access_log": {"path": path, "buffer": {"flush_interval": "10ms", **buffer}}}]
 
 
 def dropped(daemon):

@@ -38,7 +38,7 @@ class TextTest(TelemetryContract, unittest.TestCase):
         self.path = os.path.join(folder.name, "access.log")
 
     def make(self):
-        config = AccessLog(path=self.path, buffer=Buffer(flush_s=0.01), **self.more)
+        config = AccessLog(path=self.path, buffer=Buffer(flush_interval_s=0.01), **self.more)
         return self.site.make("telemetry", "access_log", config)
 
 

@@ -247,7 +247,7 @@ class SinkTest(unittest.TestCase):
         self.site = FakeSite()
 
     def sink(self, site=None, **config):
-        config = AccessLog(path=self.path, buffer=Buffer(flush_s=0.01), **config)
+        config = AccessLog(path=self.path, buffer=Buffer(flush_interval_s=0.01), **config)
         return (site or self.site).make("telemetry", "access_log", config)
 
     def test_building_opens_and_starts_nothing(self):

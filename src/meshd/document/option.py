@@ -157,8 +157,12 @@ class Anything(Spec):
 
 
 def config(cls: type) -> type:
-    """Make ``cls`` a configuration class: frozen, slotted, keyword-only attrs."""
-    return attrs.frozen(kw_only=True, slots=True)(cls)
+    """Make ``cls`` a configuration class: frozen, slotted, keyword-only attrs. Two fields of one key are a TypeError."""
+    made = attrs.frozen(kw_only=True, slots=True)(cls)
+    keys = [key_of(field.name) for field in attrs.fields(made)]
+    if len(set(keys)) != len(keys):
+        raise TypeError(f"{cls.__name__}: expected different keys, got {keys}")
+    return made
 
 
 def option(spec: Spec, *, default: Any = REQUIRED, doc: str) -> Any:

@@ -57,8 +57,9 @@ def on_silence(connection: Any, exchange: Any, now: float) -> None:
     descriptor = connection.descriptor
     body = exchange.body
     waits = [deadline for deadline in (exchange.deadline, exchange.try_deadline) if deadline]
-    if times.stream_idle_s:
-        waits.append(activity(connection, exchange) + times.stream_idle_s)
+    idle_s = (exchange.plan is not None and exchange.plan.timeouts.idle_s) or times.stream_idle_s
+    if idle_s:
+        waits.append(activity(connection, exchange) + idle_s)
         if now >= waits[-1]:
             exchange.fail(flags.SI, "silent for too long")
             return

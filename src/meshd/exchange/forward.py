@@ -37,6 +37,9 @@ def begin(exchange: Any, plan: Any) -> None:
         exchange.body.replay_limit = plan.retry.body_limit_bytes
     if exchange.body is None or exchange.body.is_complete:
         start_timeouts(exchange)
+    idle_s = plan.timeouts.idle_s
+    if idle_s:
+        exchange.downstream.hurry(exchange.poller.now + idle_s)
     attempt(exchange)
 
 

@@ -102,7 +102,7 @@ class Daemon:
     def write(self, configuration):
         """Write the file: a dict gets the admin address and the access log; a text is written as it is."""
         if not isinstance(configuration, str):
-            log = {"access_log": {"path": self.access_path, "json": LOG_FIELDS, "buffer": {"flush": "10ms"}}}
+            log = {"access_log": {"path": self.access_path, "json": LOG_FIELDS, "buffer": {"flush_interval": "10ms"}}}
             configuration = json.dumps({
                 "admin": {"address": f"unix:{self.admin}"}, "telemetry": ["prometheus", log],
                 "drain": {"deadline": "10s"}, **configuration}, indent=1)
