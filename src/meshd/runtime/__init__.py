@@ -1,1 +1,1 @@
-"""(to be written)"""
+"""Composition: from a Snapshot to live objects, from one runtime to the next; driven by the daemon."""
