@@ -111,6 +111,11 @@ class BuildTest(TestCase):
         (fault,) = self.faults(model.snapshot(spec))
         self.assertEqual((fault.code, fault.message.split(": ")[:2]), ("MSH0202", ["listener public", "filters"]))
 
+    def test_refuses_listener_filters_rather_than_pass_them_over(self):
+        spec = attrs.evolve(model.listener(), listener_filters=(model.plug("peek", where="m.yaml:3:5"),))
+        (fault,) = self.faults(model.snapshot(spec))
+        self.assertEqual((fault.mark.line, fault.message[:34]), (3, "listener public: listener_filters:"))
+
     def test_refuses_an_unknown_type(self):
         spec = model.listener("public", attrs.evolve(model.plug("one"), type="ghost"))
         self.assertIn("unknown type: expected one of: broken, filter", self.faults(model.snapshot(spec))[0].message)

@@ -111,6 +111,9 @@ class Construction:
 
     def _chain(self, listener: Listener, shared: list[tuple[Plugin, Any]]) -> Steps:
         owner = f"listener {listener.name}"
+        for plugin in listener.listener_filters[:1]:
+            text = f"{owner}: listener_filters: this version runs none: expected an empty list"
+            self.faults.append(fault_at(plugin, text))
         filters = yield from self._objects(listener.filters, owner)
         sinks = yield from self._objects(listener.telemetry, owner)
         if any(made is None for _, made in filters + sinks + shared):
