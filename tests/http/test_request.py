@@ -192,8 +192,8 @@ class TestHead(unittest.TestCase):
 
 class TestSlowClients(unittest.TestCase):
     def test_a_bare_lf_is_refused_before_the_head_ends(self):
-        for start in (b"GET / HTTP/1.1\n", GET[:-2] + b"A: b\n", b"GET /" + b"a" * 5000 + b"\n", CHUNKED + b"0\r\nA: b\n",
-                      CHUNKED + b"0\r\nA: " + b"b" * 5000 + b"\n", CHUNKED + b"5\n", b"\n"):
+        for start in (b"GET / HTTP/1.1\n", GET[:-2] + b"A: b\n", b"GET /" + b"a" * 5000 + b"\n",
+                      CHUNKED + b"0\r\nA: b\n", CHUNKED + b"0\r\nA: " + b"b" * 5000 + b"\n", CHUNKED + b"5\n", b"\n"):
             with self.subTest(start[-20:]):
                 self.assertEqual(converse(single(start))[1].status, 400)
 

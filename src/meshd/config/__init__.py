@@ -1,1 +1,1 @@
-"""Configuration files to a checked ``Loaded`` snapshot, and faults for people; the command line and the reload ask it."""
+"""From configuration files to a checked ``Loaded``, or faults for people; the command line and the reload ask it."""

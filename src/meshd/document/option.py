@@ -157,7 +157,7 @@ class Anything(Spec):
 
 
 def config(cls: type) -> type:
-    """Make ``cls`` a configuration class: frozen, slotted, keyword-only attrs. Two fields of one key are a TypeError."""
+    """Make ``cls`` a configuration class: frozen, slotted, keyword-only; two fields of one key are a TypeError."""
     made = attrs.frozen(kw_only=True, slots=True)(cls)
     keys = [key_of(field.name) for field in attrs.fields(made)]
     if len(set(keys)) != len(keys):

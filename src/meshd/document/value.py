@@ -179,11 +179,8 @@ def duration(spec: option.Duration, node: Node, context: Context, path: str):
         context.fault("MSH0106", node, path, f"expected {expected}, got {shown(node)}", hint=hint,
                       notes=(why,) if why else ())
         return BAD
-    if spec.minimum <= value <= spec.maximum:
-        return value
     limits = f"a time from {format_duration(spec.minimum)} to {format_duration(spec.maximum)}"
-    context.fault("MSH0102", node, path, f"expected {limits}, got {node.text}")
-    return BAD
+    return _within(value, spec, node, context, path, limits)
 
 
 def size(spec: option.Size, node: Node, context: Context, path: str):
@@ -196,11 +193,8 @@ def size(spec: option.Size, node: Node, context: Context, path: str):
         code = "MSH0101" if shown(node) == "nothing" else "MSH0106"
         context.fault(code, node, path, f"expected {expected}, got {shown(node)}")
         return BAD
-    if spec.minimum <= value <= spec.maximum:
-        return value
     limits = f"a size from {format_size(spec.minimum)} to {format_size(spec.maximum)}"
-    context.fault("MSH0102", node, path, f"expected {limits}, got {node.text}")
-    return BAD
+    return _within(value, spec, node, context, path, limits)
 
 
 def choice(spec: option.Choice, node: Node, context: Context, path: str):
