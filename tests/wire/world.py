@@ -42,7 +42,7 @@ class StillWorld(World):
             function(*args)
         finally:
             poller.beat = 0.0
-            poller.close_pending()
+            poller.settle()
 
     def batch(self):
         """Dispatch one batch; say whether there was anything."""

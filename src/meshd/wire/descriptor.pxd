@@ -13,9 +13,12 @@ cdef class Descriptor:
     cdef public bint is_half_closing
     cdef public bint is_eof
     cdef public double last
+    cdef public bytes queued
     cpdef on_event(self, int mask)
     cpdef read(self)
     cpdef send(self, bytes data)
+    cpdef write_queued(self)
+    cpdef write(self, bytes data)
     cpdef flush(self)
     cpdef pause(self)
     cpdef resume(self)

@@ -1,4 +1,8 @@
-"""One stream socket: reads at once, writes at once, buffers what the kernel does not take.
+"""One stream socket: reads at once, writes at the end of a batch, buffers what the kernel does not take.
+
+Strategy: a small write that is made while the poller works off a batch of events is put off to the batch's end. Each
+write wakes its reader; a reader that is woken once and finds many messages costs both sides far less than one that is
+woken for each (measured: a sixth of the time of a small request). Large writes, and those outside a batch, go at once.
 
 It knows nothing of what it carries. Its owner has ``received(data)``, ``received_eof()``, ``drained()`` and
 ``lost(reason)``; ``lost`` comes exactly once, last, unless the owner itself called ``abort``; after ``close`` of a
@@ -17,6 +21,8 @@ from meshd.wire.poller import GONE, READ, WRITE, Poller
 
 RESET = struct.pack("ii", 1, 0)
 WRITE_BYTES = 262144
+PUT_OFF_BYTES = 16384
+"""Writes below this are put off to the end of the batch."""
 
 
 class Descriptor:
@@ -27,8 +33,7 @@ class Descriptor:
     """
 
     __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing",
-                 "is_half_closing",
-                 "is_eof", "last")
+                 "is_half_closing", "is_eof", "last", "queued")
 
     def __init__(self, fd: int, poller: Poller, owner: Any) -> None:
         self.fd = fd
@@ -41,6 +46,7 @@ class Descriptor:
         self.is_closing = False
         self.is_half_closing = False
         self.is_eof = False
+        self.queued: bytes | None = None
         self.last = poller.now
         poller.register(fd, READ, self)
 
@@ -87,6 +93,27 @@ class Descriptor:
             self.pending.append(data)
             self.pending_bytes += len(data)
             return
+        queued = self.queued
+        if queued is None:
+            poller = self.poller
+            if poller.beat and len(data) < PUT_OFF_BYTES:
+                self.queued = data
+                poller.unsent.append(self)
+                return
+        else:
+            self.queued = None
+            data = queued + data
+        self.write(data)
+
+    def write_queued(self) -> None:
+        """Write what was put off."""
+        data = self.queued
+        if data is not None:
+            self.queued = None
+            self.write(data)
+
+    def write(self, data: bytes) -> None:
+        """Write ``data`` now; nothing waits before it."""
         try:
             count = io.send(self.fd, data)
         except OSError as error:
@@ -167,6 +194,7 @@ class Descriptor:
 
     def half_close(self) -> None:
         """Say that nothing more will be sent, once what is kept has been; ``send`` is not for use after it."""
+        self.write_queued()
         if self.pending:
             self.is_half_closing = True
         else:
@@ -183,6 +211,7 @@ class Descriptor:
 
     def close(self) -> None:
         """Close once what is kept has been written; ``is_open`` until then."""
+        self.write_queued()
         if self.pending and self.is_open:
             self.is_closing = True
             self.pause()
@@ -191,6 +220,7 @@ class Descriptor:
 
     def abort(self) -> None:
         """Close at once with a reset: a cut answer must not look whole."""
+        self.write_queued()
         if self.is_open:
             try:
                 with_socket(self.fd, set_reset)
@@ -202,7 +232,7 @@ class Descriptor:
         """Give the descriptor up."""
         if self.is_open:
             self.is_open = False
-            self.pending = None
+            self.pending = self.queued = None
             self.pending_bytes = 0
             self.poller.close(self.fd)
 

@@ -32,13 +32,14 @@ class Poller:
     the reactor may sleep (the watchdog reads it).
     """
 
-    __slots__ = ("reactor", "epoll", "owners", "closing", "now", "beat", "log")
+    __slots__ = ("reactor", "epoll", "owners", "closing", "unsent", "now", "beat", "log")
 
     def __init__(self, reactor: Any, log: Any) -> None:
         self.reactor = reactor
         self.epoll = select.epoll()
         self.owners: dict[int, Any] = {}
         self.closing: list[int] = []
+        self.unsent: list[Any] = []
         self.now = time.monotonic()
         self.beat = 0.0
         self.log = log
@@ -50,7 +51,7 @@ class Poller:
     def stop(self) -> None:
         """Leave the reactor."""
         self.reactor.removeReader(self)
-        self.close_pending()
+        self.settle()
 
     def fileno(self) -> int:
         """Return the epoll set's own descriptor, for the reactor."""
@@ -82,10 +83,17 @@ class Poller:
         self.detach(fd)
         self.closing.append(fd)
         if not self.beat:
-            self.close_pending()
+            self.settle()
 
-    def close_pending(self) -> None:
-        """Close what was given up."""
+    def settle(self) -> None:
+        """Write what was put off, then close what was given up."""
+        while self.unsent:
+            unsent, self.unsent = self.unsent, []
+            for descriptor in unsent:
+                try:
+                    descriptor.write_queued()
+                except Exception:
+                    self.on_bug(descriptor)
         closing, self.closing = self.closing, []
         for fd in closing:
             os.close(fd)
@@ -113,8 +121,8 @@ class Poller:
                     owner.on_event(mask)
                 except Exception:
                     self.on_bug(owner)
-        if self.closing:
-            self.close_pending()
+        if self.unsent or self.closing:
+            self.settle()
 
     def on_bug(self, owner: Any) -> None:
         """An owner raised: log it and let the owner clean up, which may raise for the same reason."""

@@ -54,8 +54,8 @@ class World:
             function(*args)
         finally:
             poller.beat = 0.0
-            if poller.closing:
-                poller.close_pending()
+            if poller.closing or poller.unsent:
+                poller.settle()
 
     def resolve(self, host: str) -> Deferred:
         """Return a Deferred of the addresses of ``host`` (list of str), asked of the system's resolver in a thread."""
