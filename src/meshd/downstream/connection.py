@@ -134,7 +134,8 @@ class Connection:
         """The request is whole (codec's event)."""
         exchange = self.exchange
         if exchange is not None:
-            exchange.on_request_end(trailers)
+            if exchange.body is not None:
+                exchange.on_request_end(trailers)
         elif self.is_lingering:
             self.close()
         elif self.is_kept:

@@ -51,13 +51,18 @@ class Exchange:
         self.tried = ()
         self.attempts = self.flags = self.request_bytes = self.response_bytes = 0
         self.detail = self.failure = self.upstream_local = ""
-        self.request_ended = self.upstream_began = self.response_began = self.ended = 0.0
+        self.upstream_began = self.response_began = self.ended = 0.0
         self.deadline = self.try_deadline = 0.0
         self.is_local_reply = self.is_ended = self.is_tunnel = self.is_sampled = False
         self.half_ended = 0
         self.is_admitted = self.is_retry_admitted = self.is_chunked = self.is_chunked_up = self.has_body = False
         self.out = []
-        self.body = RequestBody() if request.content_length else None
+        if request.content_length:
+            self.body = RequestBody()
+            self.request_ended = 0.0
+        else:
+            self.body = None
+            self.request_ended = now
 
     # What plugins see
 

@@ -1,7 +1,9 @@
+from meshd.wire.poller cimport Poller
 from meshd.upstream.connection cimport UpstreamConnection
 
 cdef class Pool:
     cdef public object world
+    cdef public Poller poller
     cdef public str address
     cdef public int family
     cdef public object sockaddr
@@ -19,4 +21,3 @@ cdef class Pool:
     cdef public bint is_retired
     cpdef take(self, attempt)
     cpdef put(self, UpstreamConnection connection)
-    cpdef serve(self, UpstreamConnection connection)

@@ -18,12 +18,13 @@ class Pool:
     replaces it.
     """
 
-    __slots__ = ("world", "address", "family", "sockaddr", "name", "cluster", "settings", "connect_timeout_s",
+    __slots__ = ("world", "poller", "address", "family", "sockaddr", "name", "cluster", "settings", "connect_timeout_s",
                  "max_idle", "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing",
                  "is_retired")
 
     def __init__(self, world: Any, address: str, target: tuple[int, Any] | None) -> None:
         self.world = world
+        self.poller = world.poller
         self.address = address
         self.family, self.sockaddr = target or (0, None)
         self.name = None if target else Name(world, address)
@@ -95,7 +96,7 @@ class Pool:
     def on_dialed(self, connection: UpstreamConnection) -> None:
         """A connection is ready."""
         self.dialing -= 1
-        self.serve(connection)
+        self.put(connection)
 
     def on_dial_failed(self, connection: UpstreamConnection, reason: str) -> None:
         """A dial failed: fail its waiter, and all of them where nothing else is on its way."""
@@ -113,26 +114,20 @@ class Pool:
         return self.waiters.popleft()
 
     def put(self, connection: UpstreamConnection) -> None:
-        """Take a connection back after a whole exchange."""
+        """Take a connection that is new or that has served a whole exchange: give it to who waits, or keep it."""
         limit = self.max_requests
-        if self.is_retired or (limit and connection.requests >= limit):
+        cluster = self.cluster
+        if limit and connection.requests >= limit or self.is_retired and connection.requests:
+            connection.close()
+        elif self.waiters:
+            self.next_waiter().on_connection(connection)
+        elif self.is_retired or cluster.idle >= self.max_idle:
             connection.close()
         else:
-            self.serve(connection)
-
-    def serve(self, connection: UpstreamConnection) -> None:
-        """Give a free connection to who waits, or keep it."""
-        if self.waiters:
-            self.next_waiter().on_connection(connection)
-            return
-        cluster = self.cluster
-        if self.is_retired or cluster.idle >= self.max_idle:
-            connection.close()
-            return
-        cluster.idle += 1
-        self.idle.append(connection)
-        if self.idle_timeout_s:
-            connection.timer.arm(self.world.poller.now + self.idle_timeout_s)
+            cluster.idle += 1
+            self.idle.append(connection)
+            if self.idle_timeout_s:
+                connection.timer.arm(self.poller.now + self.idle_timeout_s)
 
     def on_closed(self, connection: UpstreamConnection) -> None:
         """A connection has closed for whatever reason."""
