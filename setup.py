@@ -11,6 +11,8 @@ from pathlib import Path
 from setuptools import Extension, setup
 
 ROOTS = (("meshd", Path("src/meshd")), ("meshd_plugins", Path("plugins")))
+NAMED = Path("build/named")
+"""Holds a link to each root that is called as its package is: Cython looks a ``.pxd`` up by its module's name."""
 
 
 def leaf(package: str, root: Path, stem: Path) -> Extension:
@@ -26,6 +28,15 @@ def leaf(package: str, root: Path, stem: Path) -> Extension:
     )
 
 
+def name_roots() -> None:
+    """Make the links of ``NAMED``."""
+    NAMED.mkdir(parents=True, exist_ok=True)
+    for package, root in ROOTS:
+        link = NAMED / package
+        if not link.is_symlink():
+            link.symlink_to(root.absolute(), target_is_directory=True)
+
+
 def leaves() -> list[Extension]:
     """Return a library for each leaf in the tree, or none where Cython is missing or refuses one of them."""
     try:
@@ -38,8 +49,9 @@ def leaves() -> list[Extension]:
         stems = {path.with_suffix("") for pattern in ("*.pyx", "*.pxd") for path in root.rglob(pattern)}
         found += [leaf(package, root, stem) for stem in sorted(stems) if stem.with_suffix(".py").exists()]
     directives = {"language_level": 3, "annotation_typing": False}
+    name_roots()
     try:
-        made = cythonize(found, include_path=["src"], build_dir="build/cython", compiler_directives=directives)
+        made = cythonize(found, include_path=[NAMED.as_posix()], build_dir="build/cython", compiler_directives=directives)
     except CompileError as error:
         print(f"setup.py: {error} does not compile: no leaf will be compiled")
         return []

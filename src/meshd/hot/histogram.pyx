@@ -1,17 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""The compiled twin of ``histogram.py``: the same class over C arrays; see there."""
+"""The compiled twin of ``histogram.py``: the same class over C arrays (``histogram.pxd``); see there."""
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 
 
 cdef class Histogram:
     """Observations in the unit of ``bounds`` (ascending floats); ``total`` is their sum."""
-
-    cdef readonly tuple bounds
-    cdef readonly double total
-    cdef Py_ssize_t size
-    cdef double* limits
-    cdef long long* counts
 
     def __cinit__(self, tuple bounds not None):
         cdef Py_ssize_t index
@@ -31,7 +25,7 @@ cdef class Histogram:
         PyMem_Free(self.limits)
         PyMem_Free(self.counts)
 
-    def observe(self, double value):
+    cpdef observe(self, double value):
         """Count ``value``: it belongs to the first bound that is not less."""
         cdef Py_ssize_t low = 0
         cdef Py_ssize_t high = self.size

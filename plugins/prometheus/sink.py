@@ -1,0 +1,112 @@
+"""The prometheus sink: adds each exchange to the cells of its kind. The chain calls ``on_complete`` at its end.
+
+Strategy: one look-up leads from what can differ between two exchanges (listener, endpoint, status, flags) to the cells
+that they add to; only the first of a kind pays for the labels. ``sink.pxd`` types what every exchange passes.
+"""
+
+from typing import Any
+
+from zope.interface import classImplements
+
+from meshd.api import ITelemetrySink, flag
+from meshd_plugins.prometheus.config import Prometheus
+from meshd_plugins.prometheus.family import Families
+from meshd_plugins.prometheus.label import Labels
+
+MAX_RECORDS = 20_000
+FORGET_S = 900.0
+"""How often the look-up is emptied, so that series which nothing adds to can expire."""
+
+
+class Record:
+    """The cells of one kind of exchange."""
+
+    __slots__ = ("requests", "duration", "request_bytes", "response_bytes", "downstream", "upstream")
+
+    def __init__(self, requests: Any, duration: Any, request_bytes: Any, response_bytes: Any, downstream: Any,
+                 upstream: Any) -> None:
+        self.requests = requests
+        self.duration = duration
+        self.request_bytes = request_bytes
+        self.response_bytes = response_bytes
+        self.downstream = downstream
+        self.upstream = upstream
+
+
+class PrometheusSink:
+    """Adds every exchange to its cells."""
+
+    def __init__(self, config: Prometheus, site: Any) -> None:
+        self._families = Families(site.metrics, config)
+        self._labels = Labels(config, site.node)
+        self._clock = site.clock
+        self._records: dict[tuple, Record] = {}
+        self._call = None
+
+    def on_complete(self, exchange: Any) -> None:
+        """Count the exchange. An endpoint belongs to one cluster, so its key need not name that too."""
+        request = exchange.request
+        response = exchange.response
+        callee = exchange.endpoint
+        if callee is None:
+            callee = exchange.cluster
+        status = 0 if response is None else response.status
+        key = (callee, status, exchange.flags, exchange.listener, exchange.is_local_reply)
+        if request is not None and request.version == 20:
+            key += (grpc_status(request, response),)
+        record = self._records.get(key)
+        if record is None:
+            record = self._bind(key, exchange, status)
+        record.requests.value += 1
+        record.downstream.value += 1
+        record.upstream.value += 1
+        record.duration.observe((exchange.ended - exchange.started) * 1000.0)
+        record.request_bytes.observe(exchange.request_bytes)
+        record.response_bytes.observe(exchange.response_bytes)
+
+    def _bind(self, key: tuple, exchange: Any, status: int) -> Record:
+        """Make the record of a kind that was not seen before; ``key`` has a sixth part for HTTP/2 alone."""
+        families = self._families
+        cluster = exchange.cluster
+        grpc = key[5] if len(key) > 5 else None
+        values = self._labels.values(cluster, exchange.endpoint, grpc is not None, flag.text(exchange.flags), status)
+        counted = values + (None if self._labels.is_dropped("grpc_response_status") else grpc or "",)
+        answered = None if cluster is None or exchange.is_local_reply or not status else cluster.name
+        status_class = f"{status // 100}xx"
+        record = Record(
+            families.requests.cell(*counted), families.duration.cell(*values), families.request_bytes.cell(*values),
+            families.response_bytes.cell(*values), families.downstream.cell(exchange.listener, status_class),
+            families.answers(answered, status_class),
+        )
+        if len(self._records) >= MAX_RECORDS:
+            self._records.clear()
+        self._records[key] = record
+        return record
+
+    def start(self) -> None:
+        """Begin to forget now and then."""
+        self._call = self._clock.call_later(FORGET_S, self._forget)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self._records.clear()
+
+    def _forget(self) -> None:
+        self._records.clear()
+        self.start()
+
+
+classImplements(PrometheusSink, ITelemetrySink)
+
+
+def grpc_status(request: Any, response: Any) -> str | None:
+    """Return a gRPC exchange's status as text, "" where it is not known, None for what is not gRPC."""
+    content_type = request.headers.get(b"content-type") or b""
+    kind = content_type.partition(b";")[0].rstrip()
+    if kind != b"application/grpc" and not kind.startswith(b"application/grpc+"):
+        return None
+    value = response.headers.get(b"grpc-status") if response is not None else None
+    return str(int(value)) if value and value.isdigit() and len(value) < 3 else ""
