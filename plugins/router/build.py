@@ -6,7 +6,8 @@ from meshd.api import Plan, Plugin, Timeouts
 from meshd_plugins.router.answer import compile_direct_response, compile_redirect
 from meshd_plugins.router.domain import Domains
 from meshd_plugins.router.edit import compile_edits, request_edit, response_edit
-from meshd_plugins.router.filter import Route, RouterFilter
+from meshd_plugins.router.filter import CatchAllFilter, Route, RouterFilter
+from meshd_plugins.router.matcher import compile_conditions
 from meshd_plugins.router.rewrite import compile_rewrite
 from meshd_plugins.router.substitution import Context
 from meshd_plugins.router.table import build_table
@@ -27,7 +28,15 @@ def build(config, site):
         for domain in host.domains:
             hosts.add(domain, table.find)
         everything += routes
-    return RouterFilter(hosts, tuple(everything))
+    return (CatchAllFilter if takes_all(config.virtual_hosts) else RouterFilter)(hosts, tuple(everything))
+
+
+def takes_all(virtual_hosts):
+    """Say whether the very first route takes every path (what begins with ``/``) of every authority."""
+    if len(virtual_hosts) != 1 or "*" not in virtual_hosts[0].domains or not virtual_hosts[0].routes:
+        return False
+    match = virtual_hosts[0].routes[0].match
+    return match.prefix == "/" and compile_conditions(match) is None
 
 
 def _overrides(options):

@@ -1,11 +1,16 @@
-"""The terminal filter: finds the route and carries out its action. The exchange calls it for every request."""
+"""The terminal filter: finds the route and carries out its action. The exchange calls it for every request.
 
-from zope.interface import implementer
+``filter.pxd`` types it for the compiled build.
+"""
+
+from zope.interface import classImplements
 
 from meshd.api import CONTINUE, STOP, IRoute, ITerminalFilter, flag
 
+SLASH = 47
+"""The code of ``/``."""
 
-@implementer(IRoute)
+
 class Route:
     """One route as built. Either ``plan`` (forward) or ``answer`` (a callable(exchange) that replies) is there."""
 
@@ -22,7 +27,6 @@ class Route:
         return f"Route({self.name!r} of {self.virtual_host!r})"
 
 
-@implementer(ITerminalFilter)
 class RouterFilter:
     """The route table of one chain: ``domains`` leads from an authority to the ``find`` of its routes."""
 
@@ -56,3 +60,24 @@ class RouterFilter:
             return CONTINUE
         route.answer(exchange)
         return STOP
+
+
+class CatchAllFilter(RouterFilter):
+    """The filter of a table whose first route takes every path of every authority: there is little to look up."""
+
+    __slots__ = ("_first",)
+
+    def __init__(self, hosts, routes):
+        super().__init__(hosts, routes)
+        self._first = routes[0]
+
+    def match(self, exchange):
+        """Return the first Route; a target that is no path (``*``) is looked up as in any table."""
+        path = exchange.request.path
+        if path and path[0] == SLASH:
+            return self._first
+        return RouterFilter.match(self, exchange)
+
+
+classImplements(Route, IRoute)
+classImplements(RouterFilter, ITerminalFilter)

@@ -10,7 +10,8 @@ from meshd_plugins.router.config import (
     DirectResponse, Redirect, RegexRewrite, Route, Router, VirtualHost, WeightedCluster,
 )
 from meshd_plugins.router.edit_config import RequestEdits, ResponseEdits
-from meshd_plugins.router.match_config import Match
+from meshd_plugins.router.filter import CatchAllFilter, RouterFilter
+from meshd_plugins.router.match_config import HeaderMatch, Match, QueryMatch
 from meshd_plugins.router.reference import references
 from tests.plugins.router_case import edited, faults, make_site, route, router, send
 
@@ -41,6 +42,20 @@ class Forwarding(unittest.TestCase):
     def test_first_match_in_list_order_wins(self):
         filter = router(route(prefix="/a", name="first"), route(prefix="/a/b", name="second"))
         self.assertEqual(send(filter, target=b"/a/b").route.name, "first")
+
+    def test_a_table_whose_first_route_takes_all_finds_it_and_a_star_target_another(self):
+        filter = router(route(name="all"), route(match=Match(path="*"), name="star"), domains=("foo.com", "*"))
+        self.assertIsInstance(filter, CatchAllFilter)
+        self.assertEqual(send(filter, target=b"/a?b").route.name, "all")
+        self.assertEqual(send(filter, b"OPTIONS", b"*").route.name, "star")
+
+    def test_a_condition_or_another_host_makes_no_table_that_takes_all(self):
+        conditions = {"methods": ("GET",)}, {"headers": (HeaderMatch(name="x"),)}, {"query": (QueryMatch(name="x"),)}
+        filters = [router(route(match=Match(prefix="/", **condition)), route("beta")) for condition in conditions]
+        filters += [router(route(), domains=("foo.com",)), router(route(prefix="/a"), route("beta")), router()]
+        self.assertEqual({type(filter) for filter in filters}, {RouterFilter})
+        for filter in filters[:3]:
+            self.assertEqual(send(filter, b"PUT").route, filter.routes[1])
 
     def test_routes_name_their_virtual_host(self):
         found = router(route(name="r")).routes[0]
