@@ -13,6 +13,9 @@ from meshd.http.headers import Headers
 
 IDLE, HEAD, BODY, DONE, TUNNEL, FAILED = range(6)
 
+LAST_BYTES = 1024
+"""A head's fields up to this are remembered on their connection, in case the next ones are the same."""
+
 MAX_LENGTH_DIGITS = 18  # below 2**63 bytes
 PART_BYTES = 1024  # a longer part of a start line is not looked at again with each byte that comes
 

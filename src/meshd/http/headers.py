@@ -39,9 +39,14 @@ class Headers:
 
     def copy(self) -> "Headers":
         """Return an independent copy."""
+        return Headers.pair(self.raw, self.low)
+
+    @staticmethod
+    def pair(raw: bytes, low: bytes) -> "Headers":
+        """Build from a block and its lower-cased copy, which is at hand."""
         new = Headers.__new__(Headers)
-        new.raw = self.raw
-        new.low = self.low
+        new.raw = raw
+        new.low = low
         return new
 
     def get(self, name: bytes) -> bytes | None:

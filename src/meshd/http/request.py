@@ -45,7 +45,7 @@ class RequestParser(Parser):
     comes.
     """
 
-    __slots__ = ("allow_http_10", "underscores", "_watches", "_is_after_blank")
+    __slots__ = ("allow_http_10", "underscores", "_watches", "_is_after_blank", "_last", "_low", "_host")
 
     def __init__(self, sink, max_head_bytes: int = 61440, max_fields: int = 100, allow_http_10: bool = True,
                  underscores: str = "allow") -> None:
@@ -54,6 +54,7 @@ class RequestParser(Parser):
         self.underscores = underscores
         self._watches = underscores != "allow"
         self._is_after_blank = False
+        self._last = self._low = self._host = None  # of the last head that went the short way
 
     def receive(self, data: bytes) -> None:
         """Take what the peer sent."""
@@ -96,25 +97,37 @@ class RequestParser(Parser):
         if code < 0:
             self._refuse_line(data[at:eol])
         space = code >> 1
-        headers = Headers(data[eol:end])
-        low = headers.low
-        bits, start, stop, length, length_end, named, named_end = scan_fields(low, self._watches)
         if end + 4 == len(data):
             self._data = b""
             self._at = self._seen = 0
         else:
             self._at = self._seen = end + 4
         self._is_after_blank = False
-        head = RequestHead(data[at:space], data[space + 1:eol - 9], low[start:stop], 10 + (code & 1), headers)
-        # the short way: one known Host, nothing else that steers, HTTP/1.1, a path as the target, not CONNECT
-        if not (bits == HOST and code & 1 and head.host in _known_hosts and data[space + 1] == 47 and data[at] != 67
-                and len(low) <= self._uncounted_bytes):
-            self._read_fields(head, bits, start, low[length:length_end], named, named_end)
+        fields = data[eol:end]
+        # the short ways: HTTP/1.1, a path as the target, not CONNECT
+        is_usual = code & 1 and data[space + 1] == 47 and data[at] != 67
+        if is_usual and fields == self._last:
+            head = RequestHead(data[at:space], data[space + 1:eol - 9], self._host, 11, Headers.pair(fields, self._low))
+        else:
+            head = self._read_block(data[at:space], data[space + 1:eol - 9], 10 + (code & 1), fields, is_usual)
         self.state = BODY
         self.sink.on_request(head)
         if not self._left and self.state == BODY:
             self._end(None)
         return bool(self._data)
+
+    def _read_block(self, method: bytes, target: bytes, version: int, fields: bytes, is_usual: bool) -> RequestHead:
+        """Read the fields; remember those of a head with one known Host and nothing else that steers, since a client
+        that keeps its connection repeats them."""
+        headers = Headers(fields)
+        low = headers.low
+        bits, start, stop, length, length_end, named, named_end = scan_fields(low, self._watches)
+        head = RequestHead(method, target, low[start:stop], version, headers)
+        if not (is_usual and bits == HOST and head.host in _known_hosts and len(low) <= self._uncounted_bytes):
+            self._read_fields(head, bits, start, low[length:length_end], named, named_end)
+        elif len(fields) <= framing.LAST_BYTES:
+            self._last, self._low, self._host = fields, low, head.host
+        return head
 
     def _read_part(self) -> bool:
         """Look at a head that is not whole yet, so that what cannot become one does not wait for a deadline."""

@@ -26,6 +26,7 @@ _part_of_line = re.compile(rb"HTTP/1\.[01] [1-5][0-9][0-9](?: [\t -~\x80-\xff]*+
 KNOWN_LINES, KNOWN_LINE_BYTES = 256, 64
 _known_lines: dict[bytes, tuple[int, bytes, int]] = {}
 _SHORTEST = b"HTTP/1.1 200"
+_BODILESS = (b"HEAD", b"CONNECT")  # the same head frames other bodies after these
 
 
 class Truncated(ProtocolError):
@@ -41,7 +42,7 @@ class ResponseParser(Parser):
     then.
     """
 
-    __slots__ = ("_method", "_takes_101", "_is_expected", "_informational")
+    __slots__ = ("_method", "_takes_101", "_is_expected", "_informational", "_last", "_known")
 
     def __init__(self, sink, max_head_bytes: int = 61440, max_fields: int = 100) -> None:
         super().__init__(sink, max_head_bytes, max_fields)
@@ -49,6 +50,8 @@ class ResponseParser(Parser):
         self._takes_101 = True
         self._is_expected = False
         self._informational = 0
+        self._last = None
+        self._known = None
 
     def expect(self, method: bytes, is_upgrade: bool = True) -> None:
         """A request with ``method`` was sent; its response may come. Without ``is_upgrade`` a 101 is refused."""
@@ -98,6 +101,9 @@ class ResponseParser(Parser):
             return self._read_part(data, at)
         if end + 4 - at > self.max_head_bytes:
             self._refuse_large()
+        whole = data[at:end]
+        if whole == self._last and self._method not in _BODILESS:
+            return self._read_again(end)
         eol = data.find(b"\r\n", at)
         known = _known_lines.get(data[at:eol])
         if known is None:
@@ -106,6 +112,18 @@ class ResponseParser(Parser):
         head = ResponseHead(known[0], headers, known[1], known[2])
         self._use(end + 4)
         self._read_fields(head, scan_fields(headers.low, False))
+        if self._left >= 0 and head.status >= 200 and len(whole) <= framing.LAST_BYTES and self._method not in _BODILESS:
+            self._last = whole
+            self._known = (*known, headers.raw, headers.low, head.content_length, head.keep_alive)
+        return self._deliver(head)
+
+    def _read_again(self, end: int) -> bool:
+        """The same head as the last one, as an upstream gives in a second to many requests: nothing to be read."""
+        status, reason, version, raw, low, length, keep_alive = self._known
+        head = ResponseHead(status, Headers.pair(raw, low), reason, version)
+        self._left = head.content_length = length
+        head.keep_alive = keep_alive
+        self._use(end + 4)
         return self._deliver(head)
 
     def _read_line(self, data: bytes, at: int, eol: int) -> tuple[int, bytes, int]:
