@@ -112,7 +112,8 @@ class ResponseParser(Parser):
         head = ResponseHead(known[0], headers, known[1], known[2])
         self._use(end + 4)
         self._read_fields(head, scan_fields(headers.low, False))
-        if self._left >= 0 and head.status >= 200 and len(whole) <= framing.LAST_BYTES and self._method not in _BODILESS:
+        is_framed = self._left >= 0 and head.status >= 200 and self._method not in _BODILESS
+        if is_framed and len(whole) <= framing.LAST_BYTES:
             self._last = whole
             self._known = (*known, headers.raw, headers.low, head.content_length, head.keep_alive)
         return self._deliver(head)
