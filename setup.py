@@ -51,7 +51,9 @@ def leaves() -> list[Extension]:
     directives = {"language_level": 3, "annotation_typing": False}
     name_roots()
     try:
-        made = cythonize(found, include_path=[NAMED.as_posix()], build_dir="build/cython", compiler_directives=directives)
+        made = cythonize(
+            found, include_path=[NAMED.as_posix()], build_dir="build/cython", compiler_directives=directives
+        )
     except CompileError as error:
         print(f"setup.py: {error} does not compile: no leaf will be compiled")
         return []

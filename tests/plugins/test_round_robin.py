@@ -4,14 +4,13 @@ import unittest
 from collections import Counter
 
 from meshd.testing.exchange import FakeExchange
-from meshd.testing.site import FakeSite
+from meshd.testing.site import FakeSite, FakeWorld
 from tests.plugins.balancer_case import endpoints, picked, shares
 
 
 def balancer(*weights, seed=1):
     """Return a balancer over endpoints of these weights, and the endpoints."""
-    found = FakeSite(world=None).make("load_balancer", "round_robin")
-    found._random.seed(seed)
+    found = FakeSite(world=FakeWorld(seed)).make("load_balancer", "round_robin")
     given = endpoints(*weights)
     found.update(given)
     return found, given

@@ -1,20 +1,20 @@
-"""The load balancer ``round_robin``: endpoints in turn, smooth where weights differ; clusters ask it for each attempt.
+"""The rotation of one cluster: whose turn it is; asked for each attempt.
 
 Equal weights are a rotating index. Unequal weights are earliest deadline first (EDF, as in Envoy): each endpoint's next
 turn is 1 / weight after its last, kept in a heap. The start is random, or every proxy would begin with the first one.
+``balancer.pxd`` types it for the compiled build.
 """
 
 from heapq import heapify, heapreplace, nsmallest
 
-from zope.interface import implementer
+from zope.interface import classImplements
 
-from meshd.api import ILoadBalancer, PluginType, hookimpl
+from meshd.api import ILoadBalancer
 
 RESELECTIONS = 5
 """Endpoints looked at beyond the next to find one that was not tried (Istio's hostSelectionRetryMaxAttempts)."""
 
 
-@implementer(ILoadBalancer)
 class RoundRobin:
     """Picks in turn. ``update`` goes on where it stood."""
 
@@ -54,14 +54,25 @@ class RoundRobin:
         self._turns = turns
 
     def pick(self, exchange):
-        """Return the endpoint whose turn it is, or None; one that was tried already only where no other is found.
-
-        A retry only looks at whose turn is next: if it took a turn, then of two endpoints of which one is dead every
-        request would begin with the dead one.
-        """
+        """Return the endpoint whose turn it is, or None; one that was tried already only where no other is found."""
         tried = exchange.tried
-        if not tried:
-            return self._turn()
+        if tried:
+            return self._untried(tried)
+        if self._turns:
+            return self._weighted()
+        endpoints = self._endpoints
+        place = self._next
+        if place + 1 < len(endpoints):
+            self._next = place + 1
+            return endpoints[place]
+        self._next = 0
+        return endpoints[place] if endpoints else None
+
+    def _untried(self, tried):
+        """Look for a retry's endpoint, without taking a turn.
+
+        If a retry took one, then of two endpoints of which one is dead every request would begin with the dead one.
+        """
         first = None
         for endpoint in self._following():
             if endpoint not in tried:
@@ -77,27 +88,11 @@ class RoundRobin:
         following = endpoints[place:place + RESELECTIONS + 1]
         return following + endpoints[:min(place, RESELECTIONS + 1 - len(following))]
 
-    def _turn(self):
-        if self._turns:
-            at, order, endpoint = self._turns[0]
-            self._now = at
-            heapreplace(self._turns, (at + 1.0 / endpoint.weight, order, endpoint))
-            return endpoint
-        endpoints = self._endpoints
-        place = self._next
-        if place + 1 < len(endpoints):
-            self._next = place + 1
-            return endpoints[place]
-        self._next = 0
-        return endpoints[place] if endpoints else None
+    def _weighted(self):
+        at, order, endpoint = self._turns[0]
+        self._now = at
+        heapreplace(self._turns, (at + 1.0 / endpoint.weight, order, endpoint))
+        return endpoint
 
 
-def build(config, site):
-    """Return a RoundRobin."""
-    return RoundRobin(site.random)
-
-
-@hookimpl
-def meshd_plugins():
-    """Offer the balancer."""
-    return [PluginType(kind="load_balancer", name="round_robin", build=build, doc="Endpoints in turn, by weight.")]
+classImplements(RoundRobin, ILoadBalancer)

@@ -1,14 +1,12 @@
-"""The circuit breaker ``limits``: how much of one cluster may be in use at once; the cluster asks it.
+"""Counts of one cluster and their limits; the cluster asks at each request, connection, wait and retry.
 
-The counts live in ``site.state``, keyed by the instance's name (the cluster's), so that requests in flight over a
-reload are counted once and new limits apply to them at once.
+``breaker.pxd`` types it for the compiled build.
 """
 
-from zope.interface import implementer
+from zope.interface import classImplements
 
-from meshd.api import ICircuitBreaker, Integer, PluginType, config, hookimpl, option
+from meshd.api import ICircuitBreaker
 
-LARGEST = 2**32 - 1
 RESOURCES = (
     ("connections", "cx", "cx"),
     ("pending", "rq_pending", "pending"),
@@ -16,16 +14,6 @@ RESOURCES = (
     ("retries", "rq_retry", "retries"),
 )
 """(count, Envoy's name in ``..._open``, Envoy's name in ``remaining_...``)."""
-
-
-@config
-class Limits:
-    """Envoy's defaults. A limit of 0 admits nothing."""
-
-    max_connections: int = option(Integer(maximum=LARGEST), default=1024, doc="connections to all endpoints together")
-    max_pending: int = option(Integer(maximum=LARGEST), default=1024, doc="requests that wait for a connection")
-    max_requests: int = option(Integer(maximum=LARGEST), default=1024, doc="requests in flight")
-    max_retries: int = option(Integer(maximum=LARGEST), default=3, doc="retries in flight")
 
 
 class Counts:
@@ -37,7 +25,6 @@ class Counts:
         self.connections = self.pending = self.requests = self.retries = 0
 
 
-@implementer(ICircuitBreaker)
 class Breaker:
     """Compares counts with limits."""
 
@@ -123,18 +110,4 @@ class Breaker:
         return {name: (getattr(self.counts, name), getattr(self.limits, f"max_{name}")) for name, _, _ in RESOURCES}
 
 
-def build(config, site):
-    """Return a Breaker over the counts of ``site.name``; without a configuration, with the default limits."""
-    counts = site.state("worker", ("circuit_breaker", "limits", site.name), Counts)
-    return Breaker(config or Limits(), counts, site.metrics, site.name)
-
-
-@hookimpl
-def meshd_plugins():
-    """Offer the circuit breaker."""
-    return [
-        PluginType(
-            kind="circuit_breaker", name="limits", config=Limits, build=build,
-            doc="Bounds connections, waiting requests, requests and retries of a cluster.",
-        )
-    ]
+classImplements(Breaker, ICircuitBreaker)

@@ -1,0 +1,28 @@
+# Types of breaker.py for the compiled build.
+
+cdef class Counts:
+    cdef public long long connections
+    cdef public long long pending
+    cdef public long long requests
+    cdef public long long retries
+
+
+cdef class Breaker:
+    cdef readonly Counts counts
+    cdef readonly object limits
+    cdef long long _max_connections
+    cdef long long _max_pending
+    cdef long long _max_requests
+    cdef long long _max_retries
+    cdef object _metrics
+    cdef object _owner
+    cdef object __weakref__
+
+    cpdef admit_request(self)
+    cpdef release_request(self)
+    cpdef admit_pending(self)
+    cpdef release_pending(self)
+    cpdef admit_connection(self)
+    cpdef release_connection(self)
+    cpdef admit_retry(self)
+    cpdef release_retry(self)
