@@ -19,7 +19,7 @@ class Mesh:
         self.folder = tempfile.TemporaryDirectory(prefix="hostile-")
         path = os.path.join(self.folder.name, "access.log")
         fields = {**LOG_FIELDS, "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%"}
-        log = {"access_log": {"path": path, "json": fields, "buffer": {"flush": "10ms"}}}
+        log = {"access_log": {"path": path, "json": fields, "buffer": {"flush_interval": "10ms"}}}
         options = {"cluster": {"pool": {"idle_timeout": "60s"}}, **options}
         configuration = one_cluster(self.upstream.address, telemetry=["prometheus", log], **options)
         self.daemon = Daemon(configuration, access_log=path)
