@@ -63,16 +63,27 @@ class LogFile:
     def write(self, line: bytes) -> None:
         """Append one line, ended by a line feed; drop it where too much waits already."""
         size = len(line)
-        waiting = self._given - self._taken
-        if waiting + size > self.limit_bytes:
+        given = self._given + size
+        waiting = given - self._taken
+        if waiting > self.flush_bytes or waiting > self.limit_bytes:
+            self._write_much(line, waiting)
+            return
+        self._lines.append(line)
+        self._given = given
+        if given - self._taken <= size:  # read anew: the thread may have taken all the rest meanwhile, and sleep now
+            self._wake.set()
+
+    def _write_much(self, line: bytes, waiting: int) -> None:
+        """Append one line where that makes ``waiting`` bytes: enough for the writer to begin, or too many."""
+        if waiting > self.limit_bytes:
             self._counts.overflow.value += 1
             return
         self._lines.append(line)
-        self._given += size
-        if waiting >= self.flush_bytes:
+        self._given += len(line)
+        if waiting - len(line) >= self.flush_bytes:
             if not self._full.is_set():
                 self._full.set()
-        elif self._given - self._taken <= size:
+        elif self._given - self._taken <= len(line):
             self._wake.set()
 
     def begin(self) -> None:

@@ -3,9 +3,11 @@
 Strategy: the format becomes one ``%`` of bytes (or one dict for JSON) in generated code. Values are not escaped one by
 one: what is left of the line when harmless characters are taken out must be what the format itself has (its quotes
 and line end). Only where it is not, the line is made anew with every value escaped (CVE-2024-45808: log injection).
+Where ``render`` is compiled, it makes the lines of text instead, and calls the generated code for what is odd.
 """
 
 import difflib
+import functools
 import json
 import re
 from collections.abc import Callable
@@ -15,6 +17,7 @@ import msgspec
 
 from meshd.api import MeshdError, Plugin, parse_template
 from meshd_plugins.access_log.operator import OPERATORS
+from meshd_plugins.access_log.render import make
 from meshd_plugins.access_log.term import ANY, Term, function
 
 ENVOY_FORMAT = (
@@ -68,6 +71,11 @@ def escape(value: bytes) -> bytes:
 def text_record(text: str, site: Any, write: Callable[[bytes], Any], matches: Callable | None = None) -> Callable:
     """Return a callable(exchange) that writes one line of text, where ``matches(exchange)``."""
     parts = terms(text if text.endswith("\n") else f"{text}\n", site)
+    return make(parts, write, matches, functools.partial(_generate, parts))
+
+
+def _generate(parts: list, write: Callable[[bytes], Any], matches: Callable | None) -> Callable:
+    """Return the callable of ``text_record`` as a generated function, the only way where nothing is compiled."""
     names = _names(parts)
     literal = b"".join([part.encode() for part in parts if isinstance(part, str)])
     names |= {"template": _template(parts), "plain_set": PLAIN, "expected": literal.translate(None, PLAIN)}

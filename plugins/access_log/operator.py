@@ -7,13 +7,14 @@ import json
 import re
 import socket
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import attrs
 from zope.interface import implementer
 
-from meshd.api import IAccessLogOperator, flag
-from meshd_plugins.access_log.stamp import make_stamp
+from meshd.api import IAccessLogOperator, flag, value_of
+from meshd_plugins.access_log.stamp import Layout, make_stamp
 from meshd_plugins.access_log.term import BYTES, NUMBER, TEXT, Term, sound
 
 PROTOCOLS = {10: b"HTTP/1.0", 11: b"HTTP/1.1", 20: b"HTTP/2"}
@@ -22,7 +23,7 @@ GRPC = (
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
     "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
 )
-_PSEUDO = {":method": "q.method", ":path": "q.target", ":authority": "q.host", "host": "q.host", ":scheme": "q.scheme"}
+_OF_REQUEST = {":method": "method", ":path": "target", ":authority": "host", "host": "host", ":scheme": "scheme"}
 _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _SERVICE_TIME = "(b'%d' % int((x.response_began - x.upstream_began) * 1000) if x.response_began else None)"
 
@@ -59,8 +60,10 @@ def _operator(name: str, doc: str) -> Callable:
     return add
 
 
-def _plain(name: str, code: str, kind: str, doc: str, *, is_always: bool = False, **names: Any) -> None:
-    term = Term(code, kind, names, is_always)
+def _plain(
+    name: str, code: str, kind: str, doc: str, *, is_always: bool = False, step: tuple = (), **names: Any
+) -> None:
+    term = Term(code, kind, names, is_always, (step,) if step else ())
 
     def make(argument: str | None, site: Any) -> Term:
         if argument:
@@ -77,27 +80,45 @@ def _unset(names: str, doc: str) -> None:
 
 def _fields(argument: str | None) -> list[str]:
     names = [name.strip().lower() for name in (argument or "").split("?")]
-    if not 1 <= len(names) <= 2 or not all(_FIELD.fullmatch(name) or name in (*_PSEUDO, ":status") for name in names):
+    known = (*_OF_REQUEST, ":status")
+    if not 1 <= len(names) <= 2 or not all(name in known or _FIELD.fullmatch(name) for name in names):
         raise ValueError(f"expected NAME or NAME?OTHER, got {argument!r}")
     return names
 
 
-def _request_codes(argument: str | None) -> list[str]:
+def _request_fields(argument: str | None) -> list[str]:
     names = _fields(argument)
     if ":status" in names:
         raise ValueError("expected a request's field, got ':status'")
-    return [_PSEUDO.get(name) or _request_field(name) for name in names]
+    return names
+
+
+def _request_codes(argument: str | None) -> list[str]:
+    names = _request_fields(argument)
+    return [f"q.{_OF_REQUEST[name]}" if name in _OF_REQUEST else _request_field(name) for name in names]
 
 
 def _request_field(name: str) -> str:
-    """Return ``Headers.get`` without its method: a line calls it three or four times."""
-    needle = b"\r\n%b:" % name.encode()
-    return f"value_of(raw, low, {needle!r})"
+    """Return ``Headers.get`` without its method, and in place where even that call is Python's."""
+    needle = _needle(name)
+    if not isinstance(value_of, FunctionType):
+        return f"value_of(raw, low, {needle!r})"
+    find = f"(i := low.find({needle!r})) >= 0"
+    return f"(raw[(i := i + {len(needle)}):raw.find(crlf, i)].strip(b' \\t') if {find} else None)"
+
+
+def _needle(name: str) -> bytes:
+    return b"\r\n%b:" % name.encode()
+
+
+def _request_step(name: str) -> tuple:
+    return ("request", (_OF_REQUEST[name],)) if name in _OF_REQUEST else ("request_field", _needle(name))
 
 
 @_operator("REQ", "a request field, or another one: `REQ(X-A?:PATH)`; also `:METHOD :PATH :AUTHORITY :SCHEME`")
 def _request(argument: str | None, site: Any) -> Term:
-    return Term("(" + " or ".join(_request_codes(argument)) + ")", BYTES)
+    steps = tuple(_request_step(name) for name in _request_fields(argument))
+    return Term("(" + " or ".join(_request_codes(argument)) + ")", BYTES, steps=steps)
 
 
 @_operator("REQ_WITHOUT_QUERY", "as REQ, less what follows `?` in the value")
@@ -108,12 +129,16 @@ def _request_without_query(argument: str | None, site: Any) -> Term:
 @_operator("RESP", "a response field, or another one; `X-ENVOY-UPSTREAM-SERVICE-TIME` is measured, as in Envoy")
 def _response(argument: str | None, site: Any) -> Term:
     codes = []
+    steps = []
     for name in _fields(argument):
-        if name in _PSEUDO and name != "host":
+        if name in _OF_REQUEST and name != "host":
             raise ValueError(f"expected a response's field, got {name!r}")
         get = "b'%d' % r.status" if name == ":status" else f"r.headers.get({name.encode()!r})"
-        codes.append(_SERVICE_TIME if name == "x-envoy-upstream-service-time" else f"(r and {get})")
-    return Term("(" + " or ".join(codes) + ")", BYTES)
+        is_measured = name == "x-envoy-upstream-service-time"
+        codes.append(_SERVICE_TIME if is_measured else f"(r and {get})")
+        steps.append(("service_time", None) if is_measured else ("response_field", _needle(name)))
+    usable = () if ("response_field", _needle(":status")) in steps else tuple(steps)
+    return Term("(" + " or ".join(codes) + ")", BYTES, steps=usable)
 
 
 @_operator("TRAILER", "a response trailer: unset")
@@ -133,9 +158,10 @@ def _start_time_local(argument: str | None, site: Any) -> Term:
 
 
 def _stamp(prefix: str, argument: str | None, site: Any, is_local: bool) -> Term:
-    stamp = make_stamp(argument or "", None if site is None else site.clock, is_local)
+    layout = Layout(argument or "", None if site is None else site.clock, is_local)
     name = f"{prefix}_{(argument or '').encode().hex()}"
-    return Term(f"{name}(x.started)", BYTES, {name: stamp})
+    steps = (("stamp", layout),) if len(layout.digits) == 1 else ()
+    return Term(f"{name}(x.started)", BYTES, {name: make_stamp(layout)}, steps=steps)
 
 
 @_operator("ENVIRONMENT", "a variable of the process's environment: `ENVIRONMENT(NAME)`")
@@ -260,31 +286,40 @@ def _ms(end: str, begin: str) -> str:
 
 
 _addresses()
-_plain("PROTOCOL", "protocols.get(q.version)", BYTES, "the downstream's protocol", protocols=PROTOCOLS)
-_plain("METHOD", "q.method", BYTES, "the method: `REQ(:METHOD)`")
+_plain("PROTOCOL", "protocols.get(q.version)", BYTES, "the downstream's protocol", protocols=PROTOCOLS,
+       step=("protocol", PROTOCOLS))
+_plain("METHOD", "q.method", BYTES, "the method: `REQ(:METHOD)`", step=("request", ("method",)))
 _plain("RESPONSE_CODE", "(r.status if r is not None else 0)", NUMBER, "the status, 0 where there was none",
-       is_always=True)
+       is_always=True, step=("status", None))
 _plain("RESPONSE_CODE_DETAILS", "sound(x.detail).replace(' ', '_')", TEXT, "why there was this status (Envoy's words)",
        sound=sound)
-_plain("RESPONSE_FLAGS", "flags(x.flags)", TEXT, "response flags, short: `UF,URX`", flags=flag.text)
+_plain("RESPONSE_FLAGS", "flags(x.flags)", TEXT, "response flags, short: `UF,URX`", flags=flag.text,
+       step=("flags", flag.text))
 _plain("RESPONSE_FLAGS_LONG", "long_flags(x.flags)", TEXT, "response flags, long", long_flags=flag.long_text)
-_plain("BYTES_RECEIVED", "x.request_bytes", NUMBER, "body bytes from downstream", is_always=True)
-_plain("BYTES_SENT", "x.response_bytes", NUMBER, "body bytes to downstream", is_always=True)
+_plain("BYTES_RECEIVED", "x.request_bytes", NUMBER, "body bytes from downstream", is_always=True,
+       step=("number", ("request_bytes",)))
+_plain("BYTES_SENT", "x.response_bytes", NUMBER, "body bytes to downstream", is_always=True,
+       step=("number", ("response_bytes",)))
 _plain("DURATION", "int(((x.ended or x.started) - x.started) * 1000)", NUMBER,
-       "milliseconds from the first byte to the end", is_always=True)
+       "milliseconds from the first byte to the end", is_always=True, step=("duration", None))
 _plain("REQUEST_DURATION", _ms("x.request_ended", "x.started"), NUMBER, "milliseconds to the request's last byte")
 _plain("RESPONSE_DURATION", _ms("x.response_began", "x.started"), NUMBER, "milliseconds to the upstream's first byte")
 _plain("RESPONSE_TX_DURATION", "(int((x.ended - x.response_began) * 1000) if x.response_began else None)", NUMBER,
        "milliseconds from the upstream's first byte to the end")
-_plain("UPSTREAM_HOST", "(x.endpoint.address if x.endpoint else None)", TEXT, "the endpoint of the last attempt")
-_plain("UPSTREAM_CLUSTER", "(x.cluster.name if x.cluster else None)", TEXT, "the cluster")
+_plain("UPSTREAM_HOST", "(x.endpoint.address if x.endpoint else None)", TEXT, "the endpoint of the last attempt",
+       step=("text_of", ("endpoint", "address")))
+_plain("UPSTREAM_CLUSTER", "(x.cluster.name if x.cluster else None)", TEXT, "the cluster",
+       step=("text_of", ("cluster", "name")))
 _plain("UPSTREAM_CLUSTER_RAW", "(x.cluster.name if x.cluster else None)", TEXT, "the cluster's own name")
 _plain("UPSTREAM_TRANSPORT_FAILURE_REASON", "sound(x.failure)", TEXT, "why the connection to the upstream failed",
        sound=sound)
-_plain("UPSTREAM_REQUEST_ATTEMPT_COUNT", "x.attempts", NUMBER, "attempts made", is_always=True)
-_plain("ROUTE_NAME", "(x.route.name if x.route else None)", TEXT, "the route")
-_plain("CONNECTION_ID", "x.connection_id", NUMBER, "the downstream connection's number", is_always=True)
-_plain("STREAM_ID", "x.stream_id", NUMBER, "the request's number", is_always=True)
+_plain("UPSTREAM_REQUEST_ATTEMPT_COUNT", "x.attempts", NUMBER, "attempts made", is_always=True,
+       step=("number", ("attempts",)))
+_plain("ROUTE_NAME", "(x.route.name if x.route else None)", TEXT, "the route",
+       step=("text_of", ("route", "name")))
+_plain("CONNECTION_ID", "x.connection_id", NUMBER, "the downstream connection's number", is_always=True,
+       step=("number", ("connection_id",)))
+_plain("STREAM_ID", "x.stream_id", NUMBER, "the request's number", is_always=True, step=("number", ("stream_id",)))
 _plain("HOSTNAME", repr(socket.gethostname()), TEXT, "this machine's name")
 _plain("IDENTITY", "sound(x.identity.name if x.identity else None)", TEXT, "the authenticated caller (meshd's own)",
        sound=sound)

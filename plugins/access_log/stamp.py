@@ -12,23 +12,39 @@ _PART = re.compile(r"%(?:([1-9]?)f|(s))")
 _HALF_STEP_S = 5e-7  # a float of epoch seconds is true to a quarter of a microsecond: keeps .310 from becoming .309
 
 
-def make_stamp(layout: str, clock: Any, is_local: bool = False) -> Callable[[float], bytes]:
-    """Return a callable(monotonic seconds) -> bytes. ``layout`` is strftime's with Envoy's %s, %f and %1f to %9f."""
-    pieces, scales = _parse(layout or DEFAULT)
-    split = time.localtime if is_local else time.gmtime
+class Layout:
+    """strftime's layout with Envoy's %s, %f and %1f to %9f; ``digits`` are those of each fraction, in order."""
+
+    def __init__(self, text: str, clock: Any, is_local: bool = False) -> None:
+        self._pieces, self.digits = _parse(text or DEFAULT)
+        self._clock = clock
+        self._split = time.localtime if is_local else time.gmtime
+
+    def turn(self, moment: float) -> tuple[float, int, list[bytes]]:
+        """Lay out another second; the wall clock is read anew, as it may have been set.
+
+        Return what to add to monotonic seconds, the epoch's second, and the texts before, between and after fractions.
+        """
+        offset = self._clock.wall() - self._clock.now() + _HALF_STEP_S
+        second = int(moment + offset)
+        return offset, second, _texts(self._pieces, second, self._split(second))
+
+
+def make_stamp(layout: Layout) -> Callable[[float], bytes]:
+    """Return a callable(monotonic seconds) -> bytes."""
+    digits = layout.digits
+    scales = tuple(10**one for one in digits)
+    scale = scales[0] if len(scales) == 1 else 0
     offset = 0.0
     kept = -1
     template = b""
-    scale = scales[0] if len(scales) == 1 else 0
     last = -1.0
     text = b""
 
     def turn(moment: float) -> float:
-        """Lay out the text of another second; the wall clock is read anew, as it may have been set."""
         nonlocal offset, kept, template
-        offset = clock.wall() - clock.now() + _HALF_STEP_S
-        kept = int(moment + offset)
-        template = _lay_out(pieces, kept, split(kept))
+        offset, kept, texts = layout.turn(moment)
+        template = _template(texts, digits)
         return moment + offset
 
     def stamp(moment: float) -> bytes:
@@ -49,29 +65,29 @@ def make_stamp(layout: str, clock: Any, is_local: bool = False) -> Callable[[flo
     return stamp
 
 
-def _lay_out(pieces: list, second: int, moment: time.struct_time) -> bytes:
-    found = []
+def _template(texts: list[bytes], digits: tuple) -> bytes:
+    """Return the left side of a ``%`` that takes the fractions."""
+    first, *others = [text.replace(b"%", b"%%") for text in texts]
+    return first + b"".join([b"%%0%dd" % one + text for one, text in zip(digits, others)])
+
+
+def _texts(pieces: list, second: int, moment: time.struct_time) -> list[bytes]:
+    found = [""]
     for piece in pieces:
         if type(piece) is int:
-            found.append(f"%0{piece}d")
+            found.append("")
         else:
-            found.append(str(second) if piece is None else time.strftime(piece, moment).replace("%", "%%"))
-    return "".join(found).encode("utf-8", "replace")
+            found[-1] += str(second) if piece is None else time.strftime(piece, moment)
+    return [text.encode("utf-8", "replace") for text in found]
 
 
 def _parse(layout: str) -> tuple[list, tuple]:
-    """Return the pieces (strftime text, digits of a fraction, or None for %s) and the scale of each fraction."""
+    """Return the pieces (strftime text, digits of a fraction, or None for %s) and the digits of each fraction."""
     pieces: list = []
-    scales = []
     position = 0
     for found in _PART.finditer(layout.replace("%%", "%\0")):
         pieces.append(layout[position:found.start()])
         position = found.end()
-        if found[2]:
-            pieces.append(None)
-            continue
-        digits = int(found[1] or 9)
-        pieces.append(digits)
-        scales.append(10**digits)
+        pieces.append(None if found[2] else int(found[1] or 9))
     pieces.append(layout[position:])
-    return [piece for piece in pieces if piece != ""], tuple(scales)
+    return [piece for piece in pieces if piece != ""], tuple(piece for piece in pieces if type(piece) is int)

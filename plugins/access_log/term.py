@@ -1,7 +1,8 @@
 """What an operator compiles to: a Python expression over one exchange, so that a whole line becomes one function.
 
 In the expression ``x`` is the exchange, ``q`` its request (never None), ``r`` the response or None; ``raw`` and ``low``
-are the request's field lines, each ended by CRLF, and the same in lower case; ``i`` is a scratch number.
+are the request's field lines, each ended by CRLF, and the same in lower case; ``i`` is a scratch number. The usual
+operators say in ``steps`` too what they are, for ``render.pyx``, which makes the line without calling Python.
 """
 
 from collections.abc import Callable
@@ -23,13 +24,15 @@ NOBODY = RequestHead(b"", b"", b"", 0, Headers())
 class Term:
     """``code`` gives None or an empty value where the thing is unset; ``names`` are what it refers to.
 
-    ``is_always``: a number that is always there. Text must be encodable: see ``sound``.
+    ``is_always``: a number that is always there. Text must be encodable: see ``sound``. ``steps``: pairs of a name in
+    ``render.pyx`` and its argument that do what ``code`` does, each tried in turn; none where only ``code`` can.
     """
 
     code: str
     kind: str
     names: dict = attrs.field(factory=dict)
     is_always: bool = False
+    steps: tuple = ()
 
     def cut(self, length: int | None) -> "Term":
         """Return the term limited to ``length`` bytes or characters."""
@@ -38,7 +41,7 @@ class Term:
         if self.kind == ANY:
             return self  # an operator of another plugin was told the length
         empty = "b''" if self.kind == BYTES else "''"
-        return attrs.evolve(self, code=f"(({self.code}) or {empty})[:{length}]")
+        return attrs.evolve(self, code=f"(({self.code}) or {empty})[:{length}]", steps=())
 
     @property
     def as_bytes(self) -> str:
@@ -60,6 +63,10 @@ class Term:
         """Return a callable(exchange) -> str, int, float or None: what IAccessLogOperator promises."""
         return function(f"return {self.as_value}", self.names)
 
+    def text_getter(self) -> Callable[[Any], bytes]:
+        """Return a callable(exchange) -> what stands in a line of text, not yet escaped."""
+        return function(f"return {self.as_bytes}", self.names)
+
 
 def plain(value: Any) -> bytes:
     """Return the text of a number, or of what an operator of another plugin gave."""
@@ -78,10 +85,10 @@ def sound(text: str | None) -> str | None:
 
 def function(body: str, names: dict) -> Callable[[Any], Any]:
     """Compile ``body`` as a function of one exchange."""
-    space = {"nobody": NOBODY, "plain": plain, "decoded": decoded, "value_of": value_of, **names}
+    space = {"nobody": NOBODY, "plain": plain, "decoded": decoded, "value_of": value_of, "crlf": b"\r\n", **names}
     opening = "    q = x.request or nobody\n    r = x.response\n"
-    if "(raw, low" in body:
-        opening += "    raw = q.headers.raw\n    low = q.headers.low\n"
+    if "raw[" in body or "(raw, low" in body:
+        opening += "    raw = q.headers.raw + crlf\n    low = q.headers.low\n"
     lines = "".join(f"    {line}\n" for line in body.split("\n"))
     # every expression is ours; what a configuration or a peer says comes in as a literal (repr) or a value
     exec(compile(f"def made(x):\n{opening}{lines}", "<access log>", "exec"), space)
