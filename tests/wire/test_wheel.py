@@ -120,6 +120,16 @@ class Arming(WheelCase):
         self.step(2)
         self.assertEqual(len(self.fired), 1)
 
+    def test_an_ended_one_is_held_by_nothing(self):
+        timer = self.timer()
+        for seconds in (60, 1, 30):
+            timer.arm(self.now() + seconds)
+        self.assertEqual(sum(timer in slot for slot in self.world.wheel.slots.values()), 1)
+        timer.end()
+        self.assertFalse(any(timer in slot for slot in self.world.wheel.slots.values()))
+        self.step(5, 20)
+        self.assertEqual(self.fired, [])
+
     def test_an_empty_wheel_leaves_the_reactor_alone(self):
         timer = self.timer()
         timer.arm(self.now() + 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from meshd.downstream import deadline
 from meshd.downstream.edge import refuse_connect
+from meshd.downstream.nobody import part
 from meshd.errors import ProtocolError
 from meshd.exchange.exchange import Exchange
 from meshd.http import compose
@@ -379,7 +380,7 @@ class Connection:
         if descriptor.is_open:
             descriptor.close()
         if not descriptor.is_open:
-            self.timer.cancel()
+            part(self)
             self.listener.closed(self)
         elif self.times.send_s:
             self.timer.arm(descriptor.last + self.times.send_s)

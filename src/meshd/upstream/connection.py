@@ -157,7 +157,7 @@ class UpstreamConnection:
 
     def close(self) -> None:
         """Close and leave the pool."""
-        self.timer.cancel()
+        self.timer.end()
         if self.dial is not None:
             self.dial.cancel()
             self.dial = None

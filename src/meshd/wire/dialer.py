@@ -67,7 +67,7 @@ class Dial:
 
     def finish(self, fd: int | None, reason: str) -> None:
         """Report, once."""
-        self.timer.cancel()
+        self.timer.end()
         if fd is None and self.fd >= 0:
             self.poller.close(self.fd)
         self.fd = -1
@@ -75,7 +75,7 @@ class Dial:
 
     def cancel(self) -> None:
         """Nobody wants it any more."""
-        self.timer.cancel()
+        self.timer.end()
         if self.fd >= 0:
             self.poller.close(self.fd)
             self.fd = -1

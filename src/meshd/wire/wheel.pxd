@@ -5,3 +5,4 @@ cdef class Timer:
     cdef public long slot
     cpdef arm(self, double deadline)
     cpdef cancel(self)
+    cpdef end(self)

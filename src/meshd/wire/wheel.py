@@ -34,8 +34,14 @@ class Timer:
             self.wheel.insert(self)
 
     def cancel(self) -> None:
-        """Do not fire."""
+        """Do not fire; the timer may be armed again."""
         self.deadline = 0.0
+
+    def end(self) -> None:
+        """Leave the wheel: it would hold the owner of a timer that is not needed any more until its slot comes up."""
+        self.deadline = 0.0
+        if self.slot:
+            self.wheel.remove(self)
 
 
 class Wheel:
@@ -47,7 +53,7 @@ class Wheel:
         self.now = now
         self.call_later = call_later
         self.log = log
-        self.slots: dict[int, list[Timer]] = {}
+        self.slots: dict[int, dict[Timer, None]] = {}
         self.order: list[int] = []
         self.wake = None
         self.wake_slot = 0
@@ -57,16 +63,25 @@ class Wheel:
         return Timer(self, fire)
 
     def insert(self, timer: Timer) -> None:
-        """Put ``timer`` into the slot of its deadline."""
+        """Put ``timer`` into the slot of its deadline, and out of the one that it was in."""
+        if timer.slot:
+            self.remove(timer)
         slot = timer.slot = math.ceil(timer.deadline / SLOT_S) + 1
         timers = self.slots.get(slot)
         if timers is not None:
-            timers.append(timer)
+            timers[timer] = None
             return
-        self.slots[slot] = [timer]
+        self.slots[slot] = {timer: None}
         heapq.heappush(self.order, slot)
         if self.wake is None or slot < self.wake_slot:
             self.schedule()
+
+    def remove(self, timer: Timer) -> None:
+        """Take ``timer`` out of its slot."""
+        timers = self.slots.get(timer.slot)
+        if timers is not None:
+            timers.pop(timer, None)
+        timer.slot = 0
 
     def schedule(self) -> None:
         """Wake up for the earliest slot."""
