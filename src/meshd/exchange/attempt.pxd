@@ -14,7 +14,6 @@ cdef class Attempt:
     cdef public UpstreamConnection connection
     cdef public bint is_tunnel
     cdef public bint began
-    cdef public bint has_head
     cdef public bint is_ended
     cpdef run(self)
     @cython.locals(request=RequestHead)

@@ -23,7 +23,7 @@ class Outcome:
 class Attempt:
     """``connection`` is the lease, None before and after. ``is_tunnel``: bytes are passed on as they are."""
 
-    __slots__ = ("exchange", "endpoint", "pool", "connection", "is_tunnel", "began", "has_head", "is_ended")
+    __slots__ = ("exchange", "endpoint", "pool", "connection", "is_tunnel", "began", "is_ended")
 
     def __init__(self, exchange: Any, endpoint: Any) -> None:
         self.exchange = exchange
@@ -32,7 +32,6 @@ class Attempt:
         self.connection = None
         self.is_tunnel = False
         self.began = False
-        self.has_head = False
         self.is_ended = False
         endpoint.active += 1
 
@@ -56,7 +55,6 @@ class Attempt:
 
     def on_response(self, head: Any) -> None:
         """The final head."""
-        self.has_head = True
         self.exchange.on_upstream_head(self, head)
 
     def on_body(self, data: bytes) -> None:

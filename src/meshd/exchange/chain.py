@@ -17,8 +17,6 @@ from meshd.api.exchange import CONTINUE, STOP
 from meshd.errors import PluginError
 from meshd.model.plugin import FAIL_OPEN
 
-PHASES = ("on_request", "on_response", "on_complete")
-
 
 @attrs.define(eq=False)
 class Use:

@@ -17,9 +17,6 @@ from meshd.exchange.body import RequestBody
 from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, explain, local_head
 from meshd.http import flag as flags
 
-HOLD_BYTES = 65536
-"""Request body bytes held while no upstream takes them, until the downstream is paused."""
-
 
 class Exchange:
     """See ``IExchange``. ``is_ended`` is set once, by ``end``; nothing of the exchange runs after it."""

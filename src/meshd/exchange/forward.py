@@ -8,7 +8,8 @@ from meshd.http import flag as flags
 
 REASONS = {flags.UF: "connect-failure", flags.UC: "reset", flags.UR: "reset", flags.UPE: "reset"}
 """Response flag of a failed attempt -> the word that retry policies know it by."""
-IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+HOLD_BYTES = 65536
+"""Request body bytes held while no upstream takes them, until the downstream is paused."""
 
 
 def begin(exchange: Any, plan: Any) -> None:
@@ -131,7 +132,7 @@ def pass_body(exchange: Any, data: bytes) -> None:
     body.hold(data)
     if exchange.reader is not None:
         feed_reader(exchange, body)
-    elif body.size > 65536:
+    elif body.size > HOLD_BYTES:
         exchange.downstream.pause()
 
 

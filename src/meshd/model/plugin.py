@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from meshd.document.option import Boolean, Choice, Duration, File, Integer, ListOf, Nested, Text, config, option
+from meshd.document.option import Boolean, Duration, File, Integer, ListOf, Nested, Text, config, option
 
 FAIL_CLOSED = "fail-closed"
 FAIL_OPEN = "fail-open"
@@ -52,6 +52,3 @@ class PluginSettings:
         Integer(minimum=0), default=0, doc="faults until an instance is bypassed by its on_error (0: never)"
     )
     watchdog: Watchdog = option(Nested(Watchdog), default=Watchdog(), doc="the reactor's watchdog")
-
-
-ON_ERROR = Choice((FAIL_CLOSED, FAIL_OPEN))

@@ -13,7 +13,6 @@ cdef class UpstreamConnection:
     cdef public str local
     cdef public bint is_counted
     cdef public bint answered
-    cdef public double since
     cpdef lease(self, attempt, bytes method, bint is_upgrade)
     cpdef release(self, bint is_reusable)
     cpdef received(self, bytes data)

@@ -39,7 +39,6 @@ class UpstreamConnection:
 
     __slots__ = (
         "pool", "attempt", "descriptor", "parser", "timer", "requests", "dial", "local", "is_counted", "answered",
-        "since",
     )
 
     def __init__(self, pool: Any, is_counted: bool) -> None:
@@ -53,7 +52,6 @@ class UpstreamConnection:
         settings = pool.settings
         self.parser = ResponseParser(IDLE, settings.max_head_bytes, settings.max_fields)
         world = pool.world
-        self.since = world.poller.now
         self.timer = world.wheel.timer(self.on_idle_timeout)
         self.dial = Dial(world.poller, world.wheel, pool.connect_timeout_s, self.on_dialed)
 

@@ -10,7 +10,6 @@ descriptor that still has bytes for the kernel ``drained`` or ``lost`` says when
 byte layer has the same face (``send``, ``half_close``, ``close``, ``abort``, ``pause``, ``resume``).
 """
 
-import os
 import socket
 import struct
 from collections import deque
@@ -264,8 +263,3 @@ def shut_write(borrowed: socket.socket) -> None:
 def set_reset(borrowed: socket.socket) -> None:
     """Make the close a reset (SO_LINGER with zero)."""
     borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-
-
-def close_number(fd: int) -> None:
-    """Close a descriptor that no Descriptor owns."""
-    os.close(fd)
