@@ -81,6 +81,8 @@ class Wheel:
         timers = self.slots.get(timer.slot)
         if timers is not None:
             timers.pop(timer, None)
+            if not timers:
+                timers.clear()  # gives back the table that a dict keeps when its items are taken out one by one
         timer.slot = 0
 
     def schedule(self) -> None:
