@@ -18,7 +18,8 @@ NAMED = Path("build/named")
 def leaf(package: str, root: Path, stem: Path) -> Extension:
     """Describe the library of one leaf; ``stem`` is its path without a suffix."""
     source = next(path for path in (stem.with_suffix(".pyx"), stem.with_suffix(".py")) if path.exists())
-    texts = [path.read_bytes() for path in (source, stem.with_suffix(".pxd")) if path.exists()]
+    paths = (source, stem.with_suffix(".pxd"), stem.with_suffix(".pxi"))
+    texts = [path.read_bytes() for path in paths if path.exists()]
     return Extension(
         ".".join((package, *stem.relative_to(root).parts)),
         [source.as_posix()],

@@ -68,6 +68,6 @@ def _state(stem: Path) -> str:
 
 
 def _digest(stem: Path) -> bytes:
-    pyx, pxd = stem.with_suffix(".pyx"), stem.with_suffix(".pxd")
+    pyx, pxd, pxi = (stem.with_suffix(suffix) for suffix in (".pyx", ".pxd", ".pxi"))
     source = pyx if pyx.exists() else stem.with_suffix(".py")
-    return sha1(b"".join(path.read_bytes() for path in (source, pxd) if path.exists())).digest()
+    return sha1(b"".join(path.read_bytes() for path in (source, pxd, pxi) if path.exists())).digest()
