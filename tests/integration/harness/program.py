@@ -4,6 +4,7 @@ The path says what it does: /length /chunked /close begin an answer and stop in 
 says a byte each second, /big?N answers N bytes, everything else is ``ok``.
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -85,8 +86,17 @@ class Program:
         self.process.wait()
 
     def stop(self):
-        """SIGSTOP."""
+        """SIGSTOP; returns when every thread stands still (the kernel stops them one by one, after the call)."""
+        from tests.integration.process import wait_for  # not above: as a script this file stands alone
         self.process.send_signal(signal.SIGSTOP)
+        wait_for(lambda: set(self._states()) == {"T"}, "the program's threads to stop")
+
+    def _states(self):
+        """Yield the state letter of each thread (proc(5): the field behind the name)."""
+        folder = f"/proc/{self.process.pid}/task"
+        for task in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError), open(f"{folder}/{task}/stat") as file:
+                yield file.read().rpartition(")")[2].split()[0]
 
     def go_on(self):
         """SIGCONT."""
