@@ -1,9 +1,7 @@
 """A live listener: accepts connections, hands them the chain in force, survives reloads."""
 
 import errno
-import os
 import socket
-import stat
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +11,9 @@ from meshd.downstream.connection import Connection
 from meshd.downstream.edge import Edge
 from meshd.errors import MeshdError
 from meshd.wire import spare
-from meshd.wire.address import host_of, parse, render
+from meshd.wire.address import host_of, render
 from meshd.wire.poller import READ
+from meshd.wire.sockets import bind, unlink_quietly
 
 ACCEPTS = 64
 """Connections taken in one turn."""
@@ -44,7 +43,10 @@ class Cells:
 
 
 class LiveListener:
-    """``chain`` is what the next request gets; ``connections`` are those open. ``bind`` raises MeshdError."""
+    """``chain`` is what the next request gets; ``connections`` are those open. ``bind`` raises MeshdError.
+
+    ``is_handed``: the socket came from outside and others may accept on it too; its file is not ours to remove.
+    """
 
     def __init__(self, spec: Any, chain: Any, world: Any) -> None:
         self.spec = spec
@@ -58,25 +60,18 @@ class LiveListener:
         self.socket: socket.socket | None = None
         self.local = spec.address
         self.is_accepting = False
+        self.is_handed = False
         self.ceiling = 0
         self.emptied: list[Deferred] = []
         self.end: Callable[[], Any] | None = None
 
     def bind(self) -> None:
-        """Take the address; connections queue from now on but are not served until ``start``."""
-        family, sockaddr = parse(self.spec.address)
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        """Take the address or the socket that was handed over; connections queue but are not served until ``start``."""
+        sock = self.world.sockets.take(self.spec.name, self.spec.address)
+        self.is_handed = sock is not None
         try:
-            if family == socket.AF_UNIX:
-                clear_stale(sockaddr)
-            else:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.bind(sockaddr)
-            sock.listen(self.spec.backlog)
+            sock = sock or bind(self.spec.address, self.spec.backlog)
         except OSError as error:
-            sock.close()
             cause = (error.strerror or str(error)).lower()
             raise MeshdError(f"listener {self.spec.name}: {self.spec.address}: cannot bind: {cause}") from None
         self.socket = sock
@@ -201,7 +196,7 @@ class LiveListener:
             self.is_accepting = False
             self.socket.close()
             self.socket = None
-            if self.spec.address.startswith("unix:/"):
+            if self.spec.address.startswith("unix:/") and not self.is_handed:
                 unlink_quietly(self.spec.address[5:])
 
     def drain(self, deadline_s: float) -> Deferred:
@@ -229,24 +224,3 @@ class LiveListener:
 def is_hasty(timeouts: Any) -> bool:
     """Say whether a silent request ends before an idle connection does, whose timer is running anyway."""
     return timeouts.stream_idle_s > 0 and not 0 < timeouts.idle_s <= timeouts.stream_idle_s
-
-
-def clear_stale(path: Any) -> None:
-    """Remove a socket file that nobody listens on; raises OSError where somebody does."""
-    is_path = isinstance(path, str) and not path.startswith("\0")
-    if is_path and os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
-        probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-        finally:
-            probe.close()
-
-
-def unlink_quietly(path: str) -> None:
-    """Remove a socket file if it is still there."""
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.threads import deferToThreadPool
 
 from meshd.wire.poller import Poller
+from meshd.wire.sockets import Sockets
 from meshd.wire.wheel import Wheel
 
 
@@ -32,6 +33,7 @@ class World:
         self.node: Any = None
         self.poller = Poller(reactor, log)
         self.wheel = Wheel(time.monotonic, self.call_later, log)
+        self.sockets = Sockets()
         self.on_reopen: list[Callable[[], Any]] = []
         self.connections: set[Any] = set()
         self.next_id = 0

@@ -1,0 +1,100 @@
+"""Listening sockets: those that were handed to this process, else bound anew; asked by listeners and the supervisor.
+
+Strategy: systemd, a supervisor or the generation before may hold sockets already, with connections in their queues.
+Such a socket is *given* under the name of its listener or its address; who needs a socket for that listener takes it,
+and nothing is bound. It is then known as ``is_handed``: others may accept on it too, so its end here is not its end.
+Imports the standard library alone, for the supervisor.
+"""
+
+import os
+import socket
+import stat
+from typing import Any
+
+from meshd.wire.address import parse, render
+
+
+class Given:
+    """A socket that listens already. ``address`` is what the configuration said, "" where nobody told."""
+
+    __slots__ = ("sock", "name", "address", "bound")
+
+    def __init__(self, sock: socket.socket, name: str = "", address: str = "") -> None:
+        self.sock = sock
+        self.name = name
+        self.address = address
+        self.bound = render(sock.getsockname())
+
+    def fits(self, name: str, address: str) -> bool:
+        """Say whether it is the socket of the listener ``name`` at ``address``."""
+        if self.address:
+            return self.address == address and self.name in ("", name)
+        return address == self.bound or self.name == name
+
+
+class Sockets:
+    """The sockets of one process. ``given`` are those that nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self.given: list[Given] = []
+
+    def give(self, sock: socket.socket, name: str = "", address: str = "") -> None:
+        """Keep a listening socket for its listener; it becomes non-blocking and is not inherited."""
+        sock.setblocking(False)
+        sock.set_inheritable(False)
+        self.given.append(Given(sock, name, address))
+
+    def take(self, name: str, address: str) -> socket.socket | None:
+        """Return the given socket of this listener, which is the caller's from now on; None where there is none."""
+        for one in self.given:
+            if one.fits(name, address):
+                self.given.remove(one)
+                return one.sock
+        return None
+
+    def close(self) -> list[str]:
+        """Close what nobody took; return where it listened."""
+        given, self.given = self.given, []
+        for one in given:
+            one.sock.close()
+        return [one.bound for one in given]
+
+
+def bind(address: str, backlog: int) -> socket.socket:
+    """Return a new listening socket, non-blocking; raises OSError."""
+    family, sockaddr = parse(address)
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        if family == socket.AF_UNIX:
+            clear_stale(sockaddr)
+        else:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(sockaddr)
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def clear_stale(path: Any) -> None:
+    """Remove a socket file that nobody listens on; raises OSError where somebody does."""
+    is_path = isinstance(path, str) and not path.startswith("\0")
+    if is_path and os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+        probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+        finally:
+            probe.close()
+
+
+def unlink_quietly(path: str) -> None:
+    """Remove a socket file if it is still there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
