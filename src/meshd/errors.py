@@ -19,6 +19,10 @@ class ConfigurationError(MeshdError):
         return type(self), (self.args[0], self.faults)
 
 
+class GenerationNeeded(MeshdError):
+    """This process cannot become what is asked for: only a new generation of processes can."""
+
+
 class PluginError(MeshdError):
     """A plugin broke its contract; ``plugin`` names it, ``distribution`` who ships it."""
 

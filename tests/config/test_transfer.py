@@ -68,6 +68,7 @@ class TestTransfer(ConfigTestCase):
         reader.feed(data[:10])
         self.assertIsNone(next(slices))
         reader.feed(data[10:])
+        self.assertIsNone(next(slices))  # the outline
         with self.assertRaises(StopIteration) as end:
             next(slices)
         self.assertEqual(end.exception.value.snapshot, self.good(GOOD).snapshot)

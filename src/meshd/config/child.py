@@ -54,7 +54,14 @@ def answer(asked: dict[str, Any], output: BinaryIO) -> None:
 def settings_of(values: dict[str, Any]) -> PluginSettings:
     """Return the plugin settings that ``transfer.request`` wrote."""
     load = None if values["load"] is None else tuple(values["load"])
-    return PluginSettings(**{**values, "load": load, "watchdog": Watchdog(**values["watchdog"])})
+    watchdog = Watchdog(**_known(Watchdog, values["watchdog"]))
+    return PluginSettings(**{**_known(PluginSettings, values), "load": load, "watchdog": watchdog})
+
+
+def _known(cls: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``cls`` has of ``values``: during an upgrade, other code than ours may have asked."""
+    names = {field.name for field in attrs.fields(cls)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def find(name: str) -> Any:

@@ -164,7 +164,7 @@ def _bounds(what: str, spec: Any, free: Any, form: Any) -> str:
 
 _WORDS = {
     option.Text: lambda spec: f"text `{spec.pattern}`" if spec.pattern else "secret text" if spec.secret else "text",
-    option.Integer: lambda spec: _bounds("whole number", spec, option.Integer(), str),
+    option.Integer: lambda spec: " or ".join((_bounds("whole number", spec, option.Integer(), str), *spec.words)),
     option.Number: lambda spec: _bounds("number", spec, option.Number(), repr),
     option.Boolean: lambda spec: "`true` or `false`",
     option.Duration: lambda spec: _bounds("time", spec, option.Duration(), format_duration),

@@ -122,9 +122,14 @@ def _text(spec: option.Text) -> dict[str, Any]:
     return {"type": "string", "minLength": spec.minimum, "maxLength": spec.maximum, **pattern}
 
 
+def _integer(spec: option.Integer) -> dict[str, Any]:
+    found = {"type": "integer", "minimum": spec.minimum, "maximum": spec.maximum}
+    return {"anyOf": [found, {"enum": list(spec.words)}]} if spec.words else found
+
+
 _SIMPLE = {
     option.Text: _text,
-    option.Integer: lambda spec: {"type": "integer", "minimum": spec.minimum, "maximum": spec.maximum},
+    option.Integer: _integer,
     option.Number: lambda spec: {"type": "number", "minimum": spec.minimum, "maximum": spec.maximum},
     option.Boolean: lambda spec: {"type": "boolean"},
     option.Duration: lambda spec: {"anyOf": [{"type": "string", "pattern": _DURATION}, {"const": 0}]},

@@ -14,13 +14,14 @@ import json
 import pickle
 import struct
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 import attrs
 
-from meshd.config.wire import CHUNK, FAULTS, LOADED, BadFrame, Unpacker, pack
-from meshd.errors import ConfigurationError
+from meshd.config.outline import outline
+from meshd.config.wire import CHUNK, FAULTS, LOADED, OUTLINE, BadFrame, Unpacker, pack
+from meshd.errors import ConfigurationError, GenerationNeeded
 from meshd.model.plugin import PluginSettings
 from meshd.model.snapshot import Loaded
 
@@ -44,6 +45,13 @@ def request(key: bytes, paths: list[str], settings: PluginSettings, registry: st
     return json.dumps(asked).encode()
 
 
+def compare(loaded: tuple, installed: Iterable[Iterable[str]]) -> None:
+    """Raise GenerationNeeded where the fingerprint of the installed code is not that of the loaded code."""
+    changed = {tuple(row) for row in installed} ^ set(loaded)
+    if changed:
+        raise GenerationNeeded(f"installed code has changed: {', '.join(sorted({row[0] for row in changed}))}")
+
+
 class _Pickler(pickle.Pickler):
     def __init__(self, stream: io.BytesIO, writer: "Writer") -> None:
         super().__init__(stream, protocol=5)
@@ -65,7 +73,8 @@ class Writer:
         self._known: dict[int, int] = {}
 
     def loaded(self, loaded: Loaded) -> None:
-        """Send the configuration."""
+        """Send the configuration, its outline first."""
+        self._frame(OUTLINE, json.dumps(outline(loaded)).encode())
         self._frame(LOADED, self._pickled(loaded))
 
     def faults(self, message: str, faults: tuple) -> None:
@@ -125,8 +134,9 @@ class _Unpickler(pickle.Unpickler):
 class Reader:
     """The parent's side: bytes in, slices of work out."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, fingerprint: tuple = ()) -> None:
         self._frames = Unpacker(key)
+        self._fingerprint = fingerprint
         self._large: dict[int, Any] = {}
         self._is_ended = False
 
@@ -141,7 +151,8 @@ class Reader:
     def slices(self) -> Generator[None, None, Loaded]:
         """Yield after each slice of at most about 2 ms (and while bytes are missing); return the Loaded.
 
-        Raises ConfigurationError with the child's faults, or where the stream is cut short or not our child's.
+        Raises ConfigurationError with the child's faults, or where the stream is cut short or not our child's, and
+        GenerationNeeded where other code wrote it than ``fingerprint`` names: its classes may differ from ours.
         """
         while True:
             try:
@@ -153,9 +164,15 @@ class Reader:
                     raise ConfigurationError("configuration reader: ended before its answer was whole")
             elif frame[0] == CHUNK:
                 self._chunk(frame[1])
+            elif frame[0] == OUTLINE:
+                self._compare(json.loads(frame[1])["fingerprint"])
             else:
                 return self._finish(*frame)
             yield
+
+    def _compare(self, found: list) -> None:
+        if self._fingerprint:
+            compare(self._fingerprint, found)
 
     def _chunk(self, payload: bytes) -> None:
         (number,) = _ID.unpack_from(payload)

@@ -10,6 +10,8 @@ import struct
 
 from meshd.errors import MeshdError
 
+OUTLINE = b"O"
+"""What a supervisor must know, as JSON; the first frame, so that it is understood whatever code wrote the rest."""
 CHUNK = b"C"
 """Items of a large tuple: its number, then a pickled list."""
 LOADED = b"L"

@@ -35,10 +35,11 @@ class Text(Spec):
 
 @attrs.frozen(kw_only=True)
 class Integer(Spec):
-    """A whole number in [minimum, maximum]."""
+    """A whole number in [minimum, maximum], or one of ``words`` (kept as text)."""
 
     minimum: int = 0
     maximum: int = 2**63 - 1
+    words: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -108,8 +108,11 @@ def _secret(spec: option.Text, node: Node, context: Context, path: str):
 def integer(spec: option.Integer, node: Node, context: Context, path: str):
     """Decode ``Integer``."""
     expected = _bounds("a whole number", spec.minimum, spec.maximum, 2**63 - 1, 0)
+    expected = " or ".join((expected, *spec.words))
     if type(node) is not Scalar:
         return wrong(node, context, path, expected)
+    if node.text in spec.words:
+        return node.text
     kind, why = scalar.read(node.text) if node.plain else (scalar.TEXT, "")
     if kind is scalar.AMBIGUOUS:
         return ambiguous(node, context, path, expected, why, "write it in plain decimal")

@@ -6,7 +6,7 @@ import attrs
 
 from meshd.document.address import is_local
 from meshd.document.option import (
-    Address, Choice, Duration, File, ListOf, MapOf, Nested, PluginOf, Text, config, option,
+    Address, Boolean, Choice, Duration, File, Integer, ListOf, MapOf, Nested, PluginOf, Text, config, option,
 )
 from meshd.model.cluster import Cluster
 from meshd.model.listener import Listener
@@ -45,6 +45,24 @@ class Drain:
     deadline_s: float = option(Duration(), default=60.0, doc="then what is left is cut")
 
 
+AUTO = "auto"
+MAX_WORKERS = 30
+"""Two generations of them, with a spare each, fit the slots of the shared memory (host/arena.py)."""
+
+
+@config
+class Supervisor:
+    """What several workers are watched by; idle with one worker, which is one process."""
+
+    affinity: bool = option(Boolean(), default=False, doc="bind worker N to the Nth processor of those allowed")
+    spare: bool = option(
+        Boolean(), default=True, doc="keep one more process started, so that a dead worker is replaced at once"
+    )
+    hang_s: float = option(
+        Duration(minimum=1.0), default=20.0, doc="a worker that stands still for so long is killed and replaced"
+    )
+
+
 @config
 class Snapshot:
     """Everything a runtime is built from: the top level of the native file."""
@@ -63,6 +81,11 @@ class Snapshot:
     )
     plugins: PluginSettings = option(Nested(PluginSettings), default=PluginSettings(), doc="plugin loading")
     drain: Drain = option(Nested(Drain), default=Drain(), doc="how the daemon ends")
+    workers: int | str = option(
+        Integer(minimum=1, maximum=MAX_WORKERS, words=(AUTO,)), default=1,
+        doc="processes that carry traffic; auto: one for each processor that this process may use"
+    )
+    supervisor: Supervisor = option(Nested(Supervisor), default=Supervisor(), doc="how several workers are watched")
 
 
 @attrs.frozen(kw_only=True)

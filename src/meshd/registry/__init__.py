@@ -5,6 +5,7 @@ A plugin that cannot be used is recorded with its distribution and the reason in
 """
 
 import os
+import platform
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata
@@ -146,7 +147,7 @@ def _fingerprint(sources: Iterable[Source], wanted: tuple[str, ...] | None) -> t
         version = metadata.version(SHIPPED_BY)
     except metadata.PackageNotFoundError:
         version = meshd.__version__
-    return tuple(sorted(rows | {(SHIPPED_BY, version, "")}))
+    return tuple(sorted(rows | {(SHIPPED_BY, version, ""), ("python", platform.python_version(), "")}))
 
 
 def _trace(entries: Iterable[Entry]) -> None:

@@ -60,19 +60,23 @@ class ChildReader:
     """``read()`` reads the configuration at ``paths`` as the plugins of ``settings`` understand it."""
 
     def __init__(
-        self, world: Any, paths: list[str], settings: PluginSettings, *, timeout_s: float = TIMEOUT_S,
-        command: Callable[[], list[str]] = command,
+        self, world: Any, paths: list[str], settings: PluginSettings, *, fingerprint: tuple = (),
+        timeout_s: float = TIMEOUT_S, command: Callable[[], list[str]] = command,
     ) -> None:
         self._world = world
         self._paths = paths
         self._settings = settings
+        self._fingerprint = fingerprint
         self._timeout_s = timeout_s
         self._command = command
 
     def read(self) -> Deferred:
-        """Return a Deferred of the Loaded; fails with ConfigurationError, whatever happens to the child."""
+        """Return a Deferred of the Loaded.
+
+        It fails with ConfigurationError, whatever happens to the child, or with GenerationNeeded.
+        """
         key = secrets.token_bytes(KEY_BYTES)
-        reader = Reader(key)
+        reader = Reader(key, self._fingerprint)
         process = ReaderProcess(request(key, self._paths, self._settings), reader)
         line = self._command()
         self._world.reactor.spawnProcess(process, line[0], line, env=None)

@@ -22,6 +22,8 @@ class Outcome:
     changed: tuple[Change, ...] = ()
     faults: tuple[Any, ...] = ()
     warnings: tuple[Any, ...] = ()
+    heir: int = 0
+    """The process of the new generation, where this outcome handed over to one; 0 otherwise."""
     is_configuration: bool = False
     """Whether a refusal is the configuration's fault, and not a port that is taken or a bug."""
 
@@ -34,7 +36,7 @@ class Outcome:
         """Return it as plain data; faults as text with their code."""
         return {
             "accepted": self.is_accepted, "generation": self.generation, "digest": self.digest, "text": self.text,
-            "duration_s": round(self.duration_s, 6), "time": self.wall_s,
+            "duration_s": round(self.duration_s, 6), "time": self.wall_s, "heir": self.heir or None,
             "changed": {one.kind: one.as_dict() for one in self.changed},
             "faults": [_plain(fault) for fault in self.faults], "warnings": [_plain(fault) for fault in self.warnings],
         }

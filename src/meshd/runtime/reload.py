@@ -14,7 +14,10 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 
 from meshd.api import ConfigurationError, MeshdError
+from meshd.config.outline import worker_count
+from meshd.config.transfer import compare
 from meshd.downstream.listener import LiveListener
+from meshd.errors import GenerationNeeded
 from meshd.model.snapshot import Loaded
 from meshd.registry import Registry
 from meshd.runtime.build import build
@@ -36,6 +39,9 @@ class Reloader:
     """``runtime``, ``listeners`` (by name), ``loaded`` and ``outcome`` are in force; None or empty before ``begin``.
 
     ``read()`` returns a Deferred of a ``Loaded``. ``on_swap`` functions are called with the runtime after each swap.
+    ``consent()`` is asked before each swap, when all is bound and started; its Deferred fails where others refuse.
+    ``upgrade(why)`` is asked where this process cannot serve what was read, because other code is installed now or
+    another number of workers is wanted; its Deferred gets the pid of the generation that serves from now on.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class Reloader:
         self.outcome: Outcome | None = None
         self.generation = 0
         self.on_swap: list[Callable[[Runtime], Any]] = []
+        self.consent: Callable[[], Deferred] = lambda: succeed(None)
+        self.upgrade: Callable[[str], Deferred] | None = None
         self.retiring = 0
         self.table = StateTable(lambda key, error: world.log.error("state {key}: {error!r}", key=key, error=error))
         self._environment = environment
@@ -99,7 +107,10 @@ class Reloader:
         gc.set_threshold(*thresholds[:2], NEVER)  # what is made now stays; only what dies young is looked for
         try:
             loaded = await read()
+            self._check_process(loaded)
             outcome = self._accepted(loaded, await self._apply(loaded))
+        except GenerationNeeded as change:
+            outcome = await self._succeeded(change)
         except MeshdError as error:
             outcome = self._refused(error)
         except Exception as error:
@@ -116,7 +127,6 @@ class Reloader:
 
     async def _apply(self, loaded: Loaded) -> tuple:
         """Build, bind, start, swap; raises MeshdError with nothing changed."""
-        self._check_code(loaded)
         snapshot = loaded.snapshot
         old = self.runtime.snapshot if self.runtime is not None else None
         changed = await pump(self.world, changes(old, snapshot))
@@ -128,14 +138,29 @@ class Reloader:
         self._swap(swap, loaded)
         return changed
 
-    def _check_code(self, loaded: Loaded) -> None:
-        """Refuse what was read by other code than runs here; a module is never imported anew in a process."""
-        if loaded.fingerprint and loaded.fingerprint != self.registry.fingerprint:
-            names = sorted({row[0] for row in set(loaded.fingerprint) ^ set(self.registry.fingerprint)})
-            what = f"installed code has changed: {', '.join(names)}"
-            raise ConfigurationError(f"plugins: {what}: expected a restart of meshd")
-        if self.loaded is not None and _loading(loaded) != _loading(self.loaded):
-            self.world.log.warn("plugins: load and dir have changed: they take effect when meshd is restarted")
+    def _check_process(self, loaded: Loaded) -> None:
+        """Raise GenerationNeeded where this process cannot become what the configuration asks for."""
+        if loaded.fingerprint:
+            compare(self.registry.fingerprint, loaded.fingerprint)
+        if self.loaded is None:
+            return
+        was, wanted = worker_count(self.loaded.snapshot), worker_count(loaded.snapshot)
+        if was != wanted:
+            raise GenerationNeeded(f"workers: {wanted} are wanted where {was} run")
+        if _loading(loaded) != _loading(self.loaded):
+            raise GenerationNeeded("plugins: load or dir has changed")
+
+    async def _succeeded(self, change: GenerationNeeded) -> Outcome:
+        """Another generation must take over: a module is never imported anew in a process."""
+        if self.upgrade is None:
+            return self._refused(ConfigurationError(f"plugins: {change}: expected a restart of meshd"))
+        try:
+            heir = await self.upgrade(str(change))
+        except MeshdError as error:
+            return self._refused(error)
+        digest = self.loaded.digest if self.loaded is not None else ""
+        text = f"{change}: a new generation serves (process {heir}), this one drains"
+        return Outcome(is_accepted=True, generation=self.generation, digest=digest, text=text, heir=heir)
 
     async def _ready(self, runtime: Runtime) -> Swap:
         """Bind and start; raises MeshdError after everything was undone."""
@@ -144,6 +169,7 @@ class Reloader:
             swap = Swap.plan(runtime, self.listeners.values())
             started = runtime.start()
             await started.addTimeout(START_TIMEOUT_S, self.world.reactor, _too_late)
+            await self.consent()
             return swap
         except Exception as error:
             if swap is not None:
@@ -201,6 +227,9 @@ class Reloader:
         )
 
     def _say(self, outcome: Outcome) -> None:
+        if outcome.heir:
+            self.world.log.info("{text}", text=outcome.text)
+            return
         if outcome.is_accepted:
             self.world.log.info(
                 "configuration {generation} in force: {text} ({ms} ms)", generation=outcome.generation,
