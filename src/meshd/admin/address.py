@@ -6,10 +6,12 @@ import socket
 import stat
 from typing import Any
 
+from twisted.internet import unix
 from twisted.internet.error import CannotListenError
 
 from meshd.admin.guard import is_loopback_host
 from meshd.errors import ConfigurationError
+from meshd.wire.address import render as render_name
 
 BACKLOG = 128
 UNIX = "unix:"
@@ -36,6 +38,27 @@ def bind(reactor: Any, address: str, factory: Any) -> Any:
         number = getattr(cause, "errno", None)
         reason = os.strerror(number).lower() if number else str(cause)
         raise OSError(number, f"admin: {address}: cannot bind: {reason}") from None
+
+
+def adopt(reactor: Any, sock: socket.socket, factory: Any) -> Any:
+    """Accept on a socket that listens already and was handed over; return Twisted's port, which has a copy of it.
+
+    Raises ConfigurationError where it could be reached from another machine.
+    """
+    with sock:
+        if sock.family != socket.AF_UNIX:
+            check(render_name(sock.getsockname()))
+            return reactor.adoptStreamPort(sock.fileno(), sock.family, factory)
+        port = unix.Port._fromListeningDescriptor(reactor, sock.fileno(), factory)
+        port.mode = 0o600  # what reactor.adoptStreamPort makes is open to everybody
+        port.startListening()
+        return port
+
+
+def leave(port: Any) -> None:
+    """Accept no more on a socket that others go on with: its file stays, which Twisted's own end would remove."""
+    port.stopReading()
+    port.socket.close()
 
 
 def _bind_unix(reactor: Any, path: str, factory: Any) -> Any:

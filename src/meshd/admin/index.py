@@ -33,6 +33,8 @@ PAGES = (
          help="set levels: ?level=debug|info|warn|error, ?NAMESPACE=LEVEL; answers the levels in use"),
     Page(path="/reload", methods=POST, render=page_control.reload,
          help="reload and answer the outcome: 200, or 400 with faults"),
+    Page(path="/upgrade", methods=POST, render=page_control.upgrade,
+         help="hand over to a new generation of processes: 200 when it serves, or 400 with the reason"),
     Page(path="/drain_listeners", methods=POST, render=page_control.drain_listeners, help="stop accepting connections"),
     Page(path="/healthcheck/fail", methods=POST, render=page_control.health_fail, help="let /ready answer 503"),
     Page(path="/healthcheck/ok", methods=POST, render=page_control.health_ok, help="undo /healthcheck/fail"),

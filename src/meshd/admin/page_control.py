@@ -22,6 +22,11 @@ def reload(daemon: Any, query: Query) -> Deferred:
     return daemon.reload().addCallback(lambda outcome: document(outcome, 200 if outcome["accepted"] else 400))
 
 
+def upgrade(daemon: Any, query: Query) -> Deferred:
+    """Hand over to a new generation; 200 when it serves, 400 with the reason where it cannot."""
+    return daemon.upgrade().addCallback(lambda outcome: document(outcome, 200 if outcome["accepted"] else 400))
+
+
 def drain_listeners(daemon: Any, query: Query) -> Reply:
     """Stop accepting; connections close after their request. The process stays."""
     daemon.drain_listeners()

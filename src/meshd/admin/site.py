@@ -132,8 +132,9 @@ class AdminRequest(http.Request):
             self.reply(text(f"query: {error}\n", 400))
             return
         answer = maybeDeferred(page.render, self.channel.factory.daemon, query)
-        gone = self.notifyFinish()
-        gone.addErrback(lambda failure: None)
+        site = self.channel.factory
+        site.asked += 1
+        self.notifyFinish().addBoth(site.answered)
         answer.addErrback(self._failed, page)
         answer.addCallback(self.reply)
         answer.addErrback(lambda failure: log.failure("bug: page {path}", failure, path=page.path))
@@ -164,7 +165,10 @@ class AdminRequest(http.Request):
 
 
 class AdminSite(http.HTTPFactory):
-    """The factory of admin connections; ``pages`` may be added to while it runs."""
+    """The factory of admin connections; ``pages`` may be added to while it runs.
+
+    ``asked`` counts the requests that are being answered.
+    """
 
     noisy = False
 
@@ -174,6 +178,11 @@ class AdminSite(http.HTTPFactory):
         self.pages: dict[str, Page] = {page.path: page for page in pages}
         self.is_unix = is_unix
         self.connections = 0
+        self.asked = 0
+
+    def answered(self, result: Any) -> None:
+        """One request has its answer, or its client has gone."""
+        self.asked -= 1
 
     def startFactory(self) -> None:
         """Start no log and no clock of one (http.HTTPFactory)."""

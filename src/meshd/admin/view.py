@@ -34,6 +34,9 @@ class IDaemon(Interface):
     def reload():
         """Return a Deferred of the outcome: a dict with ``accepted`` (bool), ``generation``, ``faults``..."""
 
+    def upgrade():
+        """Hand over to a new generation of processes; return a Deferred of the outcome as ``reload`` does."""
+
     def drain_listeners():
         """Stop accepting on all listeners; connections are told to close after their request."""
 

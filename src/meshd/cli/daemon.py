@@ -73,6 +73,7 @@ def default_paths() -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     """Run ``meshd`` and return its exit code."""
     arguments = make_parser().parse_args(argv)
+    arguments.argv = sys.argv[1:] if argv is None else argv
     arguments.config = arguments.config or default_paths()
     try:
         return _dispatch(arguments)

@@ -9,6 +9,7 @@ from meshd.cli import code, terminal
 from meshd.cli.check import Checked
 from meshd.cli.daemon import DEBUG_HELP
 from meshd.cli.log import Log
+from meshd.host.handover import Testament
 
 UMASK = 0o027
 
@@ -16,7 +17,9 @@ UMASK = 0o027
 def run(arguments: Any) -> int:
     """Run the daemon; return its exit code."""
     checked = Checked(arguments.config, builds=False)
+    testament = Testament.read(os.environ)
     if not checked.is_valid:
+        testament.say(f"its configuration has faults: {checked.faults[0]}")
         _show(checked.faults, len(checked.files), checked.duration_s, arguments)
         return code.CONFIG
     os.umask(UMASK)
@@ -26,7 +29,7 @@ def run(arguments: Any) -> int:
     from twisted.internet import epollreactor
     epollreactor.install()
     from twisted.internet import reactor
-    return Run(reactor, checked, arguments, log).run()
+    return Run(reactor, checked, arguments, log, testament).run()
 
 
 def _show(faults: tuple, files: int, duration_s: float, arguments: Any) -> None:
@@ -46,7 +49,7 @@ def raise_limits() -> None:
 class Run:
     """One life of the daemon on a reactor."""
 
-    def __init__(self, reactor: Any, checked: Checked, arguments: Any, log: Log) -> None:
+    def __init__(self, reactor: Any, checked: Checked, arguments: Any, log: Log, testament: Any) -> None:
         from meshd.service.daemon import Daemon
         self.code = code.OK
         self._is_ending = False
@@ -54,8 +57,10 @@ class Run:
         self._arguments = arguments
         self._log = log
         self._faults = checked.faults
+        self._testament = testament
         self._daemon = Daemon(
-            reactor, checked.loaded, checked.registry, arguments.config, log_levels=log, on_end=self._end)
+            reactor, checked.loaded, checked.registry, arguments.config, log_levels=log, on_end=self._end,
+            arguments=arguments.argv, testament=testament)
 
     def run(self) -> int:
         """Run the reactor until the daemon has ended."""
@@ -63,6 +68,7 @@ class Run:
         signals.install(self._reactor, self._daemon)
         self._reactor.callWhenRunning(self._begin)
         self._reactor.run()
+        self._daemon.generations.wait()
         return self.code
 
     def _begin(self) -> None:
@@ -90,6 +96,7 @@ class Run:
         from meshd.errors import ConfigurationError, MeshdError
         from meshd.service.daemon import Failed
         error = failure.value
+        self._testament.say(str(error) or type(error).__name__)
         is_configuration = isinstance(error, ConfigurationError) or getattr(error, "is_configuration", False)
         self.code = code.CONFIG if is_configuration else code.FAILED
         if getattr(error, "faults", ()):

@@ -45,7 +45,7 @@ class Cells:
 class LiveListener:
     """``chain`` is what the next request gets; ``connections`` are those open. ``bind`` raises MeshdError.
 
-    ``is_handed``: the socket came from outside and others may accept on it too; its file is not ours to remove.
+    ``is_foreign``: the socket stays open elsewhere when it is closed here, so its file is not ours to remove.
     """
 
     def __init__(self, spec: Any, chain: Any, world: Any) -> None:
@@ -60,7 +60,7 @@ class LiveListener:
         self.socket: socket.socket | None = None
         self.local = spec.address
         self.is_accepting = False
-        self.is_handed = False
+        self.is_foreign = False
         self.ceiling = 0
         self.emptied: list[Deferred] = []
         self.end: Callable[[], Any] | None = None
@@ -68,7 +68,7 @@ class LiveListener:
     def bind(self) -> None:
         """Take the address or the socket that was handed over; connections queue but are not served until ``start``."""
         sock = self.world.sockets.take(self.spec.name, self.spec.address)
-        self.is_handed = sock is not None
+        self.is_foreign = sock is not None and self.world.sockets.is_foreign(sock)
         try:
             sock = sock or bind(self.spec.address, self.spec.backlog)
         except OSError as error:
@@ -196,7 +196,7 @@ class LiveListener:
             self.is_accepting = False
             self.socket.close()
             self.socket = None
-            if self.spec.address.startswith("unix:/") and not self.is_handed:
+            if self.spec.address.startswith("unix:/") and not self.is_foreign:
                 unlink_quietly(self.spec.address[5:])
 
     def drain(self, deadline_s: float) -> Deferred:

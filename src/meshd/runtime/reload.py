@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 
 from meshd.api import ConfigurationError, MeshdError
 from meshd.config.outline import worker_count
@@ -65,6 +65,7 @@ class Reloader:
         self._metrics = OutcomeMetrics(world.metrics)
         self._running: Deferred | None = None
         self._next: Deferred | None = None
+        self._next_read = read
 
     def begin(self, loaded: Loaded) -> Deferred:
         """Start with ``loaded``, which was read in this process; the Deferred gets the Outcome, accepted or not."""
@@ -72,10 +73,20 @@ class Reloader:
 
     def reload(self) -> Deferred:
         """Read the configuration anew and swap to it; the Outcome is that of a reading that began after the call."""
+        return self._ask(self._read)
+
+    def renew(self) -> Deferred:
+        """Hand over to a new generation, whatever has changed; the Deferred gets the Outcome."""
+        return self._ask(_renewal)
+
+    def _ask(self, read: Callable[[], Deferred]) -> Deferred:
         if self._running is None:
-            return self._run(self._read)
+            return self._run(read)
         if self._next is None:
             self._next = Deferred()
+            self._next_read = read
+        if read is _renewal:
+            self._next_read = read  # a new generation reads the configuration anew, too
         return _also(self._next)
 
     def drain(self, deadline_s: float) -> Deferred:
@@ -99,7 +110,7 @@ class Reloader:
         self._running = None
         if self._next is not None:
             waiting, self._next = self._next, None
-            self._run(self._read).chainDeferred(waiting)
+            self._run(self._next_read).chainDeferred(waiting)
 
     async def _attempt(self, read: Callable[[], Deferred]) -> Outcome:
         began = self.world.clock.now()
@@ -238,6 +249,10 @@ class Reloader:
             return
         kept = f"configuration {outcome.generation} stays in force" if outcome.generation else "nothing is served"
         self.world.log.error("configuration refused: {kept}: {text}", kept=kept, text=outcome.text)
+
+
+def _renewal() -> Deferred:
+    return fail(GenerationNeeded("an upgrade was asked for"))
 
 
 def _loading(loaded: Loaded) -> tuple:

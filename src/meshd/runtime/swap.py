@@ -79,7 +79,7 @@ def pass_socket(old: LiveListener, new: LiveListener) -> None:
     Where the admin API has closed ``old``, ``new`` is closed too, as a listener that keeps its name would be.
     """
     new.local = old.local
-    new.is_handed = old.is_handed
+    new.is_foreign = old.is_foreign
     if old.socket is None:
         return
     if old.is_accepting:

@@ -15,6 +15,9 @@ from meshd.runtime.assembly import Built
 
 log = Logger(namespace="meshd.admin")
 
+NAME = "admin"
+"""The name under which the socket is handed over (systemd's FileDescriptorName)."""
+
 
 class AdminService(Service):
     """``address`` is where it listens; ``bound`` the same with the port that the kernel chose."""
@@ -26,6 +29,7 @@ class AdminService(Service):
         self._reactor = reactor
         self._port: Any = None
         self._site: AdminSite | None = None
+        self._is_foreign = False
 
     def startService(self) -> None:
         """Listen (IService); raises OSError or ConfigurationError where that cannot be."""
@@ -36,14 +40,36 @@ class AdminService(Service):
         """Listen no more (IService)."""
         super().stopService()
         port, self._port = self._port, None
-        return None if port is None else port.stopListening()
+        return None if port is None else self._end(port, self._is_foreign)
+
+    def _end(self, port: Any, is_foreign: bool) -> Any:
+        return address.leave(port) if is_foreign else port.stopListening()
 
     def _open(self, where: str) -> None:
         site = AdminSite(self._daemon, PAGES, is_unix=where.startswith(address.UNIX), reactor=self._reactor)
-        self._port = address.bind(self._reactor, where, site)
+        sockets = self._daemon.world.sockets
+        sock = sockets.take(NAME, where)
+        self._is_foreign = sock is not None and sockets.is_foreign(sock)
+        reactor = self._reactor
+        self._port = address.bind(reactor, where, site) if sock is None else address.adopt(reactor, sock, site)
         self._site = site
         self.address = where
         self.bound = address.render(self._port, where)
+
+    def handed_over(self) -> list[tuple[int, str, str]]:
+        """Return (descriptor, name, address) of the listening socket, for another generation."""
+        return [] if self._port is None else [(self._port.fileno(), NAME, self.address)]
+
+    def leave(self) -> None:
+        """Another generation goes on with the socket: accept no more here; open connections get their answers."""
+        port, self._port = self._port, None
+        if port is not None:
+            address.leave(port)
+
+    @property
+    def is_asked(self) -> bool:
+        """Say whether an answer is still to be given."""
+        return self._site is not None and self._site.asked > 0
 
     def pages(self) -> list[Page]:
         """Return all pages, those of plugins too."""
@@ -57,13 +83,13 @@ class AdminService(Service):
         self._site.pages = {page.path: page for page in (*_plugin_pages(runtime), *PAGES)}
 
     def _move(self, wanted: str) -> None:
-        old = self._port
+        old, is_foreign = self._port, self._is_foreign
         try:
             self._open(wanted)
         except (OSError, MeshdError) as error:
             log.error("{error}: the admin API stays at {address}", error=str(error), address=self.address)
             return
-        old.stopListening()
+        self._end(old, is_foreign)
         log.info("admin API moved to {address}", address=self.bound)
 
 

@@ -1,7 +1,8 @@
 """The daemon: world, reloader, admin API, watchdog and drain put together; started by ``meshd.cli.run``."""
 
 import random
-from collections.abc import Callable, Iterator
+import signal
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -13,6 +14,7 @@ from zope.interface import implementer
 from meshd import __version__
 from meshd.admin.view import IDaemon
 from meshd.document.fault import Fault
+from meshd.host.handover import Testament
 from meshd.model.snapshot import Loaded
 from meshd.runtime.child import ChildReader
 from meshd.runtime.clock import Clock
@@ -23,6 +25,7 @@ from meshd.runtime.watchdog import Watchdog
 from meshd.service import fact, origin
 from meshd.service.admin import AdminService
 from meshd.service.drain import Shutdown
+from meshd.service.generation import Generations
 from meshd.telemetry import process
 from meshd.telemetry.metrics import Metrics
 from meshd.wire.world import World
@@ -55,7 +58,8 @@ class Daemon(MultiService):
 
     def __init__(
         self, reactor: Any, loaded: Loaded, registry: Any, paths: list[str], *, log_levels: Any,
-        on_end: Callable[[], Any], environment: Any = None,
+        on_end: Callable[[], Any], environment: Any = None, arguments: Iterable[str] = (),
+        testament: Testament | None = None,
     ) -> None:
         super().__init__()
         self.reactor = reactor
@@ -71,12 +75,20 @@ class Daemon(MultiService):
         self._is_healthy = True
         self._is_stopped = False
         self.last_reload: dict | None = None
-        reader = ChildReader(self.world, list(paths), loaded.snapshot.plugins)
+        reader = ChildReader(
+            self.world, list(paths), loaded.snapshot.plugins, fingerprint=getattr(registry, "fingerprint", ()))
         self.reloader = Reloader(self.world, registry, reader.read, environment=environment)
         self.admin = AdminService(self, reactor, loaded.snapshot.admin.address)
         self.admin.setServiceParent(self)
         self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain]
-        self.shutdown = Shutdown(self.reloader, self.world, on_end)
+        self.shutdown = Shutdown(self.reloader, self.world, on_end, lambda: self.admin.is_asked)
+        testament = testament or Testament({})
+        for sock, name, address in testament.sockets():
+            self.world.sockets.give(sock, name, address)
+        self.generations = Generations(
+            reactor, list(arguments), testament, sockets=self._listening, on_heir=self._succeeded,
+            retry=self.request_reload)
+        self.reloader.upgrade = self.generations.upgrade
         self._watchdog: Watchdog | None = None
         self._watched: Any = None
         self._sweep = LoopingCall(self._sweep_metrics)
@@ -96,6 +108,9 @@ class Daemon(MultiService):
         self._first = None
         if not outcome.is_accepted:
             raise Failed(outcome)
+        self.generations.serves()
+        for bound in self.world.sockets.close():
+            log.warn("socket {bound}: handed over, but no listener has this name or address: closed", bound=bound)
         log.info(
             "meshd {version} ready: {listeners}; {clusters} clusters; admin {admin}", version=__version__,
             listeners=", ".join(f"{row['name']} {row['bound']}" for row in self.listeners()) or "no listeners",
@@ -135,6 +150,18 @@ class Daemon(MultiService):
             listener.close()
             for connection in list(listener.connections):
                 connection.drain()
+
+    def _listening(self) -> list[tuple[int, str, str]]:
+        """Return what is handed over to another generation."""
+        live = [one for one in self.reloader.listeners.values() if one.socket is not None]
+        return [(one.socket.fileno(), one.name, one.spec.address) for one in live] + self.admin.handed_over()
+
+    def _succeeded(self, pid: int) -> None:
+        """Another generation serves on our sockets: end after the last request."""
+        for listener in self.reloader.listeners.values():
+            listener.is_foreign = True
+        self.admin.leave()
+        self.shutdown.begin(is_succeeded=True)
 
     def _late(self, late: Any) -> None:
         if late.entry is not None and self.runtime is not None:
@@ -201,6 +228,8 @@ class Daemon(MultiService):
 
     def request_reload(self) -> None:
         """SIGHUP: reload, and log the outcome."""
+        if self.generations.signal(signal.SIGHUP):
+            return
         if self.shutdown.is_running:
             log.warn("reload: draining: no reload")
         else:
@@ -208,11 +237,18 @@ class Daemon(MultiService):
 
     def reload(self) -> Deferred:
         """Reload; the Deferred gets the outcome as a dict."""
+        return self._reload(self.reloader.reload)
+
+    def upgrade(self) -> Deferred:
+        """Hand over to a new generation of processes; the Deferred gets the outcome as a dict."""
+        return self._reload(self.reloader.renew)
+
+    def _reload(self, ask: Callable[[], Deferred]) -> Deferred:
         if self.shutdown.is_running:
             return _refusal(self)
         before = list(self.reloader.listeners.values())
         previous = self.generation
-        return self.reloader.reload().addCallback(self._reloaded, before, previous)
+        return ask().addCallback(self._reloaded, before, previous)
 
     def _reloaded(self, outcome: Outcome, before: list, previous: int) -> dict:
         now = set(self.reloader.listeners.values())
@@ -236,15 +272,18 @@ class Daemon(MultiService):
         log.info("readiness {word} by the admin API", word="restored" if is_healthy else "withdrawn")
 
     def quit(self) -> None:
-        """SIGTERM: drain and end; again: cut."""
-        self.shutdown.begin()
+        """SIGTERM: drain and end; again: cut. With an heir, which ends too, this process is draining already."""
+        if not self.generations.signal(signal.SIGTERM):
+            self.shutdown.begin()
 
     def reopen(self) -> None:
         """SIGUSR1: log files are opened anew."""
+        self.generations.signal(signal.SIGUSR1)
         self.world.reopen()
 
     def dump(self) -> None:
         """SIGUSR2: write the state to the log."""
+        self.generations.signal(signal.SIGUSR2)
         for line in fact.state_lines(self):
             log.info("dump: {line}", line=line)
 

@@ -11,25 +11,32 @@ LOOK_S = 0.05
 
 
 class Shutdown:
-    """Runs once. ``done`` is called at its end; ``begin`` again cuts what is left at once."""
+    """Runs once. ``done`` is called at its end; ``begin`` again cuts what is left at once.
 
-    def __init__(self, reloader: Any, world: Any, done: Callable[[], Any]) -> None:
+    ``is_asked()`` says whether the admin API still has an answer to give.
+    """
+
+    def __init__(
+        self, reloader: Any, world: Any, done: Callable[[], Any], is_asked: Callable[[], bool] = bool
+    ) -> None:
         self._reloader = reloader
         self._world = world
         self._done = done
+        self._is_asked = is_asked
         self._grace: Any = None
         self._deadline = 0.0
         self.is_running = False
         self._is_over = False
 
-    def begin(self) -> None:
-        """Drain; the second time, cut."""
+    def begin(self, *, is_succeeded: bool = False) -> None:
+        """Drain; the second time, cut. ``is_succeeded``: others serve already, so there is nothing to wait for."""
         if self.is_running:
             self.cut()
             return
         self.is_running = True
         drain = self._reloader.loaded.snapshot.drain if self._reloader.loaded is not None else None
         grace_s, deadline_s = (drain.grace_s, drain.deadline_s) if drain is not None else (0.0, 0.0)
+        grace_s = 0.0 if is_succeeded else grace_s
         log.info("draining: readiness fails now, listeners stop in {grace} s, what is left is cut {deadline} s later",
                  grace=grace_s, deadline=deadline_s)
         self._grace = self._world.call_later(grace_s, self._stop_listening, deadline_s)
@@ -47,7 +54,8 @@ class Shutdown:
         """
         if self._is_over:
             return
-        is_busy = self._reloader.retiring or any(listener.connections for listener in self._reloader.listeners.values())
+        listeners = self._reloader.listeners.values()
+        is_busy = self._reloader.retiring or self._is_asked() or any(listener.connections for listener in listeners)
         if is_busy and self._world.clock.now() < self._deadline:
             self._world.call_later(LOOK_S, self._look)
         else:

@@ -2,7 +2,7 @@
 
 Strategy: systemd, a supervisor or the generation before may hold sockets already, with connections in their queues.
 Such a socket is *given* under the name of its listener or its address; who needs a socket for that listener takes it,
-and nothing is bound. It is then known as ``is_handed``: others may accept on it too, so its end here is not its end.
+and nothing is bound. A *foreign* one stays open elsewhere when it is closed here, so its file is not removed.
 Imports the standard library alone, for the supervisor.
 """
 
@@ -19,7 +19,7 @@ class Given:
 
     __slots__ = ("sock", "name", "address", "bound")
 
-    def __init__(self, sock: socket.socket, name: str = "", address: str = "") -> None:
+    def __init__(self, sock: socket.socket, name: str, address: str) -> None:
         self.sock = sock
         self.name = name
         self.address = address
@@ -37,11 +37,13 @@ class Sockets:
 
     def __init__(self) -> None:
         self.given: list[Given] = []
+        self._foreign: set[int] = set()
 
-    def give(self, sock: socket.socket, name: str = "", address: str = "") -> None:
+    def give(self, sock: socket.socket, name: str = "", address: str = "", *, is_foreign: bool = False) -> None:
         """Keep a listening socket for its listener; it becomes non-blocking and is not inherited."""
         sock.setblocking(False)
         sock.set_inheritable(False)
+        (self._foreign.add if is_foreign else self._foreign.discard)(sock.fileno())
         self.given.append(Given(sock, name, address))
 
     def take(self, name: str, address: str) -> socket.socket | None:
@@ -51,6 +53,10 @@ class Sockets:
                 self.given.remove(one)
                 return one.sock
         return None
+
+    def is_foreign(self, sock: socket.socket) -> bool:
+        """Say whether a socket that was just taken stays open elsewhere."""
+        return sock.fileno() in self._foreign
 
     def close(self) -> list[str]:
         """Close what nobody took; return where it listened."""
