@@ -20,6 +20,7 @@ class FakeDaemon:
         users = Cluster(name="users", endpoints=(EndpointSpec(address="10.0.0.7:80"),))
         self.loaded = Loaded(snapshot=Snapshot(clusters=(users,)), digest="d1", files=("mesh.yaml",))
         self.state = "LIVE"
+        self.heir = None
         self.is_ready = True
         self.runtime = None
         self.generation = 3
@@ -71,6 +72,10 @@ class FakeDaemon:
 
     def reload(self):
         self.told.append("reload")
+        return succeed(self.outcome)
+
+    def upgrade(self):
+        self.told.append("upgrade")
         return succeed(self.outcome)
 
     def drain_listeners(self):

@@ -38,7 +38,11 @@ def _endpoint(endpoint: Any) -> dict:
 
 def clusters(daemon: Any, query: Query) -> Reply:
     """Each cluster with its endpoints."""
-    rows = daemon.clusters(query.get("name"))
+    return clusters_reply(daemon.clusters(query.get("name")), query)
+
+
+def clusters_reply(rows: Iterable[dict], query: Query) -> Reply:
+    """Return /clusters."""
     if query.choice("format", ("text", "json")) == "json":
         return streamed({}, "clusters", rows_json(rows))
     return Reply(_lines(rows))

@@ -1,6 +1,6 @@
 """/metrics and /stats: every number, as Prometheus, people and scripts want it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import re2
@@ -12,21 +12,33 @@ from meshd.telemetry.writer import CONTENT_TYPE, expose
 
 MAX_FILTER = 1000
 
+Shown = Callable[[Callable[[Any], Iterator]], Iterator]
+
 
 def prometheus(daemon: Any, query: Query) -> Reply:
     """All metrics in Prometheus' text format, written in slices."""
-    return Reply(expose(daemon.metrics), content_type=CONTENT_TYPE)
+    return prometheus_reply(lambda show: show(daemon.metrics))
+
+
+def prometheus_reply(of: Shown) -> Reply:
+    """Return /metrics; ``of(show)`` yields what ``show(metrics)`` yields, whosever metrics they are."""
+    return Reply(of(expose), content_type=CONTENT_TYPE)
 
 
 def stats(daemon: Any, query: Query) -> Reply:
     """All metrics as ``name{labels}: value``; ?format=json; ?filter=REGEX on names."""
+    return stats_reply(lambda show: show(daemon.metrics), query)
+
+
+def stats_reply(of: Shown, query: Query) -> Reply:
+    """Return /stats."""
     form = query.choice("format", ("text", "json", "prometheus"))
     if form == "prometheus":
-        return prometheus(daemon, query)
+        return prometheus_reply(of)
     wanted = _wanted(query.get("filter"))
     if form == "json":
-        return streamed({}, "stats", rows_json(json_rows(daemon.metrics, wanted)))
-    return Reply(text_stats(daemon.metrics, wanted))
+        return streamed({}, "stats", rows_json(of(lambda metrics: json_rows(metrics, wanted))))
+    return Reply(of(lambda metrics: text_stats(metrics, wanted)))
 
 
 def _wanted(pattern: str) -> Callable[[str], bool]:

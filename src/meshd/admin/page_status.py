@@ -24,7 +24,16 @@ def alive(daemon: Any, query: Query) -> Reply:
 
 def server_info(daemon: Any, query: Query) -> Reply:
     """Who this is and since when."""
-    return document(info(daemon))
+    return info_reply(info(daemon), None)
+
+
+def info_reply(found: dict, whole: dict | None) -> Reply:
+    """Return /server_info; ``whole`` is what the supervisor of several workers knows, None with one process."""
+    if whole is not None:
+        kept = ("workers", "restarts", "last_reload", "generation", "heir")
+        found = {**found, **{key: whole[key] for key in kept}, "pid": whole["pid"]}
+        found["missing_workers"] = whole["missing"]
+    return document(found)
 
 
 def info(daemon: Any) -> dict:
@@ -41,6 +50,7 @@ def info(daemon: Any) -> dict:
         "node": None if node is None else _node(node), "last_reload": daemon.last_reload,
         "listeners": len(loaded.snapshot.listeners) if loaded is not None else 0,
         "clusters": len(loaded.snapshot.clusters) if loaded is not None else 0,
+        "workers": [{"index": 0, "pid": os.getpid()}], "heir": daemon.heir,
     }
 
 
@@ -53,7 +63,11 @@ def _node(node: Any) -> dict:
 
 def listeners(daemon: Any, query: Query) -> Reply:
     """Each listener, its address and its connections."""
-    rows = daemon.listeners()
+    return listeners_reply(daemon.listeners(), query)
+
+
+def listeners_reply(rows: list[dict], query: Query) -> Reply:
+    """Return /listeners."""
     if query.choice("format", JSON_OR_TEXT) == "json":
         return document({"listeners": rows})
     return text("".join(f"{row['name']}::{row['bound'] or row['address']}\n" for row in rows))
@@ -61,7 +75,11 @@ def listeners(daemon: Any, query: Query) -> Reply:
 
 def plugins(daemon: Any, query: Query) -> Reply:
     """Each plugin, what it offers, how long it takes and how often it failed."""
-    rows = daemon.plugins()
+    return plugins_reply(daemon.plugins(), query)
+
+
+def plugins_reply(rows: list[dict], query: Query) -> Reply:
+    """Return /plugins."""
     if query.choice("format", ("json", "text")) == "json":
         return document({"plugins": rows})
     columns = ("name", "distribution", "version", "status", "reason")

@@ -9,8 +9,10 @@ from twisted.logger import Logger
 from twisted.web import http
 from zope.interface import implementer
 
+from meshd.admin import team
 from meshd.admin.guard import refusal
 from meshd.admin.page import BadQuery, Page, Query, Reply, text
+from meshd.admin.view import IWorker
 
 log = Logger(namespace="meshd.admin")
 
@@ -131,7 +133,7 @@ class AdminRequest(http.Request):
         except ValueError as error:
             self.reply(text(f"query: {error}\n", 400))
             return
-        answer = maybeDeferred(page.render, self.channel.factory.daemon, query)
+        answer = maybeDeferred(self.channel.factory.render, page, query)
         site = self.channel.factory
         site.asked += 1
         self.notifyFinish().addBoth(site.answered)
@@ -179,6 +181,12 @@ class AdminSite(http.HTTPFactory):
         self.is_unix = is_unix
         self.connections = 0
         self.asked = 0
+
+    def render(self, page: Page, query: Query) -> Any:
+        """Return a Reply or a Deferred of one; of all workers, where there are several and the page is about them."""
+        if page.path in team.SHARED and IWorker.providedBy(self.daemon):
+            return team.render(self.daemon, page.path, query)
+        return page.render(self.daemon, query)
 
     def answered(self, result: Any) -> None:
         """One request has its answer, or its client has gone."""

@@ -49,7 +49,7 @@ def _bytes(texts: Iterable[str]) -> Iterator[bytes]:
 
 def rows_json(rows: Iterable[dict]) -> Iterator[str]:
     """Yield a JSON list, one row on each line."""
-    return _list(json.dumps(row, default=plain) for row in rows)
+    return _list(json.dumps(row, default=plain) for row in rows if row)
 
 
 def _list(items: Iterable[str]) -> Iterator[str]:

@@ -19,6 +19,8 @@ class IDaemon(Interface):
     uptime_s = Attribute("float")
     paths = Attribute("tuple of str: the configuration's files and folders as the command line named them")
 
+    heir = Attribute("int: the process of the next generation, which serves already; or None")
+
     def listeners():
         """Return a list of dicts: name, address, bound, connections, filters."""
 
@@ -48,3 +50,10 @@ class IDaemon(Interface):
 
     def reopen():
         """Open log files anew."""
+
+
+class IWorker(IDaemon):
+    """One of several workers: it speaks for all of them."""
+
+    def ask_all(what, query):
+        """Return a Deferred of ``meshd.admin.team.Answers``: what each worker tells of ``what``."""

@@ -128,11 +128,22 @@ class Log:
         self.namespaces: dict[str, Any] = {}
         self._predicate = LogLevelFilterPredicate(defaultLogLevel=self.default)
         self._hush()
-        self.observer = FilteringLogObserver(self.file, [self._predicate])
+        self.observer = FilteringLogObserver(self._named, [self._predicate])
+        self._worker: int | None = None
 
     def begin(self) -> None:
         """Take over the process's log."""
         globalLogBeginner.beginLoggingTo([self.observer], redirectStandardIO=False)
+
+    def name(self, worker: int) -> None:
+        """Say in each line which worker it is from."""
+        self._worker = worker
+
+    def _named(self, event: dict) -> None:
+        if self._worker is not None:
+            name = f"{event.get('log_namespace', '-')}[{self._worker}]"
+            event = {**event, "log_namespace": name, "worker": self._worker}
+        self.file(event)
 
     def set_level(self, word: str, namespace: str = "") -> None:
         """Set the level of ``namespace`` and all below it, of everything when empty. Raises ValueError."""

@@ -1,14 +1,19 @@
 """``meshd`` without ``--check``: loads the configuration, installs the reactor, and runs the service to its end."""
 
+import json
 import os
 import resource
+import signal
 import sys
 from typing import Any
+
+import attrs
 
 from meshd.cli import code, terminal
 from meshd.cli.check import Checked
 from meshd.cli.daemon import DEBUG_HELP
 from meshd.cli.log import Log
+from meshd.config.outline import worker_count
 from meshd.host.handover import Testament
 
 UMASK = 0o027
@@ -17,13 +22,15 @@ UMASK = 0o027
 def run(arguments: Any) -> int:
     """Run the daemon; return its exit code."""
     checked = Checked(arguments.config, builds=False)
-    testament = Testament.read(os.environ)
     if not checked.is_valid:
-        testament.say(f"its configuration has faults: {checked.faults[0]}")
+        Testament.read(os.environ).say(f"its configuration has faults: {checked.faults[0]}")
         _show(checked.faults, len(checked.files), checked.duration_s, arguments)
         return code.CONFIG
-    os.umask(UMASK)
     raise_limits()
+    if worker_count(checked.loaded.snapshot) > 1:
+        supervise(arguments, checked)
+    testament = Testament.read(os.environ)
+    os.umask(UMASK)
     log = Log(arguments.log_level, arguments.log_format)
     log.begin()
     from twisted.internet import epollreactor
@@ -44,6 +51,18 @@ def raise_limits() -> None:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def supervise(arguments: Any, checked: Checked) -> None:
+    """Become the supervisor of several workers: a small process that imports the standard library alone."""
+    told = {
+        "paths": arguments.config, "argv": arguments.argv, "log_level": arguments.log_level,
+        "log_format": arguments.log_format, "workers": worker_count(checked.loaded.snapshot),
+        "settings": attrs.asdict(checked.loaded.snapshot.plugins),
+    }
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none may be lost, or kill, before it listens
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "meshd.supervisor", json.dumps(told)])
 
 
 class Run:
@@ -68,7 +87,7 @@ class Run:
         signals.install(self._reactor, self._daemon)
         self._reactor.callWhenRunning(self._begin)
         self._reactor.run()
-        self._daemon.generations.wait()
+        self._daemon.lineage.wait()
         return self.code
 
     def _begin(self) -> None:

@@ -39,7 +39,8 @@ class Reloader:
     """``runtime``, ``listeners`` (by name), ``loaded`` and ``outcome`` are in force; None or empty before ``begin``.
 
     ``read()`` returns a Deferred of a ``Loaded``. ``on_swap`` functions are called with the runtime after each swap.
-    ``consent()`` is asked before each swap, when all is bound and started; its Deferred fails where others refuse.
+    ``is_quiet``: another process tells the log of outcomes. ``consent()`` is asked before each swap, when all is bound
+    and started; its Deferred fails where others refuse.
     ``upgrade(why)`` is asked where this process cannot serve what was read, because other code is installed now or
     another number of workers is wanted; its Deferred gets the pid of the generation that serves from now on.
     """
@@ -59,6 +60,7 @@ class Reloader:
         self.consent: Callable[[], Deferred] = lambda: succeed(None)
         self.upgrade: Callable[[str], Deferred] | None = None
         self.retiring = 0
+        self.is_quiet = False
         self.table = StateTable(lambda key, error: world.log.error("state {key}: {error!r}", key=key, error=error))
         self._environment = environment
         self._read = read
@@ -238,6 +240,8 @@ class Reloader:
         )
 
     def _say(self, outcome: Outcome) -> None:
+        if self.is_quiet:
+            return
         if outcome.heir:
             self.world.log.info("{text}", text=outcome.text)
             return

@@ -15,6 +15,7 @@ from meshd import __version__
 from meshd.admin.view import IDaemon
 from meshd.document.fault import Fault
 from meshd.host.handover import Testament
+from meshd.host.lineage import Lineage
 from meshd.model.snapshot import Loaded
 from meshd.runtime.child import ChildReader
 from meshd.runtime.clock import Clock
@@ -57,7 +58,7 @@ class Daemon(MultiService):
     """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained."""
 
     def __init__(
-        self, reactor: Any, loaded: Loaded, registry: Any, paths: list[str], *, log_levels: Any,
+        self, reactor: Any, loaded: Loaded | None, registry: Any, paths: list[str], *, log_levels: Any,
         on_end: Callable[[], Any], environment: Any = None, arguments: Iterable[str] = (),
         testament: Testament | None = None,
     ) -> None:
@@ -75,25 +76,29 @@ class Daemon(MultiService):
         self._is_healthy = True
         self._is_stopped = False
         self.last_reload: dict | None = None
-        reader = ChildReader(
-            self.world, list(paths), loaded.snapshot.plugins, fingerprint=getattr(registry, "fingerprint", ()))
-        self.reloader = Reloader(self.world, registry, reader.read, environment=environment)
-        self.admin = AdminService(self, reactor, loaded.snapshot.admin.address)
+        self.reloader = Reloader(self.world, registry, self._reader(), environment=environment)
+        self.admin = AdminService(self, reactor, loaded.snapshot.admin.address if loaded is not None else "")
         self.admin.setServiceParent(self)
         self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain]
         self.shutdown = Shutdown(self.reloader, self.world, on_end, lambda: self.admin.is_asked)
         testament = testament or Testament({})
         for sock, name, address in testament.sockets():
             self.world.sockets.give(sock, name, address)
-        self.generations = Generations(
-            reactor, list(arguments), testament, sockets=self._listening, on_heir=self._succeeded,
-            retry=self.request_reload)
-        self.reloader.upgrade = self.generations.upgrade
+        self.lineage = Lineage(list(arguments), testament)
+        generations = Generations(
+            reactor, self.lineage, sockets=self._listening, on_heir=self._succeeded, retry=self.request_reload)
+        self.reloader.upgrade = generations.upgrade
         self._watchdog: Watchdog | None = None
         self._watched: Any = None
         self._sweep = LoopingCall(self._sweep_metrics)
         self._sweep.clock = reactor
         process.install(self.metrics, __version__)
+
+    def _reader(self) -> Callable[[], Deferred]:
+        """Return what reads the configuration anew."""
+        fingerprint = getattr(self.registry, "fingerprint", ())
+        settings = self._first.snapshot.plugins
+        return ChildReader(self.world, list(self.paths), settings, fingerprint=fingerprint).read
 
     # Start and end
 
@@ -108,7 +113,7 @@ class Daemon(MultiService):
         self._first = None
         if not outcome.is_accepted:
             raise Failed(outcome)
-        self.generations.serves()
+        self.lineage.serves()
         for bound in self.world.sockets.close():
             log.warn("socket {bound}: handed over, but no listener has this name or address: closed", bound=bound)
         log.info(
@@ -204,6 +209,11 @@ class Daemon(MultiService):
         """Seconds since the start."""
         return self.clock.now() - self._began
 
+    @property
+    def heir(self) -> int | None:
+        """The process of the next generation, where that serves already."""
+        return None if self.lineage.heir is None else self.lineage.heir.pid
+
     def pages(self) -> list:
         """Return the admin API's pages."""
         return self.admin.pages()
@@ -228,7 +238,7 @@ class Daemon(MultiService):
 
     def request_reload(self) -> None:
         """SIGHUP: reload, and log the outcome."""
-        if self.generations.signal(signal.SIGHUP):
+        if self.lineage.signal(signal.SIGHUP):
             return
         if self.shutdown.is_running:
             log.warn("reload: draining: no reload")
@@ -273,17 +283,17 @@ class Daemon(MultiService):
 
     def quit(self) -> None:
         """SIGTERM: drain and end; again: cut. With an heir, which ends too, this process is draining already."""
-        if not self.generations.signal(signal.SIGTERM):
+        if not self.lineage.signal(signal.SIGTERM):
             self.shutdown.begin()
 
     def reopen(self) -> None:
         """SIGUSR1: log files are opened anew."""
-        self.generations.signal(signal.SIGUSR1)
+        self.lineage.signal(signal.SIGUSR1)
         self.world.reopen()
 
     def dump(self) -> None:
         """SIGUSR2: write the state to the log."""
-        self.generations.signal(signal.SIGUSR2)
+        self.lineage.signal(signal.SIGUSR2)
         for line in fact.state_lines(self):
             log.info("dump: {line}", line=line)
 

@@ -1,0 +1,89 @@
+"""Where a main process stands among the generations: the one before it, its heir, and who waits for all of them.
+
+The daemon that is one process and the supervisor use it alike; how each waits for the heir's answer is their own.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from meshd.host import handover, waiter
+from meshd.host.handover import Heir, Testament
+
+
+class Lineage:
+    """``testament`` is what this process got from the generation before; ``arguments`` those of the command line."""
+
+    def __init__(self, arguments: list[str], testament: Testament) -> None:
+        self.heir: Heir | None = None
+        self.starting: Heir | None = None
+        self.testament = testament
+        self._arguments = arguments
+        self._main_read: int | None = None
+
+    @property
+    def refusal(self) -> str:
+        """Why no heir can be started now, "" where one can."""
+        if self.heir is not None or self.starting is not None:
+            return "upgrade: a new generation has been started already"
+        if not self.testament.is_alone():
+            return "upgrade: the generation before still drains: a reload follows when it has ended"
+        return ""
+
+    def start(self, sockets: handover.Listening, fds: Mapping[str, int | None]) -> Heir:
+        """Start the heir, by whatever Python and meshd are installed now; raises OSError."""
+        main, made = self.testament.fd("main"), -1
+        if main is None:
+            self._main_read, main = os.pipe2(os.O_CLOEXEC)
+            made = main
+        command = [sys.executable, "-P", "-m", "meshd.cli.daemon", *self._arguments]
+        try:
+            self.starting = handover.begin(command, sockets, {**fds, "main": main}, os.environ)
+        finally:
+            if made >= 0:
+                os.close(made)
+        return self.starting
+
+    def answered(self) -> str:
+        """The heir has said all, or is given up: return why it does not serve, "" where it does."""
+        heir, self.starting = self.starting, None
+        fault = heir.fault
+        if not fault:
+            heir.close()
+            self.heir = heir
+        return fault
+
+    def give_up(self, heir: Heir) -> None:
+        """End an heir that does not serve."""
+        self.starting = None
+        heir.give_up()
+        if self._main_read is not None:
+            os.close(self._main_read)
+            self._main_read = None
+
+    def signal(self, number: int) -> bool:
+        """Pass a signal on to the heir; say whether there is one."""
+        if self.heir is None:
+            return False
+        try:
+            os.kill(self.heir.pid, number)
+        except ProcessLookupError:
+            pass
+        return True
+
+    def serves(self) -> None:
+        """This generation serves: say so to the one before, and to the process that waits for all of them."""
+        waiter.announce(self.testament.fd("main"), os.getpid())
+        self.testament.say()
+
+    def wait(self) -> None:
+        """After the drain of a first generation: become the process that waits for its heirs. Returns if not so.
+
+        systemd follows the heir by itself (MAINPID); whoever else started this process knows no other one.
+        """
+        if self.heir is None or self._main_read is None:
+            return
+        waiter.adopt_orphans()
+        os.set_inheritable(self._main_read, True)
+        os.execv(sys.executable, [
+            sys.executable, "-P", "-m", "meshd.host.waiter", str(self.heir.pid), str(self._main_read)])

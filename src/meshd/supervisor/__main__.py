@@ -1,0 +1,29 @@
+"""``python -m meshd.supervisor JSON``: what ``meshd`` executes itself as where more than one worker is wanted."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+from meshd.host.handover import Testament
+from meshd.supervisor.log import Log
+from meshd.supervisor.loop import Loop
+from meshd.supervisor.supervisor import Supervisor
+
+
+def main(arguments: list[str]) -> int:
+    """Supervise until the end; return the exit code."""
+    told = json.loads(arguments[0])
+    log = Log(told["log_level"], told["log_format"], time.time)
+    loop = Loop(log.bug, time.monotonic)
+    supervisor = Supervisor(loop, log, told, Testament.read(os.environ))
+    supervisor.begin()
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    loop.run()
+    supervisor.lineage.wait()
+    return supervisor.code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

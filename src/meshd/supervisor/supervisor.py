@@ -1,0 +1,388 @@
+"""The supervisor: reads the configuration, keeps the team at work, changes it all or nothing, drains, hands over.
+
+Read it top down: the start, a reload, an upgrade, the end. What workers say that concerns all of them arrives in
+``_said``; each command of the admin API has a line in ``_COMMANDS``.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+from meshd.host.channel import Message
+from meshd.host.handover import READY_TIMEOUT_S, Heir, Testament
+from meshd.host.lineage import Lineage
+from meshd.supervisor.change import Change
+from meshd.supervisor.log import Log
+from meshd.supervisor.loop import READ, Loop
+from meshd.supervisor.member import LEAVING, SERVING, STARTING, Member
+from meshd.supervisor.reading import Reader, Reading
+from meshd.supervisor.relay import Relay
+from meshd.supervisor.sockets import CannotBind, Shelf
+from meshd.supervisor.team import Team
+
+LOOK_S = 0.25
+"""How often it is looked whether the generation before has ended, where a reload waits for that."""
+SPARE_S = 5.0
+"""How long workers may take beyond the drain's deadline before they are killed."""
+FAILED = 1
+CONFIG = 78
+
+Told = Callable[[dict[str, Any]], Any]
+
+
+class Supervisor:
+    """``told`` is what the command line knows: paths, argv, log_level, log_format, settings."""
+
+    def __init__(self, loop: Loop, log: Log, told: dict[str, Any], testament: Testament) -> None:
+        self.code = 0
+        self.generation = 0
+        self.outline: dict[str, Any] = {}
+        self.last_reload: dict[str, Any] | None = None
+        self.is_draining = False
+        self.lineage = Lineage(told["argv"], testament)
+        self.shelf = Shelf()
+        self.team = Team(
+            loop, log, self.shelf, slots=range(64), on_message=self._said, on_gone=self._gone)
+        self.relay = Relay(loop, self.team, self.facts)
+        self._loop = loop
+        self._log = log
+        self._told = told
+        self._settings = told["settings"]
+        self._change: Change | None = None
+        self._changes = 0
+        self._reading: Reading | None = None
+        self._offered: Reading | None = None
+        self._is_busy = False
+        self._askers: list[Told] = []
+        self._next: list[Told] = []
+        self._is_renewing = False
+        self._is_retrying = False
+        self._cut: Any = None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what each answer of the admin API carries of the whole."""
+        heir = self.lineage.heir.pid if self.lineage.heir is not None else None
+        return {
+            "workers": self.team.facts(), "restarts": self.team.restarts, "last_reload": self.last_reload,
+            "generation": self.generation, "draining": self.is_draining, "heir": heir, "pid": os.getpid(),
+        }
+
+    # The start
+
+    def begin(self) -> None:
+        """Start the workers, and read the configuration meanwhile."""
+        for sock, name, address in self.lineage.testament.sockets():
+            self.shelf.given.give(sock, name, address)
+        for number, action in self._actions().items():
+            self._loop.on_signal(number, action)
+        told = self._told
+        self.team.arguments = {
+            "paths": told["paths"], "settings": told["settings"], "log_level": told["log_level"],
+            "log_format": told["log_format"],
+        }
+        self.team.wanted = told["workers"]
+        self.team.has_spare = False  # until it serves: imports in parallel would only delay each other
+        self.team.fill()
+        self._read()
+
+    def _actions(self) -> dict[int, Callable[[], Any]]:
+        return {
+            signal.SIGCHLD: self.team.reap, signal.SIGHUP: self.hang_up, signal.SIGTERM: self.quit,
+            signal.SIGINT: self.quit, signal.SIGUSR1: self.reopen, signal.SIGUSR2: self.dump,
+        }
+
+    # A reload
+
+    def hang_up(self) -> None:
+        """SIGHUP."""
+        if not self.lineage.signal(signal.SIGHUP):
+            self.reload(lambda outcome: None)
+
+    def reload(self, told: Told) -> None:
+        """Read the configuration anew; ``told`` gets the outcome of a reading that begins after this call."""
+        if self.is_draining:
+            told({"accepted": False, "summary": "the daemon is draining", "text": "", "faults": []})
+        elif self._is_busy:
+            self._next.append(told)
+        else:
+            self._askers = [told]
+            self._read()
+
+    def renew(self, told: Told) -> None:
+        """Hand over to a new generation, whatever has changed."""
+        self._is_renewing = True
+        self.reload(told)
+
+    def _read(self) -> None:
+        self._is_busy = True
+        Reader(self._loop, self._told["paths"], self._settings, self._have_read)
+
+    def _have_read(self, reading: Reading) -> None:
+        if self.is_draining:
+            return
+        reason = self._needs_heir(reading)
+        if reason:
+            self._upgrade(reason)
+        else:
+            self._reading = reading
+            self._begin_change()
+
+    def _needs_heir(self, reading: Reading) -> str:
+        """Say why only a new generation can become what was read, "" where this one can."""
+        was, now = self.outline, reading.outline
+        if not was or now is None:
+            return ""
+        if was["fingerprint"] != now["fingerprint"]:
+            old, new = ({tuple(row) for row in one["fingerprint"]} for one in (was, now))
+            return f"installed code has changed: {', '.join(sorted({row[0] for row in old ^ new}))}"
+        if was["workers"] != now["workers"]:
+            return f"workers: {now['workers']} are wanted where {was['workers']} run"
+        if any(was["settings"][key] != now["settings"][key] for key in ("load", "dir")):
+            return "plugins: load or dir has changed"
+        return "an upgrade was asked for" if self._is_renewing else ""
+
+    def _begin_change(self) -> None:
+        """All workers that should serve are told, as soon as they can hear."""
+        members = self.team.placed()
+        if any(member.state == STARTING for member in members) or len(members) < self.team.wanted:
+            return  # ``_said`` comes back here
+        reading, self._reading = self._reading, None
+        sockets: dict = {}
+        try:
+            if reading.outline is not None:
+                sockets = self.shelf.prepare(reading.outline)
+        except CannotBind as error:
+            reading.error = str(error)
+        self._changes += 1
+        self._change = Change(
+            self._changes, self._loop, self.team, self.shelf, done=self._changed,
+            refusal=lambda text: self._outcome(text, is_accepted=False))
+        self._offered = reading
+        self._change.begin(reading, sockets, self.generation + 1, members)
+
+    def _changed(self, outcome: dict[str, Any], is_accepted: bool) -> None:
+        self._change = None
+        reading = self._offered
+        if is_accepted and reading.outline is not None:
+            self._accepted(reading)
+        elif not self.outline:
+            self._cannot_start(outcome)
+            return
+        self._tell_outcome(outcome)
+
+    def _accepted(self, reading: Reading) -> None:
+        is_first = not self.outline
+        self.outline = outline = reading.outline
+        self._settings = outline["settings"]
+        self.generation += 1
+        self.team.current = (
+            {"change": 0, "key": reading.key.hex(), "generation": self.generation}, reading.data)
+        self.team.arguments["settings"] = outline["settings"]
+        self.team.wanted = outline["workers"]
+        self.team.has_spare = outline["spare"]
+        self.team.hang_s = outline["hang_s"]
+        self.team.fill()
+        if is_first:
+            self._serves()
+
+    def _serves(self) -> None:
+        self.lineage.serves()
+        for bound in self.shelf.given.close():
+            self._log.warn(f"socket {bound}: handed over, but no listener has this name or address: closed")
+        places = ", ".join(f"{name} {address}" for name, address in self.shelf.held)
+        self._log.info(f"{self.team.wanted} workers serve: {places}")
+
+    def _cannot_start(self, outcome: dict[str, Any]) -> None:
+        self._log.error(f"cannot start: {outcome['summary']}")
+        self.lineage.testament.say(outcome["summary"])
+        self.code = CONFIG if outcome.get("is_configuration") else FAILED
+        self._kill_all()
+        self._loop.stop()
+
+    def _tell_outcome(self, outcome: dict[str, Any]) -> None:
+        if outcome["previous_generation"]:  # the start is no reload
+            self.last_reload = {key: value for key, value in outcome.items() if key != "text"}
+        self._is_busy = False
+        askers, self._askers = self._askers, []
+        for told in askers:
+            told(outcome)
+        if self._next and not self.is_draining:
+            self._askers, self._next = self._next, []
+            self._read()
+
+    # An upgrade
+
+    def _upgrade(self, why: str) -> None:
+        """Start the next generation; workers go on until it serves."""
+        self._is_renewing = False
+        refusal = self.lineage.refusal
+        if refusal:
+            self._retry()
+            self._not_upgraded(refusal)
+            return
+        self._log.info(f"upgrade: {why}: starting a new generation")
+        try:
+            heir = self.lineage.start(self.shelf.rows(), {})
+        except OSError as error:
+            self._not_upgraded(f"upgrade: the new generation cannot be started: {error.strerror}")
+            return
+        late = self._loop.later(READY_TIMEOUT_S, self._heir_failed, heir, f"it did not serve in {READY_TIMEOUT_S:g} s")
+        self._loop.watch(heir.ready_fd, READ, lambda: self._heir_says(heir, why, late))
+
+    def _heir_says(self, heir: Heir, why: str, late: Any) -> None:
+        if not heir.read():
+            return
+        late.cancel()
+        self._loop.forget(heir.ready_fd)
+        fault = self.lineage.answered()
+        if fault:
+            self._heir_failed(heir, fault)
+            return
+        text = f"{why}: a new generation serves (process {heir.pid}), this one drains"
+        self._log.info(text)
+        self._tell_outcome(self._outcome(text, is_accepted=True, heir=heir.pid))
+        self._drain(is_succeeded=True)
+
+    def _heir_failed(self, heir: Heir, fault: str) -> None:
+        self._loop.forget(heir.ready_fd)
+        self.lineage.give_up(heir)
+        self._not_upgraded(f"upgrade: the new generation failed: {fault}")
+
+    def _not_upgraded(self, text: str) -> None:
+        self._log.error(f"{text}: generation {self.generation} stays in force")
+        self._tell_outcome(self._outcome(text, is_accepted=False))
+
+    def _outcome(self, text: str, *, is_accepted: bool, heir: int | None = None) -> dict[str, Any]:
+        """Return an outcome as a worker's would be (``service/fact.py``)."""
+        faults = [] if is_accepted else [{"code": "none", "text": text}]
+        return {
+            "accepted": is_accepted, "generation": self.generation, "previous_generation": self.generation,
+            "digest": self.outline.get("digest", ""), "duration_s": 0.0, "faults": faults, "warnings": [],
+            "changes": [],
+            "summary": text, "text": "" if is_accepted else f"error: {text}\n", "node": self.outline.get("node", "-"),
+            "closed_connections": 0, "heir": heir,
+        }
+
+    def _retry(self) -> None:
+        """Reload again when the generation before has ended."""
+        if not self._is_retrying and not self.lineage.testament.is_alone():
+            self._is_retrying = True
+            self._loop.later(LOOK_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._is_retrying = False
+        if self.lineage.testament.is_alone():
+            self.hang_up()
+        else:
+            self._retry()
+
+    # What workers say
+
+    def _said(self, member: Member, message: Message) -> None:
+        head, payload, _ = message
+        word = head["do"]
+        if word in ("prepared", "committed", "refused"):
+            if self._change is not None and head["change"] == self._change.number:
+                self._change.answered(member, head)
+        elif word == "hello":
+            if self._reading is not None and self._change is None:
+                self._begin_change()
+        elif word == "ask":
+            self.relay.ask(member, head)
+        elif word == "answer":
+            self.relay.answer(member, head, payload)
+        elif word == "legacy":
+            self.relay.legacy(member, payload)
+        elif word == "tell":
+            self.relay.tell(member, head["what"])
+            self._overheard(head["what"])
+        else:
+            self._COMMANDS[word](self, member, head)
+
+    def _overheard(self, what: dict[str, Any]) -> None:
+        """Some of what workers tell one another concerns us too."""
+        if what["do"] == "log" and not what["namespace"]:
+            self._log.set_level(what["word"])
+        elif what["do"] == "drain_listeners":
+            self.shelf.close()
+
+    def _asked_reload(self, member: Member, head: dict[str, Any]) -> None:
+        answer = {"do": "outcome", "id": head["id"]}
+        ask = self.renew if head["do"] == "upgrade" else self.reload
+        ask(lambda outcome: member.tell({**answer, "outcome": outcome}))
+
+    def _asked_recycle(self, member: Member, head: dict[str, Any]) -> None:
+        self.team.replace(member, head["why"])
+
+    def _asked_quit(self, member: Member, head: dict[str, Any]) -> None:
+        self.quit()
+
+    _COMMANDS: dict[str, Callable[["Supervisor", Member, dict[str, Any]], None]] = {
+        "reload": _asked_reload, "upgrade": _asked_reload, "recycle": _asked_recycle, "quit": _asked_quit,
+    }
+
+    def _gone(self, member: Member) -> None:
+        """A worker has ended."""
+        self.relay.gone(member)
+        if self._change is not None:
+            self._change.lost(member)
+        if self.is_draining and not self.team.members:
+            self._loop.stop()
+
+    # Other signals
+
+    def reopen(self) -> None:
+        """SIGUSR1."""
+        self.lineage.signal(signal.SIGUSR1)
+        self._tell_all({"do": "reopen"})
+
+    def dump(self) -> None:
+        """SIGUSR2."""
+        self.lineage.signal(signal.SIGUSR2)
+        for row in self.team.facts():
+            self._log.info("dump: worker " + " ".join(f"{key}={value}" for key, value in row.items()))
+        self._tell_all({"do": "dump"})
+
+    def _tell_all(self, head: dict[str, Any]) -> None:
+        for member in list(self.team.members):
+            member.tell(head)
+
+    # The end
+
+    def quit(self) -> None:
+        """SIGTERM: drain and end; again: cut. With an heir, which ends too, this generation drains already."""
+        if self.lineage.signal(signal.SIGTERM):
+            return
+        if self.is_draining:
+            self._log.warn("told again to end: connections are cut")
+            self._tell_all({"do": "cut"})
+            self._cut_later(SPARE_S)
+        else:
+            self._drain(is_succeeded=False)
+
+    def _drain(self, *, is_succeeded: bool) -> None:
+        """Let the workers finish; they close their sockets after ours, and the last one takes what is in the queue."""
+        self.is_draining = self.team.is_ending = True
+        grace_s = 0.0 if is_succeeded else self.outline.get("grace_s", 0.0)
+        if is_succeeded:
+            self.shelf.close(is_handed_over=True)
+        else:
+            self._loop.later(grace_s, self.shelf.close)
+        self._tell_all({"do": "succeeded" if is_succeeded else "drain"})
+        for member in list(self.team.members):
+            if member.state not in (SERVING, LEAVING):
+                member.kill("not needed any more")
+        self._cut_later(grace_s + self.outline.get("deadline_s", 0.0) + SPARE_S)
+        if not self.team.members:
+            self._loop.stop()
+
+    def _cut_later(self, seconds: float) -> None:
+        if self._cut is not None:
+            self._cut.cancel()
+        self._cut = self._loop.later(seconds, self._kill_all)
+
+    def _kill_all(self) -> None:
+        self.team.is_ending = True
+        for member in list(self.team.members):
+            member.kill("it did not end in time")

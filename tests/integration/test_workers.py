@@ -1,0 +1,173 @@
+"""``workers: 2``: one daemon in several processes; counts, reloads and the admin API mean the same as with one."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from tests.integration.harness.client import get
+from tests.integration.harness.daemon import Daemon, document
+from tests.integration.process import Load, wait_for
+
+HELLO = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": "one"}}
+
+
+def configuration(body="one", workers=2, **more):
+    return document([{**HELLO, "direct_response": {"status": 200, "body": body}}], [], workers=workers, **more)
+
+
+@pytest.fixture
+def settings():
+    return configuration()
+
+
+@pytest.fixture
+def daemon(settings):
+    with Daemon(settings) as found:
+        yield found
+
+
+def workers(daemon):
+    """Return the workers that have a place."""
+    rows = daemon.json("/server_info")["workers"]
+    return [row for row in rows if row["index"] is not None and row["state"] == "serving"]
+
+
+def ask(port, count=1):
+    """Send ``count`` requests, each on a connection of its own; return their bodies."""
+    found = []
+    for _ in range(count):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
+            sock.sendall(get("/", connection="close"))
+            data = b""
+            while piece := sock.recv(65536):
+                data += piece
+        assert data.startswith(b"HTTP/1.1 200"), data
+        found.append(data.partition(b"\r\n\r\n")[2].decode())
+    return found
+
+
+def test_both_workers_carry_traffic_and_every_request_is_counted_once(daemon):
+    assert [row["index"] for row in workers(daemon)] == [0, 1]
+    ask(daemon.port, 200)
+    assert daemon.metric("envoy_http_downstream_rq_total", listener="public") == 200
+    assert daemon.metric("envoy_listener_downstream_cx_total", listener="public") == 200
+    assert daemon.json("/listeners")["listeners"][0]["counters"]["requests"] == 200
+
+
+def test_the_main_process_is_the_supervisor_and_carries_nothing(daemon):
+    info = daemon.json("/server_info")
+    assert info["pid"] == daemon.process.pid
+    assert info["pid"] not in [row["pid"] for row in info["workers"]]
+    with open(f"/proc/{daemon.process.pid}/statm") as file:
+        resident = int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    assert resident < 24 * 1024 * 1024
+
+
+def test_reload_reaches_all_workers_or_none(daemon, settings):
+    assert daemon.reload()["accepted"]
+    two = configuration("two")
+    two["listeners"][0]["address"] = settings["listeners"][0]["address"]
+    daemon.write(two)
+    outcome = daemon.reload()
+    assert (outcome["accepted"], outcome["generation"], outcome["previous_generation"]) == (True, 3, 2)
+    assert set(ask(daemon.port, 30)) == {"two"}
+    daemon.write("nonsense: [")
+    outcome = daemon.reload()
+    assert not outcome["accepted"] and outcome["faults"] and outcome["generation"] == 3
+    assert set(ask(daemon.port, 30)) == {"two"}
+    assert daemon.metric("meshd_config_last_reload_successful") == 0
+    info = daemon.json("/server_info")
+    assert info["generation"] == 3 and not info["last_reload"]["accepted"]
+
+
+def test_a_port_that_is_taken_is_refused_for_all(daemon, settings):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        more = configuration("more")
+        more["listeners"][0]["address"] = settings["listeners"][0]["address"]
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        more["listeners"].append({**more["listeners"][0], "name": "second", "address": address})
+        daemon.write(more)
+        outcome = daemon.reload()
+    assert not outcome["accepted"]
+    assert outcome["summary"] == f"listener second: {address}: cannot bind: address already in use"
+    assert set(ask(daemon.port, 20)) == {"one"}
+    assert daemon.reload()["accepted"]  # it is free now
+    assert set(ask(daemon.port, 20)) == {"more"}
+
+
+def test_a_killed_worker_is_replaced_within_a_second_and_others_serve_on(daemon):
+    """Fault 20: only its own streams are lost; what it had told of its counts stays."""
+    ask(daemon.port, 50)
+    assert daemon.metric("envoy_http_downstream_rq_total", listener="public") == 50
+    victim, other = workers(daemon)
+    wait_for(lambda: any(row["state"] == "idle" for row in daemon.json("/server_info")["workers"]), "the spare")
+    os.kill(victim["pid"], signal.SIGKILL)
+    began = time.monotonic()
+    assert set(ask(daemon.port, 20)) == {"one"}
+    wait_for(lambda: victim["pid"] not in [row["pid"] for row in workers(daemon)] and len(workers(daemon)) == 2,
+             "the replacement")
+    assert time.monotonic() - began < 1.0
+    assert daemon.metric("envoy_http_downstream_rq_total", listener="public") == 70
+    assert daemon.json("/server_info")["restarts"] == 1
+    assert f"worker {victim['index']} (process {victim['pid']}): ended by SIGKILL" in daemon.log()
+
+
+def test_sigterm_to_a_worker_replaces_it_without_loss(daemon):
+    victim = workers(daemon)[0]
+    load = Load(daemon.port, target="/")
+    os.kill(victim["pid"], signal.SIGTERM)
+    wait_for(lambda: victim["pid"] not in [row["pid"] for row in daemon.json("/server_info")["workers"]], "its end")
+    load.stop()
+    assert load.failures == []
+    asked = load.answers
+    assert daemon.metric("envoy_http_downstream_rq_total", listener="public") == asked
+
+
+def test_a_hung_worker_is_named_while_it_hangs_and_the_others_answer(daemon):
+    victim = workers(daemon)[0]
+    os.kill(victim["pid"], signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        info = daemon.json("/server_info")
+        assert info["missing_workers"] == [victim["index"]]
+        assert time.monotonic() - began < 3.0
+    finally:
+        os.kill(victim["pid"], signal.SIGCONT)
+    wait_for(lambda: daemon.json("/server_info")["missing_workers"] == [], "its answer")
+
+
+def test_workers_change_by_a_new_generation(daemon, settings):
+    first = daemon.json("/server_info")["pid"]
+    three = configuration("three", workers=3)
+    three["listeners"][0]["address"] = settings["listeners"][0]["address"]
+    daemon.write(three)
+    load = Load(daemon.port, target="/")
+    outcome = daemon.reload()
+    assert outcome["accepted"], outcome["summary"]
+    assert "workers: 3 are wanted where 2 run" in outcome["summary"]
+    wait_for(lambda: len(workers(daemon)) == 3, "three workers")
+    load.stop()
+    assert load.failures == []
+    assert daemon.json("/server_info")["pid"] == outcome["heir"] != first
+    assert set(ask(daemon.port, 20)) == {"three"}
+
+
+def test_the_supervisors_death_ends_the_workers_and_frees_the_port(settings):
+    daemon = Daemon(settings)
+    with contextlib.ExitStack() as stack:
+        stack.callback(daemon.kill)
+        pids = [row["pid"] for row in daemon.json("/server_info")["workers"]]
+        daemon.process.kill()
+        wait_for(lambda: not any(os.path.exists(f"/proc/{pid}/exe") for pid in pids), "the workers' end")
+        socket.create_server(("127.0.0.1", daemon.port)).close()
+
+
+def test_log_levels_are_set_in_all_workers(daemon):
+    daemon.ask("/logging?level=debug", "POST")
+    levels = lambda: json.loads(daemon.ask("/logging", "POST")[1])["levels"][""]
+    wait_for(lambda: {levels() for _ in range(6)} == {"debug"}, "all workers")
