@@ -12,6 +12,7 @@ from meshd.cli.client import AdminError
 VERBS = {
     "status": "meshd.cli.ctl_status:status",
     "reload": "meshd.cli.ctl_reload:reload",
+    "upgrade": "meshd.cli.ctl_reload:upgrade",
     "stats": "meshd.cli.ctl_stats:stats",
     "proxy-config": "meshd.cli.ctl_proxy_config:proxy_config",
     "plugins": "meshd.cli.ctl_plugins:plugins",
@@ -26,6 +27,7 @@ EPILOG = """\b
 examples:
   meshctl status                               how the daemon is, and its last reload
   meshctl reload                               reload; exit 1 and the faults where it is rejected
+  meshctl upgrade                              hand over to a new generation, with what is installed now
   meshctl stats --filter upstream_rq -o json   numbers, for scripts
   meshctl pc endpoint                          endpoints and their health
   meshctl pc log --level meshd.plugin=debug    log more, without a restart

@@ -1,4 +1,4 @@
-"""``meshctl reload``: asks for a reload, waits for its outcome, exits 1 where it was rejected."""
+"""``meshctl reload`` and ``upgrade``: ask for it, wait for the outcome, exit 1 where it was rejected."""
 
 import sys
 from typing import Any
@@ -18,11 +18,27 @@ LONGEST_S = 120.0
 @asks("table", "json", "yaml")
 def reload(client: Any, view: View) -> int:
     """Read the configuration anew, all or nothing; a rejected one changes nothing."""
+    return _asked(client, view, "/reload", "Reload")
+
+
+@click.command(short_help="Hand over to a new generation of processes, without loss.",
+               epilog="\b\nexamples:\n  pip install -U meshd && meshctl upgrade\n"
+               "  meshctl upgrade -o json   (exit 1 where the new generation does not serve)")
+@asks("table", "json", "yaml")
+def upgrade(client: Any, view: View) -> int:
+    """Hand over to a new generation of processes, which runs the code that is installed now.
+
+    It inherits the listening sockets; the old generation serves until the new one does, then finishes its requests.
+    """
+    return _asked(client, view, "/upgrade", "Upgrade")
+
+
+def _asked(client: Any, view: View, page: str, kind: str) -> int:
     client.timeout_s = max(client.timeout_s, LONGEST_S)
-    outcome = client.post("/reload", refusals=(400,))
+    outcome = client.post(page, refusals=(400,))
     if view.form in ("json", "yaml"):
         del outcome["apiVersion"]
-        view.document("Reload", outcome)
+        view.document(kind, outcome)
     else:
         view.write(_line(outcome, view))
         if not outcome["accepted"]:
@@ -34,6 +50,8 @@ def _line(outcome: dict, view: View) -> str:
     node = outcome.get("node") or "-"
     if not outcome["accepted"]:
         return f"{view.sign('bad')} {node}   kept generation {outcome['generation']}   {outcome['summary']}\n"
+    if outcome.get("heir"):
+        return f"{view.sign('ok')} {node}   {outcome['summary']}\n"
     changes = " ".join(
         f"+{one['added']} ~{one['changed']} -{one['removed']} {one['kind']}" for one in outcome["changes"]
         if one["added"] or one["changed"] or one["removed"]) or "no change"

@@ -41,10 +41,19 @@ def _lines(info: dict, listeners: list, clusters: list, view: View) -> list[tupl
                                f"from {', '.join(info['paths'])}")),
         ("last reload", _reload_text(info, view)),
     ]
+    if len(info["workers"]) > 1:
+        lines += _summary("workers", [_worker_text(row, info, view) for row in info["workers"]])
     shown = [_joined(row["name"], row["bound"] or row["address"], f"{row['connections']} connections")
              for row in listeners]
     lines += _summary("listeners", shown)
     return lines + _summary("clusters", [_cluster_text(_short(cluster), view) for cluster in clusters])
+
+
+def _worker_text(row: dict, info: dict, view: View) -> str:
+    is_well = row["index"] not in info["missing_workers"]
+    name = "spare" if row["index"] is None else row["index"]
+    return _joined(f"{view.sign('ok' if is_well else 'bad')} {name}", row["state"] if is_well else "does not answer",
+                   f"pid {row['pid']}", f"up {duration(row['uptime_s'])}", f"{row['connections']} connections")
 
 
 def _joined(*parts: Any) -> str:

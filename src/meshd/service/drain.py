@@ -36,10 +36,12 @@ class Shutdown:
         self.is_running = True
         drain = self._reloader.loaded.snapshot.drain if self._reloader.loaded is not None else None
         grace_s, deadline_s = (drain.grace_s, drain.deadline_s) if drain is not None else (0.0, 0.0)
-        grace_s = 0.0 if is_succeeded else grace_s
-        log.info("draining: readiness fails now, listeners stop in {grace} s, what is left is cut {deadline} s later",
-                 grace=grace_s, deadline=deadline_s)
-        self._grace = self._world.call_later(grace_s, self._stop_listening, deadline_s)
+        if is_succeeded:
+            log.info("draining: others serve on; what is left here is cut in {deadline} s", deadline=deadline_s)
+        else:
+            log.info("draining: readiness fails now, listeners stop in {grace} s, what is left is cut {deadline} s later",
+                     grace=grace_s, deadline=deadline_s)
+        self._grace = self._world.call_later(0.0 if is_succeeded else grace_s, self._stop_listening, deadline_s)
 
     def _stop_listening(self, deadline_s: float) -> None:
         self._deadline = self._world.clock.now() + deadline_s

@@ -54,6 +54,7 @@ class Worker(Daemon):
         self._levels = self.log
         self.link = Link(self.world, sock, self._told, self._orphaned)
         self.log = SharedLog(self._levels, self.link)
+        self._allowed = sorted(os.sched_getaffinity(0))
         self._offer: tuple[dict[str, Any], bytes] = ({}, b"")
         self._word: Deferred | None = None
         self._beat = LoopingCall(self._beats)
@@ -91,6 +92,7 @@ class Worker(Daemon):
     def _do_prepare(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
         self.index = head["index"]
         self._levels.name(self.index)
+        os.sched_setaffinity(0, _processors(self._allowed, self.index if head["affinity"] else None))
         self._offer = (head, payload)
         self.reloader.is_quiet = not head["speaks"]
         self.reloader.generation = head["generation"] - 1
@@ -217,16 +219,17 @@ class Worker(Daemon):
 
     def finish(self) -> Deferred:
         """Traffic has ended: leave what was counted to the supervisor; the Deferred fires when it is said."""
-        self._beat.running and self._beat.stop()
+        if self._beat.running:
+            self._beat.stop()
         done = pump(self.world, _joined(shared(self.metrics)))
         done.addCallback(lambda data: self.link.tell({"do": "legacy"}, data))
         done.addCallback(lambda _: self.link.emptied())
         return done.addTimeout(FINISH_S, self.reactor).addErrback(lambda why: None)
 
-    @property
-    def pid(self) -> int:
-        """The process."""
-        return os.getpid()
+
+def _processors(allowed: list[int], place: int | None) -> list[int]:
+    """Return the processors that the worker at ``place`` may use: one of those allowed, or all."""
+    return allowed if place is None else [allowed[place % len(allowed)]]
 
 
 def _joined(pieces: Iterator[bytes]) -> Iterator[None]:

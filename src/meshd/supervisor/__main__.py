@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     """Supervise until the end; return the exit code."""
     told = json.loads(arguments[0])
     log = Log(told["log_level"], told["log_format"], time.time)
-    loop = Loop(log.bug, time.monotonic)
+    loop = Loop(log.bug, time.monotonic, time.time)
     supervisor = Supervisor(loop, log, told, Testament.read(os.environ))
     supervisor.begin()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -47,7 +47,7 @@ class Change:
         self._waiting = set(members)
         self._late = self._loop.later(LIMIT_S, self._too_late)
         head = {"change": self.number, "key": reading.key.hex(), "generation": generation,
-                "error": reading.error}
+                "error": reading.error, "affinity": (reading.outline or {}).get("affinity", False)}
         for member in members:
             self._team.prepare(member, head, reading.data, sockets or self._shelf.held)
 

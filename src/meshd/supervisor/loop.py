@@ -30,11 +30,14 @@ class Timer:
 class Loop:
     """``run`` goes on until ``stop``. ``report`` is called with an exception that a callback raised: a bug.
 
-    ``now()`` is the monotonic time in seconds, that of ``clock``.
+    ``now()`` is the monotonic time in seconds, that of ``clock``; ``wall()`` is that of the epoch.
     """
 
-    def __init__(self, report: Callable[[BaseException], Any], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, report: Callable[[BaseException], Any], clock: Callable[[], float], wall: Callable[[], float]
+    ) -> None:
         self.now = clock
+        self.wall = wall
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[float, int, Timer]] = []
         self._numbers = itertools.count()

@@ -177,7 +177,8 @@ class Supervisor:
         self._settings = outline["settings"]
         self.generation += 1
         self.team.current = (
-            {"change": 0, "key": reading.key.hex(), "generation": self.generation}, reading.data)
+            {"change": 0, "key": reading.key.hex(), "generation": self.generation, "affinity": outline["affinity"]},
+            reading.data)
         self.team.arguments["settings"] = outline["settings"]
         self.team.wanted = outline["workers"]
         self.team.has_spare = outline["spare"]
@@ -259,8 +260,8 @@ class Supervisor:
         return {
             "accepted": is_accepted, "generation": self.generation, "previous_generation": self.generation,
             "digest": self.outline.get("digest", ""), "duration_s": 0.0, "faults": faults, "warnings": [],
-            "changes": [],
-            "summary": text, "text": "" if is_accepted else f"error: {text}\n", "node": self.outline.get("node", "-"),
+            "time": self._loop.wall(), "changes": [], "summary": text,
+            "text": "" if is_accepted else f"error: {text}\n", "node": self.outline.get("node", "-"),
             "closed_connections": 0, "heir": heir,
         }
 

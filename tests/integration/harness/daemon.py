@@ -4,6 +4,7 @@
         socket.create_connection(("127.0.0.1", daemon.port))
 
 Leaving the ``with`` ends it by SIGTERM and fails where it did not end with 0, or where its log has a traceback.
+``MESHD_TEST_MODE`` runs the same tests otherwise: ``workers`` with two workers, ``upgraded`` after an upgrade.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ LOG_FIELDS = {
     "upstream": "%UPSTREAM_HOST%", "duration": "%DURATION%", "sent": "%BYTES_SENT%", "received": "%BYTES_RECEIVED%",
     "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
 }
+MODE = os.environ.get("MESHD_TEST_MODE", "")
 CRIES = ("Traceback", "bug:", "Unhandled", "Segmentation")
 SERIES = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$")
 
@@ -55,6 +57,12 @@ def quiet_port():
         port = draw.randrange(11000, 32000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+def _command(pid):
+    """Return the command line of a process."""
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read()
 
 
 class Local(http.client.HTTPConnection):
@@ -88,12 +96,15 @@ class Daemon:
         try:
             wait_for(lambda: self.process.poll() is not None or self.is_ready(), "the daemon", 30)
             assert self.process.poll() is None, self.log()
+            if MODE == "upgraded":
+                self.upgrade()
             rows = self.json("/listeners")["listeners"]
             self.ports = {row["name"]: int(row["bound"].rpartition(":")[2]) for row in rows}
         except BaseException:
             self.kill()
             raise
         self.port = self.ports["public"]
+        self.pids = self.carriers()
         time.sleep(0.05)  # the admin connection of the line before is gone then
         self.idle_fds = self.fds()
 
@@ -105,7 +116,8 @@ class Daemon:
             log = {"access_log": {"path": self.access_path, "json": LOG_FIELDS, "buffer": {"flush_interval": "10ms"}}}
             configuration = json.dumps({
                 "admin": {"address": f"unix:{self.admin}"}, "telemetry": ["prometheus", log],
-                "drain": {"deadline": "10s"}, **configuration}, indent=1)
+                "drain": {"deadline": "10s"}, **({"workers": 2} if MODE == "workers" else {}), **configuration},
+                indent=1)
         with open(self.path + ".new", "w") as file:
             file.write(configuration)
         os.rename(self.path + ".new", self.path)
@@ -113,6 +125,19 @@ class Daemon:
     def reload(self):
         """Reload by the admin API; return the outcome."""
         return json.loads(self.ask("/reload", "POST")[1])
+
+    def upgrade(self):
+        """Hand over to a new generation; wait until the old one has ended."""
+        outcome = json.loads(self.ask("/upgrade", "POST")[1])
+        assert outcome["accepted"], outcome["summary"]
+        old = self.process.pid
+        wait_for(lambda: b"meshd.host.waiter" in _command(old), "the end of the old generation")
+        self.pids = self.carriers()
+
+    def carriers(self):
+        """Return the processes that carry traffic."""
+        rows = self.json("/server_info")["workers"]
+        return [row["pid"] for row in rows if row.get("state", "serving") == "serving"]
 
     # What it tells
 
@@ -172,23 +197,29 @@ class Daemon:
 
     def fds(self):
         """Return how many descriptors it has open, the access log's not counted (it is opened with the first line)."""
-        folder = f"/proc/{self.process.pid}/fd"
         count = 0
-        for name in os.listdir(folder):
-            with contextlib.suppress(OSError):
-                count += os.readlink(f"{folder}/{name}") != self.access_path
+        for pid in self.pids:
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):
+                    count += os.readlink(f"/proc/{pid}/fd/{name}") != self.access_path
         return count
 
     def resident_bytes(self):
         """Return its resident memory."""
-        with open(f"/proc/{self.process.pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        total = 0
+        for pid in self.pids:
+            with open(f"/proc/{pid}/statm") as file:
+                total += int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return total
 
     def cpu_s(self):
         """Return the CPU seconds that it has used."""
-        with open(f"/proc/{self.process.pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        ticks = 0
+        for pid in self.pids:
+            with open(f"/proc/{pid}/stat") as file:
+                fields = file.read().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def signal(self, name):
         """Send SIGNAME."""
