@@ -136,5 +136,6 @@ class Run:
             maybeDeferred(self._daemon.stopService).addBoth(self._stop)
 
     def _stop(self, result: Any) -> None:
+        self._daemon.lineage.hold_signals()
         self._daemon.end()
         self._reactor.stop()

@@ -4,6 +4,7 @@ The daemon that is one process and the supervisor use it alike; how each waits f
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 
@@ -75,6 +76,11 @@ class Lineage:
         """This generation serves: say so to the one before, and to the process that waits for all of them."""
         waiter.announce(self.testament.fd("main"), os.getpid())
         self.testament.say()
+
+    def hold_signals(self) -> None:
+        """With an heir: keep signals from now on for the process that waits, so that none is lost, or kills it."""
+        if self.heir is not None and self._main_read is not None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, waiter.PASSED_ON)
 
     def wait(self) -> None:
         """After the drain of a first generation: become the process that waits for its heirs. Returns if not so.

@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> int:
     supervisor.begin()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     loop.run()
+    supervisor.lineage.hold_signals()
     supervisor.lineage.wait()
     return supervisor.code
 
