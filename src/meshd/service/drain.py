@@ -39,8 +39,9 @@ class Shutdown:
         if is_succeeded:
             log.info("draining: others serve on; what is left here is cut in {deadline} s", deadline=deadline_s)
         else:
-            log.info("draining: readiness fails now, listeners stop in {grace} s, what is left is cut {deadline} s later",
-                     grace=grace_s, deadline=deadline_s)
+            log.info(
+                "draining: readiness fails now, listeners stop in {grace} s, what is left is cut {deadline} s later",
+                grace=grace_s, deadline=deadline_s)
         self._grace = self._world.call_later(0.0 if is_succeeded else grace_s, self._stop_listening, deadline_s)
 
     def _stop_listening(self, deadline_s: float) -> None:

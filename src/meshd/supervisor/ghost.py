@@ -26,7 +26,7 @@ class Ghost:
         for line in payload.splitlines():
             found = json.loads(line)
             if found["k"] in (COUNTER, HISTOGRAM):
-                self._families.setdefault(found["n"], {key: value for key, value in found.items() if key != "r"})
+                self._families[found["n"]] = {key: value for key, value in found.items() if key != "r"}
                 self._take(found)
         self._text = None
 
