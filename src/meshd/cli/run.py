@@ -1,32 +1,42 @@
 """``meshd`` without ``--check``: loads the configuration, installs the reactor, and runs the service to its end."""
 
+import faulthandler
 import os
 import resource
 import sys
+import time
 from typing import Any
 
 from meshd.cli import code, terminal
 from meshd.cli.check import Checked
 from meshd.cli.daemon import DEBUG_HELP
 from meshd.cli.log import Log
+from meshd.document.fault import ERROR
+from meshd.host import activation
+from meshd.host.notify import Notify
 
 UMASK = 0o027
 
 
 def run(arguments: Any) -> int:
     """Run the daemon; return its exit code."""
+    notify, handed = Notify.take(os.environ), activation.take(os.environ)
     checked = Checked(arguments.config, builds=False)
     if not checked.is_valid:
+        first = next((one for one in checked.faults if one.severity == ERROR), "bad configuration")
+        notify.status(f"could not start: {first}")
         _show(checked.faults, len(checked.files), checked.duration_s, arguments)
         return code.CONFIG
-    os.umask(UMASK)
+    os.umask(os.umask(UMASK) | UMASK)  # a unit's may be stricter
     raise_limits()
     log = Log(arguments.log_level, arguments.log_format)
     log.begin()
+    faulthandler.enable()  # systemd's watchdog ends a hung process by SIGABRT: the journal then shows where it hung
     from twisted.internet import epollreactor
     epollreactor.install()
     from twisted.internet import reactor
-    return Run(reactor, checked, arguments, log).run()
+    reactor.seconds = time.monotonic  # Twisted's own would stand still, or race, where the wall clock is set
+    return Run(reactor, checked, arguments, log, notify, handed).run()
 
 
 def _show(faults: tuple, files: int, duration_s: float, arguments: Any) -> None:
@@ -46,7 +56,9 @@ def raise_limits() -> None:
 class Run:
     """One life of the daemon on a reactor."""
 
-    def __init__(self, reactor: Any, checked: Checked, arguments: Any, log: Log) -> None:
+    def __init__(
+        self, reactor: Any, checked: Checked, arguments: Any, log: Log, notify: Notify, handed: activation.Activation,
+    ) -> None:
         from meshd.service.daemon import Daemon
         self.code = code.OK
         self._is_ending = False
@@ -55,7 +67,8 @@ class Run:
         self._log = log
         self._faults = checked.faults
         self._daemon = Daemon(
-            reactor, checked.loaded, checked.registry, arguments.config, log_levels=log, on_end=self._end)
+            reactor, checked.loaded, checked.registry, arguments.config, log_levels=log, on_end=self._end,
+            notify=notify, handed=handed)
 
     def run(self) -> int:
         """Run the reactor until the daemon has ended."""
@@ -90,6 +103,7 @@ class Run:
         from meshd.errors import ConfigurationError, MeshdError
         from meshd.service.daemon import Failed
         error = failure.value
+        self._daemon.systemd.failed(str(error))
         is_configuration = isinstance(error, ConfigurationError) or getattr(error, "is_configuration", False)
         self.code = code.CONFIG if is_configuration else code.FAILED
         if getattr(error, "faults", ()):

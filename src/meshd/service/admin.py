@@ -1,5 +1,6 @@
 """The admin API as a service: bound before the listeners, moved when its address changes."""
 
+import socket
 from typing import Any
 
 from twisted.application.service import Service
@@ -8,12 +9,15 @@ from twisted.logger import Logger
 from meshd.admin import address
 from meshd.admin.index import PAGES, plugin_page
 from meshd.admin.page import Page
-from meshd.admin.site import AdminSite
+from meshd.admin.site import MAX_CONNECTIONS, AdminSite
 from meshd.errors import MeshdError
 from meshd.model.plugin import Plugin
 from meshd.runtime.assembly import Built
 
 log = Logger(namespace="meshd.admin")
+
+NAME = "admin"
+"""The name of a socket that is handed over for the admin API."""
 
 
 class AdminService(Service):
@@ -39,11 +43,19 @@ class AdminService(Service):
         return None if port is None else port.stopListening()
 
     def _open(self, where: str) -> None:
-        site = AdminSite(self._daemon, PAGES, is_unix=where.startswith(address.UNIX), reactor=self._reactor)
-        self._port = address.bind(self._reactor, where, site)
+        handed = self._daemon.world.sockets.take(NAME, where)
+        is_unix = where.startswith(address.UNIX) if handed is None else handed.family == socket.AF_UNIX
+        site = AdminSite(self._daemon, PAGES, is_unix=is_unix, reactor=self._reactor)
+        self._port = (
+            address.bind(self._reactor, where, site) if handed is None else address.adopt(self._reactor, handed, site))
         self._site = site
         self.address = where
         self.bound = address.render(self._port, where)
+
+    @property
+    def is_full(self) -> bool:
+        """Say whether there are so many connections that more are turned away."""
+        return self._site is not None and self._site.connections >= MAX_CONNECTIONS
 
     def pages(self) -> list[Page]:
         """Return all pages, those of plugins too."""

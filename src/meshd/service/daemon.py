@@ -13,6 +13,8 @@ from zope.interface import implementer
 from meshd import __version__
 from meshd.admin.view import IDaemon
 from meshd.document.fault import Fault
+from meshd.host.activation import NOTHING_HANDED, Activation
+from meshd.host.notify import Notify
 from meshd.model.snapshot import Loaded
 from meshd.runtime.child import ChildReader
 from meshd.runtime.clock import Clock
@@ -23,6 +25,7 @@ from meshd.runtime.watchdog import Watchdog
 from meshd.service import fact, origin
 from meshd.service.admin import AdminService
 from meshd.service.drain import Shutdown
+from meshd.service.systemd import Systemd
 from meshd.telemetry import process
 from meshd.telemetry.metrics import Metrics
 from meshd.wire.world import World
@@ -51,11 +54,15 @@ class Failed(Exception):
 
 @implementer(IDaemon)
 class Daemon(MultiService):
-    """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained."""
+    """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained.
+
+    ``notify`` speaks to systemd where this process is its main one, ``handed`` are sockets that listen already.
+    """
 
     def __init__(
         self, reactor: Any, loaded: Loaded, registry: Any, paths: list[str], *, log_levels: Any,
-        on_end: Callable[[], Any], environment: Any = None,
+        on_end: Callable[[], Any], environment: Any = None, notify: Notify | None = None,
+        handed: Activation = NOTHING_HANDED,
     ) -> None:
         super().__init__()
         self.reactor = reactor
@@ -75,7 +82,8 @@ class Daemon(MultiService):
         self.reloader = Reloader(self.world, registry, reader.read, environment=environment)
         self.admin = AdminService(self, reactor, loaded.snapshot.admin.address)
         self.admin.setServiceParent(self)
-        self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain]
+        self.systemd = Systemd(self, notify or Notify(), handed)
+        self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain, self.systemd.swapped]
         self.shutdown = Shutdown(self.reloader, self.world, on_end)
         self._watchdog: Watchdog | None = None
         self._watched: Any = None
@@ -88,6 +96,7 @@ class Daemon(MultiService):
     def begin(self) -> Deferred:
         """Bind and serve; the Deferred fails with Failed, or OSError and ConfigurationError of the admin's address."""
         self.world.poller.start()
+        self.systemd.adopt()
         self.startService()
         self._sweep.start(SWEEP_S, now=False)
         return self.reloader.begin(self._first).addCallback(self._begun)
@@ -101,9 +110,11 @@ class Daemon(MultiService):
             listeners=", ".join(f"{row['name']} {row['bound']}" for row in self.listeners()) or "no listeners",
             clusters=len(self.runtime.clusters), admin=self.admin.bound,
         )
+        self.systemd.ready()
 
     def end(self) -> None:
         """Give back what ``begin`` took; traffic has been drained."""
+        self.systemd.end()
         if self._sweep.running:
             self._sweep.stop()
         if self._watchdog is not None:
@@ -127,7 +138,7 @@ class Daemon(MultiService):
 
     def _hold_drain(self, runtime: Any) -> None:
         """A reload must not open listeners anew where a drain has begun or the admin API has closed them."""
-        if self.shutdown.is_running or self._is_stopped:
+        if not self.is_accepting:
             self._close_listeners()
 
     def _close_listeners(self) -> None:
@@ -156,6 +167,11 @@ class Daemon(MultiService):
     def is_ready(self) -> bool:
         """Say whether traffic should come here."""
         return self.state == LIVE and self._is_healthy and not self._is_stopped
+
+    @property
+    def is_accepting(self) -> bool:
+        """Say whether listeners are to be open: no drain has begun, and the admin API has not closed them."""
+        return not (self.shutdown.is_running or self._is_stopped)
 
     @property
     def loaded(self) -> Loaded | None:
@@ -212,7 +228,9 @@ class Daemon(MultiService):
             return _refusal(self)
         before = list(self.reloader.listeners.values())
         previous = self.generation
-        return self.reloader.reload().addCallback(self._reloaded, before, previous)
+        self.systemd.reloading()
+        outcome = self.reloader.reload().addBoth(self.systemd.reloaded)
+        return outcome.addCallback(self._reloaded, before, previous)
 
     def _reloaded(self, outcome: Outcome, before: list, previous: int) -> dict:
         now = set(self.reloader.listeners.values())
@@ -228,6 +246,7 @@ class Daemon(MultiService):
     def drain_listeners(self) -> None:
         """Accept no more until the process is started anew; connections close after their request."""
         self._is_stopped = True
+        self.systemd.listeners_closed()
         self._close_listeners()
 
     def set_health(self, is_healthy: bool) -> None:
@@ -238,6 +257,7 @@ class Daemon(MultiService):
     def quit(self) -> None:
         """SIGTERM: drain and end; again: cut."""
         self.shutdown.begin()
+        self.systemd.stopping()
 
     def reopen(self) -> None:
         """SIGUSR1: log files are opened anew."""

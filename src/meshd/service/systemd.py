@@ -1,0 +1,169 @@
+"""The daemon under systemd: handed sockets, readiness, reload, status and end; every call is made by ``Daemon``.
+
+Nothing here knows how a message travels (``host/notify.py``); without systemd all of it comes to nothing. In a worker
+the supervisor speaks to systemd, so its ``Notify`` is a silent one.
+"""
+
+from typing import Any
+
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from meshd.host import store
+from meshd.host.activation import NOTHING_HANDED, Activation
+from meshd.host.notify import Notify
+from meshd.runtime.outcome import Outcome
+from meshd.service import fact
+from meshd.service.heartbeat import Heartbeat
+
+log = Logger(namespace="meshd.systemd")
+
+LOOK_S = 3.0
+"""How often the status is looked at and what systemd was too busy for is sent again."""
+EXTENSION_S = 15.0
+"""While the daemon drains it asks for this much time at each look, so that ``TimeoutStopSec=`` need not know ours."""
+SHOWN_LISTENERS = 4
+
+
+class Systemd:
+    """``daemon`` is the Daemon, ``handed`` what systemd gave; ``adopt`` is called before anything is bound."""
+
+    def __init__(self, daemon: Any, notify: Notify, handed: Activation) -> None:
+        self.notify = notify
+        self._daemon = daemon
+        self._store = store.Store(notify, handed.sockets)
+        self._handed = handed
+        self._units: set[int] = set()
+        self._reloads = 0
+        self._rejected = ""
+        self._shown = ""
+        self._look = LoopingCall(self._refresh)
+        self._look.clock = daemon.reactor
+        self._heartbeat = Heartbeat(
+            daemon.reactor, notify, lambda: daemon.admin.bound, lambda: daemon.admin.is_full)
+
+    # Sockets
+
+    def adopt(self) -> None:
+        """Lay out the handed sockets for the admin API and the listeners."""
+        for fault in self._handed.faults:
+            log.warn("{fault}", fault=fault)
+        for name, sock in self._handed.sockets:
+            found = store.listener_of(name)
+            if found is None:
+                self._units.add(store.identity(sock))
+            self._daemon.world.sockets.give(sock, *(found or (name,)))
+        self._handed = NOTHING_HANDED
+
+    def close_unused(self) -> None:
+        """Close the handed sockets that nothing took, and say which; systemd still holds those of .socket units."""
+        for one in self._daemon.world.sockets.given:
+            named = f"{one.bound} {one.name!r}" if one.name else one.bound
+            if store.identity(one.sock) in self._units:
+                log.warn("socket {named} from systemd: no listener has this address or name: closed here, but systemd "
+                         "goes on to listen: expected a listener, or no such line in the .socket unit", named=named)
+            else:
+                log.info("socket {named} kept from before the restart: no listener wants it: closed", named=named)
+        self._daemon.world.sockets.close()
+
+    def swapped(self, runtime: Any) -> None:
+        """Other listeners may be in force: let systemd keep their sockets over a restart."""
+        if self._daemon.is_accepting:
+            self._store.keep(self._storable())
+
+    def _storable(self) -> dict[str, Any]:
+        """Return the sockets to keep. A unix socket's file goes with us, and a .socket unit keeps its own."""
+        found = {}
+        for listener in self._daemon.reloader.listeners.values():
+            name, sock = store.fd_name(listener.spec.name, listener.spec.address), listener.socket
+            if name and sock is not None and not listener.spec.address.startswith("unix:/"):
+                if store.identity(sock) not in self._units:
+                    found[name] = sock
+        return found
+
+    def listeners_closed(self) -> None:
+        """The admin API has closed the listeners for good: nobody is to wait in the queue of a kept socket."""
+        self._store.keep({})
+
+    # Life
+
+    def ready(self) -> None:
+        """The first configuration is in force."""
+        self.close_unused()
+        self._shown = self._status()
+        self.notify.ready(self._shown)
+        if self.notify.is_on:
+            looking = self._look.start(LOOK_S, now=False)
+            looking.addErrback(lambda failure: log.failure("bug: the status for systemd", failure))
+            self._heartbeat.start()
+
+    def failed(self, text: str) -> None:
+        """The start has failed."""
+        self.notify.status(f"could not start: {text}")
+
+    def reloading(self) -> None:
+        """A reload was asked for."""
+        self._reloads += 1
+        self.notify.reloading()
+
+    def reloaded(self, result: Any) -> Any:
+        """A reload has ended, whatever came of it. While another runs, systemd is told at its end."""
+        self._reloads -= 1
+        if isinstance(result, Outcome):
+            self._rejected = _rejection(result)
+        else:
+            self._rejected = "reload failed: the log has more; "
+        if not self._reloads and not self._daemon.shutdown.is_running:
+            self._shown = self._status()
+            self.notify.ready(self._shown)
+        return result
+
+    def stopping(self) -> None:
+        """The drain begins."""
+        self._shown = self._status()
+        self.notify.stopping(self._shown)
+        self.notify.extend(EXTENSION_S)
+
+    def end(self) -> None:
+        """Say and ask nothing more."""
+        if self._look.running:
+            self._look.stop()
+        self._heartbeat.stop()
+        self.notify.flush()
+
+    # What systemctl status shows
+
+    def _refresh(self) -> None:
+        """Tell the status where it has changed, and systemd that a drain takes longer."""
+        self.notify.flush()
+        if self._daemon.shutdown.is_running:
+            self.notify.extend(EXTENSION_S)
+        text = self._status()
+        if text != self._shown and self.notify.status(text):
+            self._shown = text
+
+    def _status(self) -> str:
+        listeners = list(self._daemon.reloader.listeners.values())
+        connections = _count(sum(len(listener.connections) for listener in listeners), "connection")
+        if self._daemon.shutdown.is_running:
+            return f"draining: {connections} left"
+        if self._daemon.runtime is None:
+            return "starting"
+        where = ", ".join(f"{one.spec.name} {one.local}" for one in listeners)
+        if not 0 < len(listeners) <= SHOWN_LISTENERS:
+            where = _count(len(listeners), "listener")
+        clusters = _count(len(self._daemon.runtime.clusters), "cluster")
+        withdrawn = "" if self._daemon.is_ready else "readiness withdrawn; "
+        return f"{self._rejected}{withdrawn}generation {self._daemon.generation}: {where}; {clusters}; {connections}"
+
+
+def _rejection(outcome: Outcome) -> str:
+    if outcome.is_accepted:
+        return ""
+    more = f" (and {len(outcome.faults) - 1} more)" if len(outcome.faults) > 1 else ""
+    first = fact.fault_line(outcome.faults[0]) if outcome.faults else outcome.text
+    return f"reload rejected: {first}{more}, keeping generation {outcome.generation}; "
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
