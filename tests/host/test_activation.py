@@ -65,12 +65,12 @@ class TestTake(TestCase):
             first = self.hand(datagram, idle, file.fileno(), self.listening())
             found = self.take(5, "a:b:c:d:e", first)
         self.assertEqual([name for name, _ in found.sockets], ["d"])
+        expected = "expected a listening stream socket"
         self.assertEqual(found.faults, [
-            f"descriptor {first} 'a' from systemd: AF_INET SOCK_DGRAM: expected a listening stream socket",
-            f"descriptor {first + 1} 'b' from systemd: AF_INET SOCK_STREAM, not listening: "
-            "expected a listening stream socket",
-            f"descriptor {first + 2} 'c' from systemd: socket operation on non-socket: expected a listening stream socket",
-            f"descriptor {first + 4} 'e' from systemd: bad file descriptor: expected a listening stream socket",
+            f"descriptor {first} 'a' from systemd: AF_INET SOCK_DGRAM: {expected}",
+            f"descriptor {first + 1} 'b' from systemd: AF_INET SOCK_STREAM, not listening: {expected}",
+            f"descriptor {first + 2} 'c' from systemd: socket operation on non-socket: {expected}",
+            f"descriptor {first + 4} 'e' from systemd: bad file descriptor: {expected}",
         ])
         for number in (first, first + 1, first + 2):
             with self.assertRaises(OSError):

@@ -1,4 +1,4 @@
-"""The real daemon and a scripted service manager: messages, watchdog, handed sockets, the descriptor store, credentials."""
+"""The real daemon and a scripted service manager: messages, watchdog, handed and kept sockets, credentials."""
 
 import contextlib
 import http.client
@@ -116,7 +116,7 @@ def test_the_status_follows_what_happens(manager):
     upstream = Upstream()
     with run(manager, one_cluster(f"127.0.0.1:{upstream.port}")) as daemon:
         with socket.create_connection(("127.0.0.1", daemon.port)):
-            manager.wait(lambda messages: "; 1 cluster; 1 connection" in messages[-1].get("STATUS", ""), "the connection")
+            manager.wait(lambda messages: "; 1 cluster; 1 connection" in messages[-1].get("STATUS", ""), "the client")
         daemon.ask("/healthcheck/fail", "POST")
         manager.wait(lambda messages: messages[-1].get("STATUS", "").startswith("readiness withdrawn; "), "the change")
     upstream.close()

@@ -50,9 +50,11 @@ class Keys(unittest.TestCase):
         self.assertEqual(self.known(one, b"/", (b"x-api-key", b"long random key")), "other")
 
     def test_bad_lines_of_a_file_are_named_without_what_they_hold(self):
-        for text, expected in ((f"a:{KEY}\nb:short\n", r":2: expected a key of 16 to 4096 characters$"),
-                               ("a:sha256:xyz\n", r":1: expected sha256: and 64 hexadecimal digits$"),
-                               (f"robot:{KEY}\nb:{KEY}\n", r"b: expected a key of its own, got that of another caller$")):
+        for text, expected in (
+            (f"a:{KEY}\nb:short\n", r":2: expected a key of 16 to 4096 characters$"),
+            ("a:sha256:xyz\n", r":1: expected sha256: and 64 hexadecimal digits$"),
+            (f"robot:{KEY}\nb:{KEY}\n", r"b: expected a key of its own, got that of another caller$"),
+        ):
             self.assertRaisesRegex(ConfigurationError, expected, api_key, keys=(), file=self.file(text))
 
     def test_each_place_is_read(self):

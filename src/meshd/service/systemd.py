@@ -90,8 +90,7 @@ class Systemd:
     def ready(self) -> None:
         """The first configuration is in force."""
         self.close_unused()
-        self._shown = self._status()
-        self.notify.ready(self._shown)
+        self._tell_ready()
         if self.notify.is_on:
             looking = self._look.start(LOOK_S, now=False)
             looking.addErrback(lambda failure: log.failure("bug: the status for systemd", failure))
@@ -113,10 +112,14 @@ class Systemd:
             self._rejected = _rejection(result)
         else:
             self._rejected = "reload failed: the log has more; "
-        if not self._reloads and not self._daemon.shutdown.is_running:
+        if not self._reloads:
+            self._tell_ready()
+        return result
+
+    def _tell_ready(self) -> None:
+        if not self._daemon.shutdown.is_running:  # else the end has been told already
             self._shown = self._status()
             self.notify.ready(self._shown)
-        return result
 
     def stopping(self) -> None:
         """The drain begins."""

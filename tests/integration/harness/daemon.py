@@ -85,10 +85,11 @@ class Local(http.client.HTTPConnection):
 class Daemon:
     """``port`` is that of the first listener. ``prefix`` is a command before the daemon's (prlimit, say).
 
-    ``sockets`` are (name, socket) that are handed over as systemd does; ``admin`` is the path of the one for the admin API.
+    ``sockets`` are (name, socket) that are handed over as systemd does; ``admin`` is the path of the admin API's.
     """
 
-    def __init__(self, configuration, *, prefix=(), access_log=None, arguments=(), environment=(), sockets=(), admin=None):
+    def __init__(self, configuration, *, prefix=(), access_log=None, arguments=(), environment=(), sockets=(),
+                 admin=None):
         self.folder = tempfile.mkdtemp(prefix="meshd-")
         self.path = os.path.join(self.folder, "mesh.yaml")
         self.admin = admin or os.path.join(self.folder, "admin")

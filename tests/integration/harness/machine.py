@@ -4,8 +4,8 @@
         machine.write("/etc/meshd/meshd.yaml", text)
         machine.systemctl("start", "meshd.service")
 
-The units of contrib/systemd run as they are: /opt/meshd/venv holds the interpreter and packages of the tests. The network is
-shared with the tests. Raises Unavailable where this cannot be had (it takes root, and the programs of ``PROGRAMS``).
+The units of contrib/systemd run as they are: /opt/meshd/venv holds the interpreter and packages of the tests. The
+network is shared with the tests. Raises Unavailable where this cannot be had (it takes root and ``PROGRAMS``).
 """
 
 import contextlib
@@ -83,9 +83,9 @@ class Machine:
 
     def _wait(self):
         """Wait until systemd answers; then bring its units."""
-        until = wait_for(lambda: self.process.poll() is not None or self._first(), "the first process", 30)
+        is_there = wait_for(lambda: self.process.poll() is not None or self._first(), "the first process", 30)
         wait_for(lambda: self.process.poll() is not None or os.path.isdir(self.path(UNITS)), "the root", 30)
-        if self.process.poll() is not None or until is not True:
+        if self.process.poll() is not None or not is_there:
             raise Unavailable(f"no systemd in namespaces: {self.log().strip()[-300:]}")
         for name in TARGETS:
             self.write(f"{UNITS}/{name}.target", f"[Unit]\nDescription={name}\nDefaultDependencies=no\n")
@@ -96,7 +96,8 @@ class Machine:
         os.symlink(f"{_home()}/{_python()}", self.path(f"{VENV}/bin/python"))
         self.write(f"{VENV}/bin/meshd", f"#!/bin/sh\nexport LD_LIBRARY_PATH={PYTHON}/lib\n"
                                         f'exec {VENV}/bin/python -m meshd.cli.daemon "$@"\n', 0o755)
-        self.write(f"{UNITS}/service.d/log.conf", f"[Service]\nStandardOutput=append:{LOG}\nStandardError=append:{LOG}\n")
+        logs = f"[Service]\nStandardOutput=append:{LOG}\nStandardError=append:{LOG}\n"
+        self.write(f"{UNITS}/service.d/log.conf", logs)
         for unit in ("meshd.service", "meshd@.service"):
             self.write(f"{UNITS}/{unit}", (ROOT / "contrib" / "systemd" / unit).read_text())
 
