@@ -213,6 +213,23 @@ def test_a_listener_takes_the_handed_socket_of_its_name_or_address(manager):
             assert not with_key("FDSTORE")(manager.read())  # systemd keeps them anyway
 
 
+def test_a_listener_that_comes_back_gets_its_handed_socket_again(manager):
+    with listening() as handed:
+        configuration = document(DIRECT, [])
+        address = "127.0.0.1:%d" % handed.getsockname()[1]
+        more = {**configuration["listeners"][0], "name": "more", "address": address}
+        both = {**configuration, "listeners": [*configuration["listeners"], more]}
+        with run(manager, both, sockets=[("meshd.socket", handed)]) as daemon:
+            daemon.write(configuration)
+            assert daemon.reload()["accepted"]
+            daemon.logged(f"socket {address} from systemd: its listener more has gone, but systemd goes on to listen")
+            with socket.create_connection(handed.getsockname()) as client:  # systemd holds it: it waits
+                client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+                daemon.write(both)
+                assert daemon.reload()["accepted"]
+                assert client.recv(100).startswith(b"HTTP/1.1 200")
+
+
 def test_the_admin_api_takes_the_socket_of_its_name_and_leaves_its_file_alone(manager):
     folder = tempfile.mkdtemp()
     path = os.path.join(folder, "operators")

@@ -34,6 +34,7 @@ class Systemd:
         self._store = store.Store(notify, handed.sockets)
         self._handed = handed
         self._units: set[int] = set()
+        self._taken: dict[int, Any] = {}
         self._reloads = 0
         self._rejected = ""
         self._shown = ""
@@ -67,19 +68,30 @@ class Systemd:
         self._daemon.world.sockets.close()
 
     def swapped(self, runtime: Any) -> None:
-        """Other listeners may be in force: let systemd keep their sockets over a restart."""
-        if self._daemon.is_accepting:
-            self._store.keep(self._storable())
+        """Other listeners may be in force: let systemd keep their sockets over a restart.
 
-    def _storable(self) -> dict[str, Any]:
-        """Return the sockets to keep. A unix socket's file goes with us, and a .socket unit keeps its own."""
-        found = {}
+        A unix socket's file goes with us, so it is bound anew; a .socket unit keeps its own.
+        """
+        if not self._daemon.is_accepting:
+            return
+        wanted, taken = {}, {}
         for listener in self._daemon.reloader.listeners.values():
-            name, sock = store.fd_name(listener.spec.name, listener.spec.address), listener.socket
-            if name and sock is not None and not listener.spec.address.startswith("unix:/"):
-                if store.identity(sock) not in self._units:
-                    found[name] = sock
-        return found
+            number = store.identity(listener.socket)
+            name = store.fd_name(listener.spec.name, listener.spec.address)
+            if number in self._units:
+                taken[number] = listener
+            elif name and not listener.spec.address.startswith("unix:/"):
+                wanted[name] = listener.socket
+        self._store.keep(wanted)
+        self._lay_back([listener for number, listener in self._taken.items() if number not in taken])
+        self._taken = taken
+
+    def _lay_back(self, gone: list[Any]) -> None:
+        """A .socket unit's socket whose listener goes waits for another, which could not be bound beside it."""
+        for listener in gone:
+            log.warn("socket {where} from systemd: its listener {name} has gone, but systemd goes on to listen: "
+                     "expected no such line in the .socket unit", where=listener.local, name=listener.spec.name)
+            self._daemon.world.sockets.give(listener.socket.dup(), listener.spec.name)
 
     def listeners_closed(self) -> None:
         """The admin API has closed the listeners for good: nobody is to wait in the queue of a kept socket."""
