@@ -6,8 +6,8 @@ from meshd_plugins.authentication.basic import Basic, BasicAuthenticator
 from meshd_plugins.authentication.filter import Authentication, AuthenticationFilter
 
 
-def _basic_needs(config):
-    """Name the password file."""
+def _file(config):
+    """Name the file of secrets."""
     if config.file is not None:
         yield Need("file", config.file, "file")
 
@@ -21,11 +21,11 @@ def meshd_plugins():
             doc="Finds out who calls, and refuses strangers.",
         ),
         PluginType(
-            kind="authenticator", name="basic", config=Basic, build=BasicAuthenticator, references=_basic_needs,
+            kind="authenticator", name="basic", config=Basic, build=BasicAuthenticator, references=_file,
             doc="User names and passwords (RFC 7617).",
         ),
         PluginType(
-            kind="authenticator", name="api_key", config=ApiKey, build=ApiKeyAuthenticator,
+            kind="authenticator", name="api_key", config=ApiKey, build=ApiKeyAuthenticator, references=_file,
             doc="Keys in a header, query parameter or cookie.",
         ),
     ]

@@ -9,8 +9,12 @@ import os
 from hashlib import blake2b, sha256
 from urllib.parse import unquote_to_bytes
 
-from meshd.api import Boolean, Denied, HeaderName, Identity, MapOf, Text, config, option
+from meshd.api import (
+    Boolean, ConfigurationError, Denied, File, HeaderName, Identity, MapOf, Text, config, option,
+)
+from meshd_plugins.authentication.table import read_table
 
+MIN_KEY_CHARACTERS = 16
 MAX_KEY_BYTES = 4096
 HASHED = "sha256:"
 NAME = Text(pattern=r"[^\x00-\x1f\x7f]+", minimum=1, maximum=256)
@@ -22,8 +26,11 @@ class ApiKey:
     """Callers by key. A hash is ``printf %s KEY | sha256sum``; keys must be long and random, for that hash is quick."""
 
     keys: tuple[tuple[str, str], ...] = option(
-        MapOf(key=NAME, value=Text(minimum=16, maximum=4096, secret=True)),
+        MapOf(key=NAME, value=Text(minimum=MIN_KEY_CHARACTERS, maximum=MAX_KEY_BYTES, secret=True)), default=(),
         doc="caller's name: sha256:HEX, or the key itself"
+    )
+    file: str | None = option(
+        File(exists=True), default=None, doc="file with such keys, one NAME:KEY a line; read at start and reload"
     )
     header: str | None = option(
         HeaderName(), default=None, doc="field that carries the key; of authorization, what follows Bearer"
@@ -38,8 +45,8 @@ class ApiKey:
         """Yield faults between fields."""
         if self.header is None and self.query is None and self.cookie is None:
             yield "header", "expected at least one of header, query, cookie"
-        if not self.keys:
-            yield "keys", "expected at least one key"
+        if not self.keys and self.file is None:
+            yield "keys", "expected keys, file or both"
         seen = {}
         for name, text in self.keys:
             try:
@@ -55,7 +62,9 @@ class ApiKey:
 def stored_digest(text):
     """Return the SHA-256 of the key that ``text`` states; raises ValueError."""
     if not text.startswith(HASHED):
-        return sha256(text.encode()).digest()
+        if not MIN_KEY_CHARACTERS <= len(text) <= MAX_KEY_BYTES:
+            raise ValueError(f"expected a key of {MIN_KEY_CHARACTERS} to {MAX_KEY_BYTES} characters")
+        return sha256(text.encode("utf-8", "surrogateescape")).digest()
     try:
         digest = bytes.fromhex(text[len(HASHED):])
     except ValueError:
@@ -71,8 +80,10 @@ class ApiKeyAuthenticator:
     def __init__(self, config, site):
         self._blind_key = os.urandom(32)
         self._callers = {}
-        for name, text in config.keys:
-            digest = stored_digest(text)
+        known = [(name, stored_digest(text)) for name, text in config.keys]
+        for name, digest in (*known, *(read_table(config.file, stored_digest) if config.file is not None else ())):
+            if self._blind(digest) in self._callers:
+                raise ConfigurationError(f"api_key: {name}: expected a key of its own, got that of another caller")
             self._callers[self._blind(digest)] = (digest, Identity(name=name, method="api_key"))
         places = (HeaderKey, config.header), (QueryKey, config.query), (CookieKey, config.cookie)
         self._places = tuple(place(name.encode()) for place, name in places if name is not None)

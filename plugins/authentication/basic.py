@@ -16,9 +16,9 @@ from meshd.api import (
     Boolean, ConfigurationError, Denied, Duration, File, Identity, Integer, MapOf, PluginError, Text, config, option,
 )
 from meshd_plugins.authentication.password import Sha1, decoy, parse
+from meshd_plugins.authentication.table import read_table
 
 MAX_HEADER_BYTES = 4096
-MAX_FILE_BYTES = 16 * 1024 * 1024
 DENIED_S = 5.0
 """How long a refusal is remembered at most: a client that tries again and again costs no hash each time."""
 
@@ -59,34 +59,13 @@ class Basic:
                 yield "users", f"{name}: {error}"
 
 
-def read_file(path):
-    """Return (user, hash) pairs of an htpasswd file; raises ConfigurationError naming file and line."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(content) > MAX_FILE_BYTES:
-        raise ConfigurationError(f"{path}: expected at most {MAX_FILE_BYTES} bytes")
-    pairs = []
-    for number, line in enumerate(content.decode("utf-8", "surrogateescape").splitlines(), 1):
-        name, colon, text = line.strip().partition(":")
-        if not name or name.startswith("#"):
-            continue
-        try:
-            pairs.append((name, parse(text)))
-        except ValueError as error:
-            raise ConfigurationError(f"{path}:{number}: {error}") from None
-    return pairs
-
-
 class BasicAuthenticator:
     """``authenticate`` answers at once from memory, else with a Deferred."""
 
     def __init__(self, config, site):
         self._site = site
         known = [(name, parse(text)) for name, text in config.users]
-        known += read_file(config.file) if config.file is not None else []
+        known += read_table(config.file, parse) if config.file is not None else []
         self._hashes = {name.encode("utf-8", "surrogateescape"): one for name, one in known}
         if len(self._hashes) != len(known):
             raise ConfigurationError("basic: a user is given twice: expected each name once")

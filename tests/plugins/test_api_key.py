@@ -1,9 +1,11 @@
 """api_key: a key is found where it may stand, and only there."""
 
 import hashlib
+import os
+import tempfile
 import unittest
 
-from meshd.api import Denied
+from meshd.api import ConfigurationError, Denied
 from meshd.testing.contract.http import AuthenticatorContract
 from meshd.testing.exchange import FakeExchange
 from meshd_plugins.authentication.api_key import ApiKey
@@ -33,6 +35,27 @@ class Keys(unittest.TestCase):
     def test_a_hash_may_stand_for_the_key(self):
         one = api_key(keys=(("robot", "sha256:" + hashlib.sha256(b"long random key").hexdigest()),))
         self.assertEqual(self.known(one, b"/", (b"x-api-key", b"long random key")), "robot")
+
+    def file(self, text):
+        """Return the path of a file with ``text``."""
+        with tempfile.NamedTemporaryFile("w", delete=False) as file:
+            file.write(text)
+        self.addCleanup(os.unlink, file.name)
+        return file.name
+
+    def test_keys_may_stand_in_a_file(self):
+        digest = hashlib.sha256(b"long random key").hexdigest()
+        one = api_key(keys=(), file=self.file(f"# callers\n\nrobot:{KEY}\nother:sha256:{digest}\n"))
+        self.assertEqual(self.known(one, b"/", (b"x-api-key", KEY.encode())), "robot")
+        self.assertEqual(self.known(one, b"/", (b"x-api-key", b"long random key")), "other")
+
+    def test_bad_lines_of_a_file_are_named_without_what_they_hold(self):
+        for text, expected in (
+            (f"a:{KEY}\nb:short\n", r":2: expected a key of 16 to 4096 characters$"),
+            ("a:sha256:xyz\n", r":1: expected sha256: and 64 hexadecimal digits$"),
+            (f"robot:{KEY}\nb:{KEY}\n", r"b: expected a key of its own, got that of another caller$"),
+        ):
+            self.assertRaisesRegex(ConfigurationError, expected, api_key, keys=(), file=self.file(text))
 
     def test_each_place_is_read(self):
         key = KEY.encode()

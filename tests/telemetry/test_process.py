@@ -36,6 +36,14 @@ class ProcessTest(unittest.TestCase):
         self.assertLessEqual(self.metrics.value("process_start_time_seconds"), now + 1)
         self.assertGreater(self.metrics.value("process_start_time_seconds"), now - 86400)
 
+    def test_the_start_is_what_proc_stat_would_make_it(self):
+        with open("/proc/stat") as file:
+            boot = next(int(line.split()[1]) for line in file if line.startswith("btime"))
+        with open("/proc/self/stat") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        expected = boot + ticks / os.sysconf("SC_CLK_TCK")
+        self.assertAlmostEqual(self.metrics.value("process_start_time_seconds"), expected, delta=1.5)
+
     def test_cpu_seconds_never_go_back(self):
         before = self.metrics.value("process_cpu_seconds_total")
         sum(range(10000))

@@ -6,21 +6,39 @@ import socket
 import stat
 from typing import Any
 
-from twisted.internet import unix
+from twisted.internet.address import UNIXAddress
 from twisted.internet.error import CannotListenError
 
 from meshd.admin.guard import is_loopback_host
+from meshd.admin.handed import HandedPort
 from meshd.errors import ConfigurationError
-from meshd.wire.address import render as render_name
+from meshd.wire.address import render as rendered
 
 BACKLOG = 128
 UNIX = "unix:"
 
 
+def adopt(reactor: Any, sock: socket.socket, factory: Any) -> HandedPort:
+    """Listen on a socket that was handed over, wherever that is; raises ConfigurationError where not loopback."""
+    bound = rendered(sock.getsockname())
+    try:
+        check(bound)
+    except ConfigurationError:
+        sock.close()
+        raise
+    port = HandedPort(reactor, sock, factory)
+    port.startListening()
+    return port
+
+
 def check(address: str) -> None:
-    """Raise ConfigurationError where ``address`` could be reached from another machine."""
-    if not address.startswith(UNIX) and not is_loopback_host(address):
+    """Raise ConfigurationError where others than this machine's users, or any of them, could reach ``address``."""
+    text = ""
+    if address.startswith(f"{UNIX}@"):
+        text = "any user could connect: expected a path, not an abstract name"
+    elif not address.startswith(UNIX) and not is_loopback_host(address):
         text = "reachable from other machines: expected loopback or unix:PATH"
+    if text:
         raise ConfigurationError(f"admin: address: {address}: {text}")
 
 
@@ -40,31 +58,16 @@ def bind(reactor: Any, address: str, factory: Any) -> Any:
         raise OSError(number, f"admin: {address}: cannot bind: {reason}") from None
 
 
-def adopt(reactor: Any, sock: socket.socket, factory: Any) -> Any:
-    """Accept on a socket that listens already and was handed over; return Twisted's port, which has a copy of it.
-
-    Raises ConfigurationError where it could be reached from another machine.
-    """
-    with sock:
-        if sock.family != socket.AF_UNIX:
-            check(render_name(sock.getsockname()))
-            return reactor.adoptStreamPort(sock.fileno(), sock.family, factory)
-        port = unix.Port._fromListeningDescriptor(reactor, sock.fileno(), factory)
-        port.mode = 0o600  # what reactor.adoptStreamPort makes is open to everybody
-        port.startListening()
-        return port
-
-
 def leave(port: Any) -> None:
     """Accept no more on a socket that others go on with: its file stays, which Twisted's own end would remove."""
-    port.stopReading()
-    port.socket.close()
+    if isinstance(port, HandedPort):
+        port.stopListening()
+    else:
+        port.stopReading()
+        port.socket.close()
 
 
 def _bind_unix(reactor: Any, path: str, factory: Any) -> Any:
-    if path.startswith("@"):
-        text = "any user could connect: expected a path, not an abstract name"
-        raise ConfigurationError(f"admin: address: unix:{path}: {text}")
     _remove_stale(path)
     before = os.umask(0o177)  # the socket must not be open to others for the moment between bind and chmod
     try:
@@ -103,7 +106,7 @@ def _unlink(path: str) -> None:
 
 def render(port: Any, address: str) -> str:
     """Return the address in use: the port that the kernel chose where the configuration says 0."""
-    if address.startswith(UNIX):
-        return address
     found = port.getHost()
+    if isinstance(found, UNIXAddress):
+        return f"{UNIX}{os.fsdecode(found.name)}" if found.name else address
     return f"[{found.host}]:{found.port}" if ":" in found.host else f"{found.host}:{found.port}"

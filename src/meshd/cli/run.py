@@ -1,10 +1,12 @@
 """``meshd`` without ``--check``: loads the configuration, installs the reactor, and runs the service to its end."""
 
+import faulthandler
 import json
 import os
 import resource
 import signal
 import sys
+import time
 from typing import Any
 
 import attrs
@@ -14,29 +16,64 @@ from meshd.cli.check import Checked
 from meshd.cli.daemon import DEBUG_HELP
 from meshd.cli.log import Log
 from meshd.config.outline import worker_count
+from meshd.document.fault import ERROR
+from meshd.host import activation, notify
 from meshd.host.handover import Testament
+from meshd.host.notify import Notify
 
 UMASK = 0o027
 
 
+@attrs.frozen
+class Inheritance:
+    """What the main process finds in its environment: systemd's socket and its sockets. No plugin is to see it."""
+
+    notify: Notify
+    handed: activation.Activation
+    variables: dict[str, str]
+
+    @classmethod
+    def take(cls, environment: Any) -> "Inheritance":
+        """Take it out of the environment."""
+        names = (notify.SOCKET, notify.WATCHDOG, notify.WATCHDOG_PID, *activation.VARIABLES)
+        variables = {name: environment[name] for name in names if name in environment}
+        return cls(Notify.take(environment), activation.take(environment), variables)
+
+    def give_back(self, environment: Any) -> None:
+        """Leave it to the program that this process is about to execute."""
+        environment.update(self.variables)
+        for _, sock in self.handed.sockets:
+            sock.set_inheritable(True)
+
+
 def run(arguments: Any) -> int:
     """Run the daemon; return its exit code."""
+    inherited = Inheritance.take(os.environ)
     checked = Checked(arguments.config, builds=False)
     if not checked.is_valid:
-        Testament.read(os.environ).say(f"its configuration has faults: {checked.faults[0]}")
+        first = next((one for one in checked.faults if one.severity == ERROR), "bad configuration")
+        inherited.notify.status(f"could not start: {first}")
+        Testament.read(os.environ).say(f"its configuration has faults: {first}")
         _show(checked.faults, len(checked.files), checked.duration_s, arguments)
         return code.CONFIG
+    os.umask(os.umask(UMASK) | UMASK)  # a unit's may be stricter
     raise_limits()
     if worker_count(checked.loaded.snapshot) > 1:
+        inherited.give_back(os.environ)
         supervise(arguments, checked)
-    testament = Testament.read(os.environ)
-    os.umask(UMASK)
     log = Log(arguments.log_level, arguments.log_format)
     log.begin()
+    return Run(install_reactor(), checked, arguments, log, inherited).run()
+
+
+def install_reactor() -> Any:
+    """Return the process's reactor."""
+    faulthandler.enable()  # systemd's watchdog ends a hung process by SIGABRT: the journal then shows where it hung
     from twisted.internet import epollreactor
     epollreactor.install()
     from twisted.internet import reactor
-    return Run(reactor, checked, arguments, log, testament).run()
+    reactor.seconds = time.monotonic  # Twisted's own would stand still, or race, where the wall clock is set
+    return reactor
 
 
 def _show(faults: tuple, files: int, duration_s: float, arguments: Any) -> None:
@@ -68,7 +105,7 @@ def supervise(arguments: Any, checked: Checked) -> None:
 class Run:
     """One life of the daemon on a reactor."""
 
-    def __init__(self, reactor: Any, checked: Checked, arguments: Any, log: Log, testament: Any) -> None:
+    def __init__(self, reactor: Any, checked: Checked, arguments: Any, log: Log, inherited: Inheritance) -> None:
         from meshd.service.daemon import Daemon
         self.code = code.OK
         self._is_ending = False
@@ -76,10 +113,10 @@ class Run:
         self._arguments = arguments
         self._log = log
         self._faults = checked.faults
-        self._testament = testament
+        self._testament = Testament.read(os.environ)
         self._daemon = Daemon(
             reactor, checked.loaded, checked.registry, arguments.config, log_levels=log, on_end=self._end,
-            arguments=arguments.argv, testament=testament)
+            arguments=arguments.argv, testament=self._testament, notify=inherited.notify, handed=inherited.handed)
 
     def run(self) -> int:
         """Run the reactor until the daemon has ended."""
@@ -116,6 +153,7 @@ class Run:
         from meshd.service.daemon import Failed
         error = failure.value
         self._testament.say(str(error) or type(error).__name__)
+        self._daemon.systemd.failed(str(error))
         is_configuration = isinstance(error, ConfigurationError) or getattr(error, "is_configuration", False)
         self.code = code.CONFIG if is_configuration else code.FAILED
         if getattr(error, "faults", ()):

@@ -1,10 +1,10 @@
 """``python -m meshd.cli.worker JSON``: one worker of a supervisor; nobody else starts it.
 
-The JSON names the descriptors that lead to the supervisor, and what the command line of ``meshd`` said.
+The JSON names the descriptor that leads to the supervisor, and what the command line of ``meshd`` said. Limits and
+umask are the supervisor's.
 """
 
 import json
-import os
 import signal
 import socket
 import sys
@@ -12,7 +12,7 @@ from typing import Any
 
 from meshd.cli import code
 from meshd.cli.log import Log
-from meshd.cli.run import UMASK, raise_limits
+from meshd.cli.run import install_reactor
 from meshd.config.child import settings_of
 from meshd.registry import Registry
 
@@ -58,14 +58,9 @@ class Run:
 def main(arguments: list[str]) -> int:
     """Work until the end; return the exit code."""
     told = json.loads(arguments[0])
-    os.umask(UMASK)
-    raise_limits()
     log = Log(told["log_level"], told["log_format"])
     log.begin()
-    from twisted.internet import epollreactor
-    epollreactor.install()
-    from twisted.internet import reactor
-    return Run(reactor, told, log).run()
+    return Run(install_reactor(), told, log).run()
 
 
 if __name__ == "__main__":

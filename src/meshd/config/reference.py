@@ -49,7 +49,8 @@ Bounds of a file: 16 MiB, 64 levels, 2,000,000 values, UTF-8 without control cha
 * **time**: `250ms`, `5s`, `1m30s`, `1h` (units `us`, `ms`, `s`, `m`, `h`, `d`, from large to small); `0` is none
 * **size**: `64KiB`, `1MiB`, `1MB`, or a whole number of bytes
 * **address**: `HOST:PORT`, `[V6]:PORT`, `unix:PATH`; a host name only where it says so
-* **file**: a path, read from the folder of the file that names it
+* **file**: a path, read from the folder of the file that names it; `credential:NAME` is a credential that systemd gives
+  to the service (`LoadCredential=NAME:PATH`; [operations.md](operations.md#credentials))
 * **regex**: an [RE2](https://github.com/google/re2/wiki/Syntax) expression that must match the whole value
 * **plugin**: `TYPE`, or `{TYPE: CONFIG, name: ..., on_error: fail-closed|fail-open, disabled: true|false}`; `name` is
   the type's when absent and must differ within one list

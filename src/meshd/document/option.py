@@ -94,7 +94,10 @@ class Address(Spec):
 
 @attrs.frozen(kw_only=True)
 class File(Spec):
-    """A path, relative to the file that names it; made absolute. ``exists``: it must be readable now."""
+    """A path, relative to the file that names it; made absolute. ``exists``: it must be readable now.
+
+    ``credential:NAME`` is the path of one of systemd's credentials, which must be there.
+    """
 
     exists: bool = False
 

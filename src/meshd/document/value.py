@@ -27,6 +27,8 @@ class _Bad:
 BAD = _Bad()
 """Could not be decoded; the fault has been added."""
 
+CREDENTIAL = "credential:"
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"(?:[\x21-\x7e\x80-\U0010ffff](?:[\t\x20-\x7e\x80-\U0010ffff]*[\x21-\x7e\x80-\U0010ffff])?)?")
 
@@ -245,11 +247,31 @@ def file(spec: option.File, node: Node, context: Context, path: str):
         return BAD
     if not value or "\0" in value:
         return wrong(node, context, path, "a path")
+    if value.startswith(CREDENTIAL):
+        return _credential(value[len(CREDENTIAL):], node, context, path)
     value = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(node.source.file)), value))
     if spec.exists and not os.access(value, os.R_OK):
         context.fault("MSH0110", node, path, f"no readable file {value!r}", hint=missing_hint(value, context.guess))
         return BAD
     return value
+
+
+def _credential(name: str, node: Node, context: Context, path: str):
+    """Return the path of a credential that systemd has given to the service (systemd.exec(5), LoadCredential=)."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+    if "/" in name or name in ("", ".", ".."):
+        context.fault("MSH0106", node, path, f"expected {CREDENTIAL}NAME, a name without a slash, got {name!r}")
+        return BAD
+    value = os.path.join(folder, name)
+    if folder and os.access(value, os.R_OK):
+        return value
+    if folder:
+        what, hint = f"no credential {name!r}", missing_hint(value, context.guess)
+    else:
+        what = f"no credential {name!r}: CREDENTIALS_DIRECTORY is not set"
+        hint = "systemd sets it in units with LoadCredential=; elsewhere set it to a folder of files named so"
+    context.fault("MSH0110", node, path, what, hint=hint)
+    return BAD
 
 
 def missing_hint(path: str, nearest: Callable) -> str:

@@ -1,1 +1,1 @@
-"""What the supervisor and the daemon share: channels, hand-over, notifications; the standard library alone."""
+"""What the supervisor and the daemon share; the standard library alone, and nothing of meshd but itself."""

@@ -19,8 +19,8 @@ MAX_ANSWER_BYTES = 65536
 READY_TIMEOUT_S = 60.0
 """How long an heir may take until it serves; as systemd's units give a start (TimeoutStartSec)."""
 
-Listening = Iterable[tuple[int, str, str]]
-"""(descriptor, name of the listener, address as the configuration has it)."""
+Listening = Iterable[tuple[int, str, str, bool]]
+"""(descriptor, name of the listener, address as the configuration has it, whether systemd holds the socket too)."""
 
 
 class Heir:
@@ -125,14 +125,10 @@ class Testament:
         """Return the descriptor that was handed over as ``name``."""
         return self._found.get(name)
 
-    def sockets(self) -> list[tuple[socket.socket, str, str]]:
-        """Return the listening sockets with the name and the address of their listener."""
-        return [(socket.socket(fileno=fd), name, address) for fd, name, address in self._found.get("sockets", ())]
-
-    @property
-    def is_empty(self) -> bool:
-        """Say whether there was no generation before."""
-        return not self._found
+    def sockets(self) -> list[tuple[socket.socket, str, str, bool]]:
+        """Return the listening sockets with what ``Listening`` says of each; they belong to the caller."""
+        rows = self._found.pop("sockets", ())
+        return [(socket.socket(fileno=fd), name, address, is_foreign) for fd, name, address, is_foreign in rows]
 
     def say(self, fault: str = "") -> None:
         """Tell the generation before that this one serves, or why it does not. The first word counts."""

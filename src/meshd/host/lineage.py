@@ -10,16 +10,21 @@ from collections.abc import Mapping
 
 from meshd.host import handover, waiter
 from meshd.host.handover import Heir, Testament
+from meshd.host.notify import Notify
 
 
 class Lineage:
-    """``testament`` is what this process got from the generation before; ``arguments`` those of the command line."""
+    """``testament`` is what this process got from the generation before; ``arguments`` those of the command line.
 
-    def __init__(self, arguments: list[str], testament: Testament) -> None:
+    ``notify`` speaks to systemd, which follows the heir by itself; only without it somebody must wait.
+    """
+
+    def __init__(self, arguments: list[str], testament: Testament, notify: Notify) -> None:
         self.heir: Heir | None = None
         self.starting: Heir | None = None
         self.testament = testament
         self._arguments = arguments
+        self._notify = notify
         self._main_read: int | None = None
 
     @property
@@ -34,12 +39,13 @@ class Lineage:
     def start(self, sockets: handover.Listening, fds: Mapping[str, int | None]) -> Heir:
         """Start the heir, by whatever Python and meshd are installed now; raises OSError."""
         main, made = self.testament.fd("main"), -1
-        if main is None:
+        if main is None and not self._notify.is_on:
             self._main_read, main = os.pipe2(os.O_CLOEXEC)
             made = main
+        environment = {**os.environ, **self._notify.environment()}
         command = [sys.executable, "-P", "-m", "meshd.cli.daemon", *self._arguments]
         try:
-            self.starting = handover.begin(command, sockets, {**fds, "main": main}, os.environ)
+            self.starting = handover.begin(command, sockets, {**fds, "main": main}, environment)
         finally:
             if made >= 0:
                 os.close(made)
@@ -83,10 +89,7 @@ class Lineage:
             signal.pthread_sigmask(signal.SIG_BLOCK, waiter.PASSED_ON)
 
     def wait(self) -> None:
-        """After the drain of a first generation: become the process that waits for its heirs. Returns if not so.
-
-        systemd follows the heir by itself (MAINPID); whoever else started this process knows no other one.
-        """
+        """After the drain of a first generation: become the process that waits for its heirs. Returns if not so."""
         if self.heir is None or self._main_read is None:
             return
         waiter.adopt_orphans()

@@ -1,17 +1,20 @@
 """The admin API as a service: bound before the listeners, moved when its address changes."""
 
+import socket
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.logger import Logger
 
 from meshd.admin import address
+from meshd.admin.handed import HandedPort
 from meshd.admin.index import PAGES, plugin_page
 from meshd.admin.page import Page
-from meshd.admin.site import AdminSite
+from meshd.admin.site import MAX_CONNECTIONS, AdminSite
 from meshd.errors import MeshdError
 from meshd.model.plugin import Plugin
 from meshd.runtime.assembly import Built
+from meshd.wire.sockets import unlink_quietly
 
 log = Logger(namespace="meshd.admin")
 
@@ -40,25 +43,30 @@ class AdminService(Service):
         """Listen no more (IService)."""
         super().stopService()
         port, self._port = self._port, None
-        return None if port is None else self._end(port, self._is_foreign)
+        return None if port is None else self._end(port, self.address, self._is_foreign)
 
-    def _end(self, port: Any, is_foreign: bool) -> Any:
-        return address.leave(port) if is_foreign else port.stopListening()
+    def _end(self, port: Any, where: str, is_foreign: bool) -> Any:
+        if is_foreign:
+            return address.leave(port)
+        if isinstance(port, HandedPort) and where.startswith(f"{address.UNIX}/"):
+            unlink_quietly(where[len(address.UNIX):])
+        return port.stopListening()
 
     def _open(self, where: str) -> None:
-        site = AdminSite(self._daemon, PAGES, is_unix=where.startswith(address.UNIX), reactor=self._reactor)
         sockets = self._daemon.world.sockets
-        sock = sockets.take(NAME, where)
-        self._is_foreign = sock is not None and sockets.is_foreign(sock)
-        reactor = self._reactor
-        self._port = address.bind(reactor, where, site) if sock is None else address.adopt(reactor, sock, site)
+        handed = sockets.take(NAME, where)
+        self._is_foreign = handed is not None and sockets.is_foreign(handed)
+        is_unix = where.startswith(address.UNIX) if handed is None else handed.family == socket.AF_UNIX
+        site = AdminSite(self._daemon, PAGES, is_unix=is_unix, reactor=self._reactor)
+        self._port = (
+            address.bind(self._reactor, where, site) if handed is None else address.adopt(self._reactor, handed, site))
         self._site = site
         self.address = where
         self.bound = address.render(self._port, where)
 
-    def handed_over(self) -> list[tuple[int, str, str]]:
-        """Return (descriptor, name, address) of the listening socket, for another generation."""
-        return [] if self._port is None else [(self._port.fileno(), NAME, self.address)]
+    def handed_over(self) -> list[tuple[int, str, str, bool]]:
+        """Return the listening socket as ``meshd.host.handover.Listening``, for another generation."""
+        return [] if self._port is None else [(self._port.fileno(), NAME, self.address, self._is_foreign)]
 
     def leave(self) -> None:
         """Another generation goes on with the socket: accept no more here; open connections get their answers."""
@@ -70,6 +78,10 @@ class AdminService(Service):
     def is_asked(self) -> bool:
         """Say whether an answer is still to be given."""
         return self._site is not None and self._site.asked > 0
+    @property
+    def is_full(self) -> bool:
+        """Say whether there are so many connections that more are turned away."""
+        return self._site is not None and self._site.connections >= MAX_CONNECTIONS
 
     def pages(self) -> list[Page]:
         """Return all pages, those of plugins too."""
@@ -83,13 +95,13 @@ class AdminService(Service):
         self._site.pages = {page.path: page for page in (*_plugin_pages(runtime), *PAGES)}
 
     def _move(self, wanted: str) -> None:
-        old, is_foreign = self._port, self._is_foreign
+        old, previous, is_foreign = self._port, self.address, self._is_foreign
         try:
             self._open(wanted)
         except (OSError, MeshdError) as error:
             log.error("{error}: the admin API stays at {address}", error=str(error), address=self.address)
             return
-        self._end(old, is_foreign)
+        self._end(old, previous, is_foreign)
         log.info("admin API moved to {address}", address=self.bound)
 
 

@@ -16,6 +16,8 @@ from meshd.admin.view import IDaemon
 from meshd.document.fault import Fault
 from meshd.host.handover import Testament
 from meshd.host.lineage import Lineage
+from meshd.host.activation import NOTHING_HANDED, Activation
+from meshd.host.notify import Notify
 from meshd.model.snapshot import Loaded
 from meshd.runtime.child import ChildReader
 from meshd.runtime.clock import Clock
@@ -27,6 +29,7 @@ from meshd.service import fact, origin
 from meshd.service.admin import AdminService
 from meshd.service.drain import Shutdown
 from meshd.service.generation import Generations
+from meshd.service.systemd import Systemd
 from meshd.telemetry import process
 from meshd.telemetry.metrics import Metrics
 from meshd.wire.world import World
@@ -55,12 +58,15 @@ class Failed(Exception):
 
 @implementer(IDaemon)
 class Daemon(MultiService):
-    """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained."""
+    """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained.
+
+    ``notify`` speaks to systemd where this process is its main one, ``handed`` are sockets that listen already.
+    """
 
     def __init__(
         self, reactor: Any, loaded: Loaded | None, registry: Any, paths: list[str], *, log_levels: Any,
         on_end: Callable[[], Any], environment: Any = None, arguments: Iterable[str] = (),
-        testament: Testament | None = None,
+        testament: Testament | None = None, notify: Notify | None = None, handed: Activation = NOTHING_HANDED,
     ) -> None:
         super().__init__()
         self.reactor = reactor
@@ -79,12 +85,11 @@ class Daemon(MultiService):
         self.reloader = Reloader(self.world, registry, self._reader(), environment=environment)
         self.admin = AdminService(self, reactor, loaded.snapshot.admin.address if loaded is not None else "")
         self.admin.setServiceParent(self)
-        self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain]
+        notify, testament = notify or Notify(), testament or Testament({})
+        self.systemd = Systemd(self, notify, handed, testament)
+        self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain, self.systemd.swapped]
         self.shutdown = Shutdown(self.reloader, self.world, on_end, lambda: self.admin.is_asked)
-        testament = testament or Testament({})
-        for sock, name, address in testament.sockets():
-            self.world.sockets.give(sock, name, address)
-        self.lineage = Lineage(list(arguments), testament)
+        self.lineage = Lineage(list(arguments), testament, notify)
         generations = Generations(
             reactor, self.lineage, sockets=self._listening, on_heir=self._succeeded, retry=self.request_reload)
         self.reloader.upgrade = generations.upgrade
@@ -105,6 +110,7 @@ class Daemon(MultiService):
     def begin(self) -> Deferred:
         """Bind and serve; the Deferred fails with Failed, or OSError and ConfigurationError of the admin's address."""
         self.world.poller.start()
+        self.systemd.adopt()
         self.startService()
         self._sweep.start(SWEEP_S, now=False)
         return self.reloader.begin(self._first).addCallback(self._begun)
@@ -114,16 +120,16 @@ class Daemon(MultiService):
         if not outcome.is_accepted:
             raise Failed(outcome)
         self.lineage.serves()
-        for bound in self.world.sockets.close():
-            log.warn("socket {bound}: handed over, but no listener has this name or address: closed", bound=bound)
         log.info(
             "meshd {version} ready: {listeners}; {clusters} clusters; admin {admin}", version=__version__,
             listeners=", ".join(f"{row['name']} {row['bound']}" for row in self.listeners()) or "no listeners",
             clusters=len(self.runtime.clusters), admin=self.admin.bound,
         )
+        self.systemd.ready()
 
     def end(self) -> None:
         """Give back what ``begin`` took; traffic has been drained."""
+        self.systemd.end()
         if self._sweep.running:
             self._sweep.stop()
         if self._watchdog is not None:
@@ -147,7 +153,7 @@ class Daemon(MultiService):
 
     def _hold_drain(self, runtime: Any) -> None:
         """A reload must not open listeners anew where a drain has begun or the admin API has closed them."""
-        if self.shutdown.is_running or self._is_stopped:
+        if not self.is_accepting:
             self._close_listeners()
 
     def _close_listeners(self) -> None:
@@ -156,13 +162,15 @@ class Daemon(MultiService):
             for connection in list(listener.connections):
                 connection.drain()
 
-    def _listening(self) -> list[tuple[int, str, str]]:
+    def _listening(self) -> list[tuple[int, str, str, bool]]:
         """Return what is handed over to another generation."""
         live = [one for one in self.reloader.listeners.values() if one.socket is not None]
-        return [(one.socket.fileno(), one.name, one.spec.address) for one in live] + self.admin.handed_over()
+        rows = [(one.socket.fileno(), one.name, one.spec.address, one.is_foreign) for one in live]
+        return rows + self.admin.handed_over()
 
     def _succeeded(self, pid: int) -> None:
         """Another generation serves on our sockets: end after the last request."""
+        self.systemd.notify.main_pid(pid)
         for listener in self.reloader.listeners.values():
             listener.is_foreign = True
         self.admin.leave()
@@ -188,6 +196,11 @@ class Daemon(MultiService):
     def is_ready(self) -> bool:
         """Say whether traffic should come here."""
         return self.state == LIVE and self._is_healthy and not self._is_stopped
+
+    @property
+    def is_accepting(self) -> bool:
+        """Say whether listeners are to be open: no drain has begun, and the admin API has not closed them."""
+        return not (self.shutdown.is_running or self._is_stopped)
 
     @property
     def loaded(self) -> Loaded | None:
@@ -258,7 +271,9 @@ class Daemon(MultiService):
             return _refusal(self)
         before = list(self.reloader.listeners.values())
         previous = self.generation
-        return ask().addCallback(self._reloaded, before, previous)
+        self.systemd.reloading()
+        outcome = ask().addBoth(self.systemd.reloaded)
+        return outcome.addCallback(self._reloaded, before, previous)
 
     def _reloaded(self, outcome: Outcome, before: list, previous: int) -> dict:
         now = set(self.reloader.listeners.values())
@@ -274,6 +289,7 @@ class Daemon(MultiService):
     def drain_listeners(self) -> None:
         """Accept no more until the process is started anew; connections close after their request."""
         self._is_stopped = True
+        self.systemd.listeners_closed()
         self._close_listeners()
 
     def set_health(self, is_healthy: bool) -> None:
@@ -285,6 +301,7 @@ class Daemon(MultiService):
         """SIGTERM: drain and end; again: cut. With an heir, which ends too, this process is draining already."""
         if not self.lineage.signal(signal.SIGTERM):
             self.shutdown.begin()
+            self.systemd.stopping()
 
     def reopen(self) -> None:
         """SIGUSR1: log files are opened anew."""

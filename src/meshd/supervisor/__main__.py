@@ -6,7 +6,9 @@ import signal
 import sys
 import time
 
+from meshd.host import activation
 from meshd.host.handover import Testament
+from meshd.host.notify import Notify
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
 from meshd.supervisor.supervisor import Supervisor
@@ -17,7 +19,8 @@ def main(arguments: list[str]) -> int:
     told = json.loads(arguments[0])
     log = Log(told["log_level"], told["log_format"], time.time)
     loop = Loop(log.bug, time.monotonic, time.time)
-    supervisor = Supervisor(loop, log, told, Testament.read(os.environ))
+    notify, handed = Notify.take(os.environ), activation.take(os.environ)
+    supervisor = Supervisor(loop, log, told, Testament.read(os.environ), notify, handed)
     supervisor.begin()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     loop.run()

@@ -47,7 +47,7 @@ class Shelf:
         """Close what was bound for a configuration that is not taken."""
         for (_, address), sock in prepared.items():
             if sock not in self.held.values():
-                _close(sock, address)
+                self._close(sock, address)
 
     def keep(self, prepared: dict[Key, socket.socket]) -> None:
         """These are in use from now on; the others are closed."""
@@ -55,7 +55,7 @@ class Shelf:
         kept = set(prepared.values())
         for (_, address), sock in old.items():
             if sock not in kept:
-                _close(sock, address)
+                self._close(sock, address)
 
     def close(self, *, is_handed_over: bool = False) -> None:
         """Close all; socket files stay where another generation goes on with them."""
@@ -63,12 +63,23 @@ class Shelf:
             if is_handed_over:
                 sock.close()
             else:
-                _close(sock, address)
+                self._close(sock, address)
         self.held = {}
 
-    def rows(self) -> list[tuple[int, str, str]]:
-        """Return (descriptor, name, address) of each, for another generation."""
-        return [(sock.fileno(), name, address) for (name, address), sock in self.held.items()]
+    def rows(self) -> list[tuple[int, str, str, bool]]:
+        """Return each as ``meshd.host.handover.Listening``, for another generation."""
+        return [
+            (sock.fileno(), name, address, self._is_foreign(sock)) for (name, address), sock in self.held.items()
+        ]
+
+    def _is_foreign(self, sock: socket.socket) -> bool:
+        return self.given.is_foreign(sock)
+
+    def _close(self, sock: socket.socket, address: str) -> None:
+        is_foreign = self._is_foreign(sock)
+        sock.close()
+        if address.startswith("unix:/") and not is_foreign:
+            unlink_quietly(address[5:])
 
 
 def _bound(name: str, address: str, backlog: int) -> socket.socket:
@@ -82,12 +93,6 @@ def _bound(name: str, address: str, backlog: int) -> socket.socket:
     finally:
         if before is not None:
             os.umask(before)
-
-
-def _close(sock: socket.socket, address: str) -> None:
-    sock.close()
-    if address.startswith("unix:/"):
-        unlink_quietly(address[5:])
 
 
 def portions(keys: Iterable[Key]) -> list[list[Key]]:

@@ -10,11 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from meshd.host.channel import Message
+from meshd.host.activation import Activation
 from meshd.host.handover import READY_TIMEOUT_S, Heir, Testament
 from meshd.host.lineage import Lineage
+from meshd.host.notify import Notify
 from meshd.supervisor.change import Change
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import READ, Loop
+from meshd.supervisor.manager import ServiceManager
 from meshd.supervisor.member import LEAVING, SERVING, STARTING, Member
 from meshd.supervisor.reading import Reader, Reading
 from meshd.supervisor.relay import Relay
@@ -34,14 +37,17 @@ Told = Callable[[dict[str, Any]], Any]
 class Supervisor:
     """``told`` is what the command line knows: paths, argv, log_level, log_format, settings."""
 
-    def __init__(self, loop: Loop, log: Log, told: dict[str, Any], testament: Testament) -> None:
+    def __init__(
+        self, loop: Loop, log: Log, told: dict[str, Any], testament: Testament, notify: Notify, handed: Activation
+    ) -> None:
         self.code = 0
         self.generation = 0
         self.outline: dict[str, Any] = {}
         self.last_reload: dict[str, Any] | None = None
         self.is_draining = False
-        self.lineage = Lineage(told["argv"], testament)
+        self.lineage = Lineage(told["argv"], testament, notify)
         self.shelf = Shelf()
+        self.manager = ServiceManager(self, loop, log, notify, handed)
         self.team = Team(
             loop, log, self.shelf, slots=range(64), on_message=self._said, on_gone=self._gone)
         self.relay = Relay(loop, self.team, self.facts)
@@ -72,8 +78,7 @@ class Supervisor:
 
     def begin(self) -> None:
         """Start the workers, and read the configuration meanwhile."""
-        for sock, name, address in self.lineage.testament.sockets():
-            self.shelf.given.give(sock, name, address)
+        self.manager.adopt()
         for number, action in self._actions().items():
             self._loop.on_signal(number, action)
         told = self._told
@@ -107,6 +112,7 @@ class Supervisor:
             self._next.append(told)
         else:
             self._askers = [told]
+            self.manager.reloading()
             self._read()
 
     def renew(self, told: Told) -> None:
@@ -166,6 +172,7 @@ class Supervisor:
         reading = self._offered
         if is_accepted and reading.outline is not None:
             self._accepted(reading)
+            self.manager.swapped()
         elif not self.outline:
             self._cannot_start(outcome)
             return
@@ -189,14 +196,14 @@ class Supervisor:
 
     def _serves(self) -> None:
         self.lineage.serves()
-        for bound in self.shelf.given.close():
-            self._log.warn(f"socket {bound}: handed over, but no listener has this name or address: closed")
+        self.manager.ready()
         places = ", ".join(f"{name} {address}" for name, address in self.shelf.held)
         self._log.info(f"{self.team.wanted} workers serve: {places}")
 
     def _cannot_start(self, outcome: dict[str, Any]) -> None:
         self._log.error(f"cannot start: {outcome['summary']}")
         self.lineage.testament.say(outcome["summary"])
+        self.manager.failed(outcome["summary"])
         self.code = CONFIG if outcome.get("is_configuration") else FAILED
         self._kill_all()
         self._loop.stop()
@@ -204,12 +211,14 @@ class Supervisor:
     def _tell_outcome(self, outcome: dict[str, Any]) -> None:
         if outcome["previous_generation"]:  # the start is no reload
             self.last_reload = {key: value for key, value in outcome.items() if key != "text"}
+            self.manager.reloaded(outcome)
         self._is_busy = False
         askers, self._askers = self._askers, []
         for told in askers:
             told(outcome)
         if self._next and not self.is_draining:
             self._askers, self._next = self._next, []
+            self.manager.reloading()
             self._read()
 
     # An upgrade
@@ -243,6 +252,7 @@ class Supervisor:
         text = f"{why}: a new generation serves (process {heir.pid}), this one drains"
         self._log.info(text)
         self._tell_outcome(self._outcome(text, is_accepted=True, heir=heir.pid))
+        self.manager.succeeded(heir.pid)
         self._drain(is_succeeded=True)
 
     def _heir_failed(self, heir: Heir, fault: str) -> None:
@@ -361,6 +371,7 @@ class Supervisor:
             self._cut_later(SPARE_S)
         else:
             self._drain(is_succeeded=False)
+            self.manager.stopping()
 
     def _drain(self, *, is_succeeded: bool) -> None:
         """Let the workers finish; they close their sockets after ours, and the last one takes what is in the queue."""

@@ -7,6 +7,7 @@ import gc
 import os
 import platform
 import resource
+import time
 
 from meshd.telemetry.metrics import Metrics
 
@@ -51,11 +52,13 @@ def max_fds() -> int:
 
 
 def start_time_seconds() -> float:
-    """Return when the process began, in seconds of the epoch (proc(5): stat field 22 after the boot time)."""
+    """Return when the process began, in seconds of the epoch (proc(5): stat field 22 after the boot time).
+
+    The boot time is worked out from the clocks: ``/proc/stat`` is hidden where a unit has ``ProcSubset=pid``.
+    """
     with open("/proc/self/stat", encoding="ascii", errors="replace") as file:
         ticks = int(file.read().rpartition(")")[2].split()[19])
-    with open("/proc/stat", encoding="ascii") as file:
-        boot = next(int(line.split()[1]) for line in file if line.startswith("btime"))
+    boot = time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_BOOTTIME)
     return boot + ticks / _TICKS
 
 

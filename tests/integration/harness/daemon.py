@@ -30,6 +30,17 @@ LOG_FIELDS = {
     "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
 }
 MODE = os.environ.get("MESHD_TEST_MODE", "")
+HAND_OVER = """
+import os, sys
+names, numbers = sys.argv[1], [os.dup(int(number)) for number in sys.argv[2].split(",")]
+moved = [os.dup2(os.dup(number), 100 + place) for place, number in enumerate(numbers)]
+for place, number in enumerate(moved):
+    os.dup2(number, 3 + place, inheritable=True)
+    os.set_inheritable(number, False)
+os.environ.update(LISTEN_FDS=str(len(moved)), LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES=names)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
+"""Becomes the command that follows the names and numbers of descriptors, with these as systemd would hand them over."""
 CRIES = ("Traceback", "bug:", "Unhandled", "Segmentation")
 SERIES = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$")
 
@@ -80,26 +91,35 @@ class Local(http.client.HTTPConnection):
 
 
 class Daemon:
-    """``port`` is that of the first listener. ``prefix`` is a command before the daemon's (prlimit, say)."""
+    """``port`` is that of the first listener. ``prefix`` is a command before the daemon's (prlimit, say).
 
-    def __init__(self, configuration, *, prefix=(), access_log=None, arguments=(), environment=()):
+    ``sockets`` are (name, socket) that are handed over as systemd does; ``admin`` is the path of the admin API's.
+    """
+
+    def __init__(self, configuration, *, prefix=(), access_log=None, arguments=(), environment=(), sockets=(),
+                 admin=None):
         self.folder = tempfile.mkdtemp(prefix="meshd-")
         self.path = os.path.join(self.folder, "mesh.yaml")
-        self.admin = os.path.join(self.folder, "admin")
+        self.admin = admin or os.path.join(self.folder, "admin")
         self.access_path = os.path.join(self.folder, "access.log") if access_log is None else access_log
         self.log_path = os.path.join(self.folder, "stderr")
         self.write(configuration)
+        numbers = [sock.fileno() for _, sock in sockets]
+        if sockets:
+            names = ":".join(name for name, _ in sockets)
+            prefix = [sys.executable, "-c", HAND_OVER, names, ",".join(map(str, numbers)), *prefix]
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(
                 [*prefix, sys.executable, "-m", "meshd.cli.daemon", "-c", self.path, *arguments], stderr=log,
-                stdout=subprocess.DEVNULL, env={**os.environ, **dict(environment)})
+                stdout=subprocess.DEVNULL, env={**os.environ, **dict(environment)}, pass_fds=numbers)
         try:
             wait_for(lambda: self.process.poll() is not None or self.is_ready(), "the daemon", 30)
             assert self.process.poll() is None, self.log()
             if MODE == "upgraded":
                 self.upgrade()
             rows = self.json("/listeners")["listeners"]
-            self.ports = {row["name"]: int(row["bound"].rpartition(":")[2]) for row in rows}
+            places = {row["name"]: row["bound"].rpartition(":")[2] for row in rows}
+            self.ports = {name: int(place) for name, place in places.items() if place.isdigit()}
         except BaseException:
             self.kill()
             raise
