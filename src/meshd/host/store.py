@@ -12,6 +12,8 @@ from urllib.parse import quote, unquote
 from meshd.host.notify import Notify
 
 MARK = "meshd"
+ADMIN = "admin"
+"""The name of the admin API's socket."""
 MAX_NAME_CHARACTERS = 255
 
 
@@ -27,6 +29,13 @@ def listener_of(name: str) -> tuple[str, str] | None:
     if len(parts) != 3 or parts[0] != MARK:
         return None
     return unquote(parts[1]), unquote(parts[2])
+
+
+def kept_name(listener: str, address: str, is_foreign: bool) -> str:
+    """Return the name under which systemd keeps a socket, "" for one that it does not: its own (foreign), the admin
+    API's, or one whose file goes with us.
+    """
+    return "" if is_foreign or listener == ADMIN or address.startswith("unix:/") else fd_name(listener, address)
 
 
 def identity(sock: socket.socket) -> int:

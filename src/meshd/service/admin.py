@@ -12,14 +12,12 @@ from meshd.admin.index import PAGES, plugin_page
 from meshd.admin.page import Page
 from meshd.admin.site import MAX_CONNECTIONS, AdminSite
 from meshd.errors import MeshdError
+from meshd.host.store import ADMIN
 from meshd.model.plugin import Plugin
 from meshd.runtime.assembly import Built
 from meshd.wire.sockets import unlink_quietly
 
 log = Logger(namespace="meshd.admin")
-
-NAME = "admin"
-"""The name under which the socket is handed over (systemd's FileDescriptorName)."""
 
 
 class AdminService(Service):
@@ -54,7 +52,7 @@ class AdminService(Service):
 
     def _open(self, where: str) -> None:
         sockets = self._daemon.world.sockets
-        handed = sockets.take(NAME, where)
+        handed = sockets.take(ADMIN, where)
         self._is_foreign = handed is not None and sockets.is_foreign(handed)
         is_unix = where.startswith(address.UNIX) if handed is None else handed.family == socket.AF_UNIX
         site = AdminSite(self._daemon, PAGES, is_unix=is_unix, reactor=self._reactor)
@@ -66,7 +64,7 @@ class AdminService(Service):
 
     def handed_over(self) -> list[tuple[int, str, str, bool]]:
         """Return the listening socket as ``meshd.host.handover.Listening``, for another generation."""
-        return [] if self._port is None else [(self._port.fileno(), NAME, self.address, self._is_foreign)]
+        return [] if self._port is None else [(self._port.fileno(), ADMIN, self.address, self._is_foreign)]
 
     def leave(self) -> None:
         """Another generation goes on with the socket: accept no more here; open connections get their answers."""

@@ -36,7 +36,7 @@ class Systemd:
         self.notify = notify
         self._daemon = daemon
         self._inherited = testament.sockets()
-        kept = [(store.fd_name(name, address), sock) for sock, name, address, is_foreign in self._inherited]
+        kept = [(store.kept_name(*row), sock) for sock, *row in self._inherited]
         self._store = store.Store(notify, [*handed.sockets, *kept])
         self._handed = handed
         self._units: set[int] = set()
@@ -88,10 +88,11 @@ class Systemd:
         wanted, taken = {}, {}
         for listener in self._daemon.reloader.listeners.values():
             number = store.identity(listener.socket)
-            name = store.fd_name(listener.spec.name, listener.spec.address)
-            if number in self._units:
+            is_unit = number in self._units
+            name = store.kept_name(listener.spec.name, listener.spec.address, is_unit)
+            if is_unit:
                 taken[number] = listener
-            elif name and not listener.spec.address.startswith("unix:/"):
+            elif name:
                 wanted[name] = listener.socket
         self._store.keep(wanted)
         self._lay_back([listener for number, listener in self._taken.items() if number not in taken])

@@ -31,7 +31,7 @@ class ServiceManager:
         self._notify = notify
         self._handed = handed
         self._inherited = supervisor.lineage.testament.sockets()
-        kept = [(store.fd_name(name, address), sock) for sock, name, address, _ in self._inherited]
+        kept = [(store.kept_name(*row), sock) for sock, *row in self._inherited]
         self._store = store.Store(notify, [*handed.sockets, *kept])
         self._rejected = ""
         self._shown = ""
@@ -53,9 +53,9 @@ class ServiceManager:
         shelf = self._supervisor.shelf
         wanted = {}
         for (name, address), sock in shelf.held.items():
-            known = store.fd_name(name, address)
-            if known and not address.startswith("unix:/") and not shelf.given.is_foreign(sock):
-                wanted[known] = sock
+            kept = store.kept_name(name, address, shelf.given.is_foreign(sock))
+            if kept:
+                wanted[kept] = sock
         self._store.keep(wanted)
 
     def ready(self) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from meshd.host.channel import MAX_FDS
+from meshd.host.store import ADMIN
 from meshd.wire.sockets import Sockets, bind, unlink_quietly
 
-ADMIN = "admin"
 ADMIN_BACKLOG = 128
 PRIVATE = 0o177
 """The umask under which the admin API's socket file is made: no other user may open it."""
