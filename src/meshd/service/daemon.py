@@ -51,11 +51,16 @@ class Failed(Exception):
 
 @implementer(IDaemon)
 class Daemon(MultiService):
-    """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained."""
+    """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained.
+
+    For tests: ``clock`` is the plugins' (default: the reactor's); ``read()`` returns a Deferred of a reload's Loaded
+    (default: read from ``paths`` in a child process).
+    """
 
     def __init__(
         self, reactor: Any, loaded: Loaded, registry: Any, paths: list[str], *, log_levels: Any,
-        on_end: Callable[[], Any], environment: Any = None,
+        on_end: Callable[[], Any], environment: Any = None, clock: Any = None,
+        read: Callable[[], Deferred] | None = None,
     ) -> None:
         super().__init__()
         self.reactor = reactor
@@ -63,7 +68,7 @@ class Daemon(MultiService):
         self.paths = tuple(paths)
         self.log = log_levels
         self.metrics = Metrics()
-        self.clock = Clock(reactor)
+        self.clock = clock or Clock(reactor)
         self.world = World(reactor, self.clock, random.Random(), self.metrics, log)
         self.started_wall = self.clock.wall()
         self._began = self.clock.now()
@@ -71,8 +76,8 @@ class Daemon(MultiService):
         self._is_healthy = True
         self._is_stopped = False
         self.last_reload: dict | None = None
-        reader = ChildReader(self.world, list(paths), loaded.snapshot.plugins)
-        self.reloader = Reloader(self.world, registry, reader.read, environment=environment)
+        read = read or ChildReader(self.world, list(paths), loaded.snapshot.plugins).read
+        self.reloader = Reloader(self.world, registry, read, environment=environment)
         self.admin = AdminService(self, reactor, loaded.snapshot.admin.address)
         self.admin.setServiceParent(self)
         self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain]
