@@ -61,14 +61,15 @@ def _gauges(metrics: Any) -> Iterator[tuple[str, float]]:
 
 
 def _timer(call: Any, world: Any) -> str:
-    """Say what a timer is for; "" for the one that meshd itself leaves, which goes with the reactor."""
+    """Say what a timer is for; "" for those of meshd and of the reactor themselves, which go with it."""
     function = call.func
     if function == world.run and call.args:
         function = call.args[0]
     if function == world.wheel.tick:
         return ""
     if function == world.reactor.reap:
-        return f"process {call.args[0].pid} still runs: expected stop() to end it"
+        pid = call.args[0].pid
+        return f"process {pid} still runs: expected stop() to end it" if pid is not None else ""
     return f"a timer: {_label(function)}: expected stop() to cancel it"
 
 

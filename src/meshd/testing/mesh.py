@@ -125,6 +125,16 @@ class Mesh:
         self.call(self.daemon.reload)
         return self.daemon.reloader.outcome
 
+    def plugin(self, name: str) -> Any:
+        """Return the live object of a plugin by its ``name`` in the configuration; KeyError with the names there are.
+
+        It belongs to the proxy's thread: what changes it goes through ``call``.
+        """
+        found = {one.plugin.name: one.made for one in self.daemon.runtime.built}
+        if name not in found:
+            raise KeyError(f"plugin {name!r}: expected one of {', '.join(sorted(found))}")
+        return found[name]
+
     @property
     def metrics(self) -> Reading:
         """All metrics as they are now: ``proxy.metrics['name{label="value"}']``."""
