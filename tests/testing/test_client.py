@@ -5,7 +5,7 @@ import tempfile
 import threading
 from unittest import TestCase
 
-from meshd.testing import CLOSE, NEVER, RESET, Answer, BadMessage, Client, Cut, MeshMixin, Raw, Response
+from meshd.testing import CLOSE, NEVER, RESET, BadMessage, Client, Cut, MeshMixin, Raw, Response
 from meshd.testing.client import address_of
 
 
@@ -18,7 +18,8 @@ class RequestTest(MeshMixin, TestCase):
     def test_a_get_has_a_host_and_no_length(self):
         api = self.upstream()
         self.client(api).get("/a?b=c", headers={"X-One": "1"})
-        self.assertEqual(api.requests[0].head, f"GET /a?b=c HTTP/1.1\r\nhost: {api.address}\r\nX-One: 1\r\n\r\n".encode())
+        head = f"GET /a?b=c HTTP/1.1\r\nhost: {api.address}\r\nX-One: 1\r\n\r\n"
+        self.assertEqual(api.requests[0].head, head.encode())
 
     def test_a_body_has_its_length(self):
         _, head = self.ask("POST", "/", body="gr\u00fc\u00df", headers=[(b"host", b"a")])
@@ -132,10 +133,10 @@ class AddressTest(TestCase):
 
             def serve():
                 with listener.accept()[0] as sock:
-                    sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nx: " + sock.recv(999)[:26].strip() + b"\r\n\r\n")
+                    sock.recv(999)
+                    sock.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
             thread = threading.Thread(target=serve)
             thread.start()
             self.addCleanup(thread.join)
             with Client(f"unix:{folder.name}/s") as client:
-                client.send(b"GET / HTTP/1.1 host: x")
-                self.assertIsInstance(client.answer(), Answer)
+                self.assertEqual(client.get("/").status, 200)

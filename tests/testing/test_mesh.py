@@ -258,7 +258,8 @@ class ClockTest(Case):
         made = self.kit.site(plugins=[SIGN]).make("http_filter", "sign", signer.Sign())
         made.start()
         self.clock.advance(5)
-        self.assertEqual([proxy.get("/direct").headers["x-sign"] for proxy in proxies] + [made.value], ["a+", "a+", "1+"])
+        self.assertEqual([proxy.get("/direct").headers["x-sign"] for proxy in proxies], ["a+", "a+"])
+        self.assertEqual(made.value, "1+")
 
     def test_a_proxy_that_has_ended_follows_no_more(self):
         clock = FakeTime()

@@ -27,8 +27,8 @@ class ReadingTest(TestCase):
         self.assertEqual(self.value('x_total{filter="g\\""}'), 5)
 
     def test_a_histogram_has_count_sum_and_buckets(self):
-        found = [self.value(name) for name in ("size_count", "size_sum", 'size_bucket{le="1"}', 'size_bucket{le="+Inf"}')]
-        self.assertEqual(found, [1, 4, 0, 1])
+        names = ("size_count", "size_sum", 'size_bucket{le="1"}', 'size_bucket{le="+Inf"}')
+        self.assertEqual([self.value(name) for name in names], [1, 4, 0, 1])
 
     def test_a_series_that_is_not_there_names_near_ones(self):
         with self.assertRaisesRegex(KeyError, 'no such series; near: x_total{filter=\\\\?"f\\\\?",code'):

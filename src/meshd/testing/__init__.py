@@ -1,4 +1,4 @@
-"""For tests of plugins, shipped or not: real proxies, upstreams and clients, fakes of site and exchange, contract suites.
+"""For tests of plugins, shipped or not: real proxies, upstreams, clients, fakes of site and exchange, contract suites.
 
     from meshd.testing import Client, FakeSite, Mesh, MeshMixin, Upstream, assert_metrics
 

@@ -1,7 +1,7 @@
 """From what a test writes to a ``Loaded``: free ports, an admin API that is in nobody's way, faults as text.
 
-meshd itself refuses port 0, because nobody would find such a listener. A test asks for the port afterwards, so here a 0 is
-taken out of the tree before it is decoded, and put back into the model, whose listeners bind it as it is.
+meshd itself refuses port 0, because nobody would find such a listener. A test asks for the port afterwards, so here a 0
+is taken out of the tree before it is decoded, and put back into the model, whose listeners bind it as it is.
 """
 
 import json

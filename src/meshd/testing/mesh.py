@@ -36,9 +36,9 @@ class Mesh:
     """``Mesh(source)`` serves from here on. ``source`` is YAML text, a mapping, or a path (``os.PathLike``).
 
     Each listener's address may have port 0, and the admin API has a free port unless one is written; ``ports`` tells.
-    The watchdog is off unless the configuration has ``plugins.watchdog``. ``plugins`` are modules and PluginTypes of the
-    test, beside those that are installed. ``clock`` (a FakeTime) is then what plugins get as ``site.clock``: now, wall
-    and call_later; the proxy's own time-outs, the delays of retries and its deadlines go by real time.
+    The watchdog is off unless the configuration has ``plugins.watchdog``. ``plugins`` are modules and PluginTypes of
+    the test, beside those that are installed. ``clock`` (a FakeTime) is then what plugins get as ``site.clock``: now,
+    wall and call_later; the proxy's own time-outs, the delays of retries and its deadlines go by real time.
 
     Raises ConfigurationError with the faults as ``meshd --check`` shows them, PluginError where a plugin of the test
     cannot be used, MeshdError where an address is taken.

@@ -33,7 +33,7 @@ def parsed(series: str) -> tuple[str, frozenset]:
 
 
 class Reading(Mapping):
-    """All numbers at one moment. ``reading[series]`` is the sum of what fits; KeyError with near misses if nothing does.
+    """All numbers at one moment. ``reading[series]`` is the sum of what fits; KeyError with near misses otherwise.
 
     ``get(series, default)``; iterating gives each series whole, as /metrics has it.
     """
