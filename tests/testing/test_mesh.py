@@ -376,14 +376,14 @@ class EndTest(Case):
         self.assertEqual(client.answer().status, 200)
         proxy.close()
 
-    def test_the_start_is_quick_after_the_first(self):
+    def test_the_start_takes_less_than_50_ms_of_cpu_after_the_first(self):
         self.proxy()
         spans = []
         for _ in range(5):
-            began = time.perf_counter()
+            began = time.process_time()
             self.proxy()
-            spans.append(time.perf_counter() - began)
-        self.assertLess(min(spans), 0.1)
+            spans.append(time.process_time() - began)
+        self.assertLess(min(spans), 0.05)
 
 
 def fds():

@@ -7,8 +7,6 @@ written; those of other threads (a plugin's own, the reactor's pool) belong to e
 import threading
 import time
 from collections import deque
-from typing import Any
-
 import attrs
 from twisted.logger import LogLevel, globalLogPublisher
 

@@ -23,7 +23,7 @@ def registry_with(plugins: Iterable[Any] = (), settings: PluginSettings = Plugin
     """Return a registry of ``plugins`` and of what ``settings`` select of the installed.
 
     ``plugins`` are modules with the hook ``meshd_plugins``, and PluginTypes. Where their modules are installed too,
-    they are taken once. Raises PluginError where one cannot be used, ConfigurationError where ``settings.strict`` is set.
+    they are taken once. Raises PluginError where one cannot be used; ConfigurationError as ``Registry.load``.
     """
     plugins = list(plugins)
     is_usual = (settings.load, settings.dir, settings.strict) == (None, None, False)

@@ -82,9 +82,9 @@ class FakeSite(Site):
     """``FakeSite()`` is a site; ``advance(seconds)`` moves its time.
 
     ``build`` may use the types of ``plugins`` (modules and PluginTypes of the test) and all that are installed, or
-    those of ``registry`` alone; ``clusters`` maps names to live clusters; ``hosts`` maps names to addresses for ``resolve``.
-    ``time`` is its clock. ``logged`` holds the log events (dicts), and ``table`` the state, which another FakeSite may
-    share to play the next runtime.
+    those of ``registry`` alone; ``clusters`` maps names to live clusters; ``hosts`` maps names to addresses for
+    ``resolve``. ``time`` is its clock. ``logged`` holds the log events (dicts), and ``table`` the state, which another
+    FakeSite may share to play the next runtime.
     """
 
     def __init__(
