@@ -93,7 +93,7 @@ class FixtureTest(TestCase):
         _, text = self.project.pytest("--fixtures")
         found = re.findall(r"(?m)^(\w+) -- .*meshd/testing/fixture.py:\d+\n +meshd: ", text)
         self.assertEqual(
-            sorted(found), ["assert_metrics", "client", "clock", "mesh", "meshd_kit", "site", "upstream"])
+            sorted(found), ["assert_metrics", "client", "clock", "mesh", "mesh_kit", "site", "upstream"])
 
 
 class NeighbourTest(TestCase):

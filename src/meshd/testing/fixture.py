@@ -11,7 +11,7 @@ import pytest
 
 
 @pytest.fixture
-def meshd_kit(request: pytest.FixtureRequest) -> Iterator[Any]:
+def mesh_kit(request: pytest.FixtureRequest) -> Iterator[Any]:
     """meshd: everything that the other fixtures make for one test (meshd.testing.Kit)."""
     from meshd.testing.kit import Kit
 
@@ -25,33 +25,33 @@ def meshd_kit(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 
 @pytest.fixture
-def mesh(meshd_kit: Any) -> Callable[..., Any]:
+def mesh(mesh_kit: Any) -> Callable[..., Any]:
     """meshd: a factory of real proxies, ``proxy = mesh(yaml_text, plugins=[module])`` (meshd.testing.Mesh)."""
-    return meshd_kit.mesh
+    return mesh_kit.mesh
 
 
 @pytest.fixture
-def upstream(meshd_kit: Any) -> Callable[..., Any]:
+def upstream(mesh_kit: Any) -> Callable[..., Any]:
     """meshd: a factory of scripted servers, ``api = upstream([503, "hi"])`` (meshd.testing.Upstream)."""
-    return meshd_kit.upstream
+    return mesh_kit.upstream
 
 
 @pytest.fixture
-def client(meshd_kit: Any) -> Callable[..., Any]:
+def client(mesh_kit: Any) -> Callable[..., Any]:
     """meshd: a factory of blocking HTTP/1.1 clients, ``client(proxy).get("/")`` (meshd.testing.Client)."""
-    return meshd_kit.client
+    return mesh_kit.client
 
 
 @pytest.fixture
-def clock(meshd_kit: Any) -> Any:
+def clock(mesh_kit: Any) -> Any:
     """meshd: time in the test's hand, for ``site`` and ``mesh(..., clock=clock)`` (meshd.testing.FakeTime)."""
-    return meshd_kit.clock
+    return mesh_kit.clock
 
 
 @pytest.fixture
-def site(meshd_kit: Any) -> Iterator[Any]:
+def site(mesh_kit: Any) -> Iterator[Any]:
     """meshd: a site for a plugin's ``build``, with ``clock``'s time (meshd.testing.FakeSite)."""
-    found = meshd_kit.site()
+    found = mesh_kit.site()
     yield found
     found.release()
 
@@ -65,6 +65,6 @@ def assert_metrics() -> Any:
 
 
 FIXTURES = {
-    "meshd_kit": meshd_kit, "mesh": mesh, "upstream": upstream, "client": client, "clock": clock, "site": site,
+    "mesh_kit": mesh_kit, "mesh": mesh, "upstream": upstream, "client": client, "clock": clock, "site": site,
     "assert_metrics": assert_metrics,
 }
