@@ -25,6 +25,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 HELLO = EXAMPLES / "hello_plugin"
 GUIDE = (ROOT / "docs" / "plugins.md").read_text()
 PYTHON = sys.executable
+TESTS = ("test_hello_plugin", "test_in_a_mesh", "test_with_trial")
 
 
 def run(*command, folder=ROOT, **environment):
@@ -39,7 +40,7 @@ def run(*command, folder=ROOT, **environment):
 class GuideTest(TestCase):
     def test_shows_the_files_of_the_example_as_they_are(self):
         shown = re.findall(r"```(?:python|ini|yml)\n(.*?)```", GUIDE, re.S)
-        files = ("hello_plugin.py", "setup.cfg", "meshd.yaml", "tests/test_hello_plugin.py")
+        files = ("hello_plugin.py", "setup.cfg", "meshd.yaml", *(f"tests/{name}.py" for name in TESTS))
         self.assertEqual(shown, [(HELLO / name).read_text() for name in files])
 
     def test_lists_every_kind_with_a_suite_that_is_there(self):
@@ -83,10 +84,21 @@ class HelloProjectTest(TestCase):
         self.assertIn("bad.yaml:5:17", text)
         self.assertIn("greeting", text)
 
-    def test_its_own_tests_pass(self):
-        code, text = run(PYTHON, "-m", "unittest", "discover", "-s", "tests", folder=HELLO, PYTHONPATH=self.site,
-                         PYTHONDONTWRITEBYTECODE="1")
+    def run_tests(self, *command):
+        code, text = run(PYTHON, "-m", *command, folder=HELLO / "tests", PYTHONPATH=self.site,
+                         PYTHONDONTWRITEBYTECODE="1", PYTEST_ADDOPTS="")
         self.assertEqual(code, 0, text)
+        return text
+
+    def test_its_own_tests_pass_under_pytest(self):
+        text = self.run_tests("pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir=.")
+        self.assertRegex(text, r"\d\d passed")
+
+    def test_its_own_tests_pass_under_trial_and_unittest(self):
+        folder = self.folder / "trial"
+        text = self.run_tests("twisted.trial", "--temp-directory", str(folder), "test_hello_plugin", "test_with_trial")
+        self.assertIn("test_signs ...", text)
+        self.run_tests("unittest", "test_hello_plugin")
 
 
 class OneFileTest(HttpFilterContract, TestCase):

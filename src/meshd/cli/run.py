@@ -19,6 +19,7 @@ from meshd.config.outline import worker_count
 from meshd.document.fault import ERROR
 from meshd.host import activation, notify
 from meshd.host.handover import Testament
+from meshd.host.launch import Launch
 from meshd.host.notify import Notify
 
 UMASK = 0o027
@@ -114,9 +115,10 @@ class Run:
         self._log = log
         self._faults = checked.faults
         self._testament = Testament.read(os.environ)
+        launch = Launch(tuple(arguments.argv), self._testament, inherited.notify, inherited.handed)
         self._daemon = Daemon(
             reactor, checked.loaded, checked.registry, arguments.config, log_levels=log, on_end=self._end,
-            arguments=arguments.argv, testament=self._testament, notify=inherited.notify, handed=inherited.handed)
+            launch=launch)
 
     def run(self) -> int:
         """Run the reactor until the daemon has ended."""

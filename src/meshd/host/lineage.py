@@ -9,22 +9,22 @@ import sys
 from collections.abc import Mapping
 
 from meshd.host import handover, waiter
-from meshd.host.handover import Heir, Testament
-from meshd.host.notify import Notify
+from meshd.host.handover import Heir
+from meshd.host.launch import Launch
 
 
 class Lineage:
-    """``testament`` is what this process got from the generation before; ``arguments`` those of the command line.
+    """``testament`` is what this process got from the generation before.
 
-    ``notify`` speaks to systemd, which follows the heir by itself; only without it somebody must wait.
+    systemd, where it listens, follows the heir by itself; only without it somebody must wait.
     """
 
-    def __init__(self, arguments: list[str], testament: Testament, notify: Notify) -> None:
+    def __init__(self, launch: Launch) -> None:
         self.heir: Heir | None = None
         self.starting: Heir | None = None
-        self.testament = testament
-        self._arguments = arguments
-        self._notify = notify
+        self.testament = launch.testament
+        self._arguments = launch.arguments
+        self._notify = launch.notify
         self._main_read: int | None = None
 
     @property

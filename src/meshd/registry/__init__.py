@@ -7,7 +7,7 @@ A plugin that cannot be used is recorded with its distribution and the reason in
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from importlib import metadata
 from types import MappingProxyType
 from typing import Any
@@ -71,6 +71,12 @@ class Registry:
     def of(cls, *types: PluginType, distribution: str = "test") -> "Registry":
         """Make a registry of ``types`` alone (tests, and tools that need a few)."""
         return cls([Entry(name="given", distribution=distribution, version="0", types=types)])
+
+    def plus(self, sources: Iterable[Source], without: Container[str] = ()) -> "Registry":
+        """Return a registry with the plugins of these sources too, and without those of the modules in ``without``."""
+        kept = Registry([entry for entry in self.plugins if entry.module.partition(":")[0] not in without])
+        loader = Loader(kept._entries)
+        return Registry([*kept.plugins, *map(loader.load, sources)], self.fingerprint)
 
     def type(self, kind: str, name: str) -> PluginType | None:
         """Return the type, or None where no loaded plugin offers it."""

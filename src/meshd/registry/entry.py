@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -48,10 +49,10 @@ def one_line(error: BaseException) -> str:
 class Loader:
     """Loads sources one after the other into one pluggy manager, and keeps what is taken already."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Mapping[tuple[str, str], Entry] = MappingProxyType({})) -> None:
         self._manager = pluggy.PluginManager("meshd")
         self._manager.add_hookspecs(hook)
-        self._taken: dict[tuple[str, str], Entry] = {}
+        self._taken: dict[tuple[str, str], Entry] = dict(taken)
 
     def load(self, source: Source) -> Entry:
         """Return the entry of ``source``, loaded or refused; never raises."""

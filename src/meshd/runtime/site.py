@@ -84,7 +84,12 @@ class PluginClock:
     def __init__(self, world: Any) -> None:
         self.now = world.clock.now
         self.wall = world.clock.wall
-        self.call_later = world.call_later
+        self._later = world.clock.call_later
+        self._run = world.run
+
+    def call_later(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
+        """Call ``function(*args)`` in so many seconds; return what has ``cancel()`` and ``active()``."""
+        return self._later(seconds, self._run, function, *args)
 
 
 class Ground:

@@ -2,7 +2,7 @@
 
 import random
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -14,10 +14,8 @@ from zope.interface import implementer
 from meshd import __version__
 from meshd.admin.view import IDaemon
 from meshd.document.fault import Fault
-from meshd.host.handover import Testament
+from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
-from meshd.host.activation import NOTHING_HANDED, Activation
-from meshd.host.notify import Notify
 from meshd.model.snapshot import Loaded
 from meshd.runtime.child import ChildReader
 from meshd.runtime.clock import Clock
@@ -60,13 +58,14 @@ class Failed(Exception):
 class Daemon(MultiService):
     """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained.
 
-    ``notify`` speaks to systemd where this process is its main one, ``handed`` are sockets that listen already.
+    ``launch`` is how this process was started. For tests: ``clock`` is the plugins' (default: the reactor's); ``read()``
+    returns a Deferred of a reload's Loaded (default: read from ``paths`` in a child process).
     """
 
     def __init__(
         self, reactor: Any, loaded: Loaded | None, registry: Any, paths: list[str], *, log_levels: Any,
-        on_end: Callable[[], Any], environment: Any = None, arguments: Iterable[str] = (),
-        testament: Testament | None = None, notify: Notify | None = None, handed: Activation = NOTHING_HANDED,
+        on_end: Callable[[], Any], environment: Any = None, launch: Launch = Launch(), clock: Any = None,
+        read: Callable[[], Deferred] | None = None,
     ) -> None:
         super().__init__()
         self.reactor = reactor
@@ -74,7 +73,7 @@ class Daemon(MultiService):
         self.paths = tuple(paths)
         self.log = log_levels
         self.metrics = Metrics()
-        self.clock = Clock(reactor)
+        self.clock = clock or Clock(reactor)
         self.world = World(reactor, self.clock, random.Random(), self.metrics, log)
         self.started_wall = self.clock.wall()
         self._began = self.clock.now()
@@ -82,14 +81,13 @@ class Daemon(MultiService):
         self._is_healthy = True
         self._is_stopped = False
         self.last_reload: dict | None = None
-        self.reloader = Reloader(self.world, registry, self._reader(), environment=environment)
+        self.reloader = Reloader(self.world, registry, read or self._reader(), environment=environment)
         self.admin = AdminService(self, reactor, loaded.snapshot.admin.address if loaded is not None else "")
         self.admin.setServiceParent(self)
-        notify, testament = notify or Notify(), testament or Testament({})
-        self.systemd = Systemd(self, notify, handed, testament)
+        self.systemd = Systemd(self, launch)
         self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain, self.systemd.swapped]
         self.shutdown = Shutdown(self.reloader, self.world, on_end, lambda: self.admin.is_asked)
-        self.lineage = Lineage(list(arguments), testament, notify)
+        self.lineage = Lineage(launch)
         generations = Generations(
             reactor, self.lineage, sockets=self._listening, on_heir=self._succeeded, retry=self.request_reload)
         self.reloader.upgrade = generations.upgrade

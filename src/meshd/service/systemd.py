@@ -10,9 +10,8 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from meshd.host import store
-from meshd.host.activation import NOTHING_HANDED, Activation
-from meshd.host.handover import Testament
-from meshd.host.notify import Notify
+from meshd.host.activation import NOTHING_HANDED
+from meshd.host.launch import Launch
 from meshd.runtime.outcome import Outcome
 from meshd.service import fact
 from meshd.service.heartbeat import Heartbeat
@@ -27,18 +26,15 @@ SHOWN_LISTENERS = 4
 
 
 class Systemd:
-    """``daemon`` is the Daemon, ``handed`` what systemd gave; ``adopt`` is called before anything is bound.
+    """``daemon`` is the Daemon, ``launch`` how it was started; ``adopt`` is called before anything is bound."""
 
-    ``testament`` is what the generation before left, sockets that systemd holds too among it.
-    """
-
-    def __init__(self, daemon: Any, notify: Notify, handed: Activation, testament: Testament) -> None:
-        self.notify = notify
+    def __init__(self, daemon: Any, launch: Launch) -> None:
+        self.notify = notify = launch.notify
         self._daemon = daemon
-        self._inherited = testament.sockets()
+        self._inherited = launch.testament.sockets()
         kept = [(store.kept_name(*row), sock) for sock, *row in self._inherited]
-        self._store = store.Store(notify, [*handed.sockets, *kept])
-        self._handed = handed
+        self._store = store.Store(notify, [*launch.handed.sockets, *kept])
+        self._handed = launch.handed
         self._units: set[int] = set()
         self._taken: dict[int, Any] = {}
         self._reloads = 0

@@ -8,6 +8,7 @@ import time
 
 from meshd.host import activation
 from meshd.host.handover import Testament
+from meshd.host.launch import Launch
 from meshd.host.notify import Notify
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
@@ -19,8 +20,9 @@ def main(arguments: list[str]) -> int:
     told = json.loads(arguments[0])
     log = Log(told["log_level"], told["log_format"], time.time)
     loop = Loop(log.bug, time.monotonic, time.time)
-    notify, handed = Notify.take(os.environ), activation.take(os.environ)
-    supervisor = Supervisor(loop, log, told, Testament.read(os.environ), notify, handed)
+    launch = Launch(
+        tuple(told["argv"]), Testament.read(os.environ), Notify.take(os.environ), activation.take(os.environ))
+    supervisor = Supervisor(loop, log, told, launch)
     supervisor.begin()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     loop.run()

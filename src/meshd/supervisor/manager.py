@@ -7,8 +7,8 @@ time, which its beats tell (``supervisor/team.py``).
 from typing import Any
 
 from meshd.host import store
-from meshd.host.activation import Activation
-from meshd.host.notify import Notify
+from meshd.host.activation import NOTHING_HANDED
+from meshd.host.launch import Launch
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
 
@@ -24,15 +24,15 @@ SHOWN = 4
 class ServiceManager:
     """``supervisor`` is the Supervisor; every call is made by it. Without systemd all of it comes to nothing."""
 
-    def __init__(self, supervisor: Any, loop: Loop, log: Log, notify: Notify, handed: Activation) -> None:
+    def __init__(self, supervisor: Any, loop: Loop, log: Log, launch: Launch) -> None:
         self._supervisor = supervisor
         self._loop = loop
         self._log = log
-        self._notify = notify
-        self._handed = handed
-        self._inherited = supervisor.lineage.testament.sockets()
+        self._notify = launch.notify
+        self._handed = launch.handed
+        self._inherited = launch.testament.sockets()
         kept = [(store.kept_name(*row), sock) for sock, *row in self._inherited]
-        self._store = store.Store(notify, [*handed.sockets, *kept])
+        self._store = store.Store(launch.notify, [*launch.handed.sockets, *kept])
         self._rejected = ""
         self._shown = ""
 
@@ -46,7 +46,7 @@ class ServiceManager:
             give(sock, *(found or (name,)), is_foreign=found is None)
         for sock, name, address, is_foreign in self._inherited:
             give(sock, name, address, is_foreign=is_foreign)
-        self._handed, self._inherited = Activation([], []), []
+        self._handed, self._inherited = NOTHING_HANDED, []
 
     def swapped(self) -> None:
         """Other listeners may be in force: let systemd keep their sockets over a restart."""

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from meshd.host.channel import Message
-from meshd.host.activation import Activation
-from meshd.host.handover import READY_TIMEOUT_S, Heir, Testament
+from meshd.host.handover import READY_TIMEOUT_S, Heir
+from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
-from meshd.host.notify import Notify
 from meshd.supervisor.change import Change
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import READ, Loop
@@ -35,19 +34,17 @@ Told = Callable[[dict[str, Any]], Any]
 
 
 class Supervisor:
-    """``told`` is what the command line knows: paths, argv, log_level, log_format, settings."""
+    """``told`` is what the command line knows: paths, log_level, log_format, settings, workers."""
 
-    def __init__(
-        self, loop: Loop, log: Log, told: dict[str, Any], testament: Testament, notify: Notify, handed: Activation
-    ) -> None:
+    def __init__(self, loop: Loop, log: Log, told: dict[str, Any], launch: Launch) -> None:
         self.code = 0
         self.generation = 0
         self.outline: dict[str, Any] = {}
         self.last_reload: dict[str, Any] | None = None
         self.is_draining = False
-        self.lineage = Lineage(told["argv"], testament, notify)
+        self.lineage = Lineage(launch)
         self.shelf = Shelf()
-        self.manager = ServiceManager(self, loop, log, notify, handed)
+        self.manager = ServiceManager(self, loop, log, launch)
         self.team = Team(
             loop, log, self.shelf, slots=range(64), on_message=self._said, on_gone=self._gone)
         self.relay = Relay(loop, self.team, self.facts)

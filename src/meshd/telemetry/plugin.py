@@ -119,7 +119,7 @@ class PluginRecord:
         trace = "" if self.errors > 1 else "\n" + "".join(traceback.format_exception(error)).rstrip()
         self._log.error(
             "{label}: {text} ({unlogged} more since){trace}" if self._unlogged else "{label}: {text}{trace}",
-            label=self.label, text=self.last_fault, unlogged=self._unlogged, trace=trace,
+            label=self.label, text=self.last_fault, unlogged=self._unlogged, trace=trace, raised=error,
         )
         self._next_log = now + LOG_EVERY_S
         self._unlogged = 0

@@ -1,8 +1,7 @@
 """A site for plugin tests: time, chance, names and threads are in the test's hand; metrics and state are real."""
 
 import random
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
@@ -15,37 +14,54 @@ from meshd.runtime.assembly import Assembly
 from meshd.runtime.site import Ground, Site, finish
 from meshd.runtime.state import Claims, StateTable
 from meshd.telemetry.metrics import Metrics
+from meshd.testing.registry import registry_with
 
 EPOCH_S = 1_700_000_000.0
 
 
-@cache
-def _installed() -> Registry:
-    return Registry.load(environ={})
-
-
 class FakeTime:
-    """``site.clock`` on twisted's Clock: monotonic time starts at 1000 s, wall time at ``EPOCH_S``."""
+    """``site.clock`` in the test's hand: twisted's Clock under the names that plugins know.
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.call_later = clock.callLater
+    Monotonic time starts at ``now_s``, wall time at ``wall_s``; both stand still but for ``advance``. ``followers`` are
+    functions that are told of each advance.
+    """
+
+    def __init__(self, clock: Clock | None = None, *, now_s: float = 1000.0, wall_s: float = EPOCH_S) -> None:
+        self.clock = Clock() if clock is None else clock
+        self.call_later = self.clock.callLater
+        self.followers: list[Callable[[float], Any]] = []
+        self._now_s = now_s
+        self._wall_s = wall_s
 
     def now(self) -> float:
         """Return monotonic seconds."""
-        return 1000.0 + self._clock.seconds()
+        return self._now_s + self.clock.seconds()
 
     def wall(self) -> float:
         """Return epoch seconds."""
-        return EPOCH_S + self._clock.seconds()
+        return self._wall_s + self.clock.seconds()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; calls that fall due are made, here and in the proxies that go by this time.
+
+        As with twisted's Clock, time jumps: a timer that arms itself anew fires once in one advance.
+        """
+        self.clock.advance(seconds)
+        for follower in list(self.followers):
+            follower(seconds)
+
+    @property
+    def timers(self) -> list[Any]:
+        """The calls that are still to be made."""
+        return self.clock.getDelayedCalls()
 
 
 class FakeWorld:
     """What sites share, without a socket or a thread; ``reactor`` is a twisted Clock."""
 
-    def __init__(self, seed: int = 1) -> None:
-        self.reactor = Clock()
-        self.clock = FakeTime(self.reactor)
+    def __init__(self, seed: int = 1, clock: FakeTime | None = None) -> None:
+        self.clock = FakeTime() if clock is None else clock
+        self.reactor = self.clock.clock
         self.call_later = self.reactor.callLater
         self.on_reopen: list[Callable[[], Any]] = []
         self.node: Any = None
@@ -56,25 +72,32 @@ class FakeWorld:
         self.wheel = None
         self.beat = 0.0
 
+    @staticmethod
+    def run(function: Callable[..., Any], *args: Any) -> None:
+        """Run one piece of work."""
+        function(*args)
+
 
 class FakeSite(Site):
     """``FakeSite()`` is a site; ``advance(seconds)`` moves its time.
 
-    ``registry`` holds the types that ``build`` may use (all that are installed when absent); ``clusters`` maps names to
-    live clusters; ``hosts`` maps names to addresses for ``resolve``. ``logged`` holds the log events (dicts), and
-    ``table`` the state, which another FakeSite may share to play the next runtime.
+    ``build`` may use the types of ``plugins`` (modules and PluginTypes of the test) and all that are installed, or
+    those of ``registry`` alone; ``clusters`` maps names to live clusters; ``hosts`` maps names to addresses for
+    ``resolve``. ``time`` is its clock. ``logged`` holds the log events (dicts), and ``table`` the state, which another
+    FakeSite may share to play the next runtime.
     """
 
     def __init__(
-        self, name: str = "test", *, registry: Registry | None = None, clusters: Mapping[str, Any] | None = None,
-        hosts: Mapping[str, list[str]] | None = None, environment: Mapping[str, str] | None = None,
-        node: Node = Node(), table: StateTable | None = None, world: Any = None, owner: str = "",
+        self, name: str = "test", *, plugins: Iterable[Any] = (), registry: Registry | None = None,
+        clusters: Mapping[str, Any] | None = None, hosts: Mapping[str, list[str]] | None = None,
+        environment: Mapping[str, str] | None = None, node: Node = Node(), table: StateTable | None = None,
+        world: Any = None, owner: str = "", time: FakeTime | None = None,
     ) -> None:
-        self._assembly = Assembly(_installed() if registry is None else registry)
+        self._assembly = Assembly(registry_with(plugins) if registry is None else registry)
         self.logged: list[dict] = []
         self.table = StateTable() if table is None else table
         self.claims = Claims(self.table)
-        self.world = FakeWorld() if world is None else world
+        self.world = FakeWorld(clock=time) if world is None else world
         ground = Ground(
             self.world, node=node, claims=self.claims, environment=environment or {},
             build=self._assembly.build, observer=self.logged.append,

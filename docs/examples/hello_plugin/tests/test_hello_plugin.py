@@ -5,25 +5,18 @@ from unittest import TestCase
 import hello_plugin
 from hello_plugin import Hello
 from meshd.api import CONTINUE, STOP, Identity
-from meshd.registry import Registry
+from meshd.testing import FakeExchange, FakeSite
 from meshd.testing.contract.http import HttpFilterContract
-from meshd.testing.exchange import FakeExchange
-from meshd.testing.site import FakeSite
-
-
-def site():
-    """Return a site that knows this plugin, whether it is installed or not."""
-    return FakeSite(registry=Registry.of(*hello_plugin.meshd_plugins()))
 
 
 class ContractTest(HttpFilterContract, TestCase):
     def make(self):
-        return site().make("http_filter", "hello", Hello())
+        return FakeSite(plugins=[hello_plugin]).make("http_filter", "hello", Hello())
 
 
 class HelloTest(TestCase):
     def setUp(self):
-        self.site = site()
+        self.site = FakeSite(plugins=[hello_plugin])
 
     def make(self, **config):
         return self.site.make("http_filter", "hello", Hello(**config))
