@@ -12,7 +12,7 @@ from unittest import TestCase
 
 import meshd
 from meshd.hot import COMPILED, PURE, STALE, _digest, compiled, stale, states_in
-from tests.tree import PACKAGES, ROOT, modules, setup_lines
+from tests.tree import PACKAGES, ROOT, modules, setup_cfg, setup_lines
 
 DATA = {"meshd.etc", "meshd.systemd"}
 MODULES = {"pyyaml": "yaml", "google-re2": "re2"}
@@ -58,6 +58,12 @@ class TestPackages(TestCase):
         folders = {name.strip(): folder.strip() for name, folder in data.items()}
         self.assertTrue((ROOT / folders["meshd.etc"] / "meshd.yaml").is_file())
         self.assertTrue((ROOT / folders["meshd.systemd"] / "meshd.service").is_file())
+
+    def test_each_folder_of_contrib_share_is_installed(self):
+        share = ROOT / "contrib" / "share"
+        folders = {path.parent.relative_to(ROOT / "contrib").as_posix() for path in share.rglob("*") if path.is_file()}
+        data = dict(setup_cfg()["options.data_files"])
+        self.assertEqual(data, {folder: f"contrib/{folder}/*" for folder in folders})
 
     def test_the_changelog_begins_with_this_version(self):
         first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
