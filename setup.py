@@ -39,7 +39,9 @@ def name_roots() -> None:
 
 
 def leaves() -> list[Extension]:
-    """Return a library for each leaf in the tree, or none where Cython is missing or refuses one of them."""
+    """Return a library for each leaf in the tree; none in pure mode, without Cython, or where it refuses one."""
+    if os.environ.get("MESHD_PURE", "0") not in ("", "0"):
+        return []
     try:
         from Cython.Build import cythonize
         from Cython.Compiler.Errors import CompileError

@@ -6,15 +6,20 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from unittest import TestCase
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 import meshd
 from meshd.hot import COMPILED, PURE, STALE, _digest, compiled, stale, states_in
-from tests.tree import PACKAGES, ROOT, modules, setup_lines
+from tests.tree import PACKAGES, ROOT, modules, setup_cfg, setup_lines
 
 DATA = {"meshd.etc", "meshd.systemd"}
+DEBIAN = ROOT / "contrib" / "debian"
 MODULES = {"pyyaml": "yaml", "google-re2": "re2"}
 """Requirements whose module is not called as they are; hyphens aside."""
 
@@ -59,9 +64,47 @@ class TestPackages(TestCase):
         self.assertTrue((ROOT / folders["meshd.etc"] / "meshd.yaml").is_file())
         self.assertTrue((ROOT / folders["meshd.systemd"] / "meshd.service").is_file())
 
+    def test_each_folder_of_contrib_share_is_installed(self):
+        share = ROOT / "contrib" / "share"
+        folders = {path.parent.relative_to(ROOT / "contrib").as_posix() for path in share.rglob("*") if path.is_file()}
+        data = dict(setup_cfg()["options.data_files"])
+        self.assertEqual(data, {folder: f"contrib/{folder}/*" for folder in folders})
+
     def test_the_changelog_begins_with_this_version(self):
         first = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.M)
         self.assertEqual(first[1], meshd.__version__)
+
+
+class TestDebian(TestCase):
+    def test_its_version_is_meshds(self):
+        first = re.match(r"meshd \((\S+)\) ", (DEBIAN / "changelog").read_text())
+        self.assertEqual(first[1], meshd.__version__)
+
+    def test_what_is_pinned_is_what_is_required(self):
+        self.assertEqual(unmet(setup_lines("options", "install_requires"), DEBIAN / "requirements.txt"), [])
+
+    def test_the_pinned_build_requirements_are_those_of_pyproject(self):
+        with (ROOT / "pyproject.toml").open("rb") as file:
+            required = tomllib.load(file)["build-system"]["requires"]
+        self.assertEqual(unmet(required, DEBIAN / "build-requirements.txt"), [])
+
+    def test_every_pin_has_a_hash(self):
+        for name in ("requirements.txt", "build-requirements.txt"):
+            pins = re.findall(r"(?m)^[\w.-]+==[^\\\n]*(?:\\\n[^\\\n]*)*", (DEBIAN / name).read_text())
+            self.assertTrue(pins)
+            self.assertEqual([pin for pin in pins if "--hash=sha256:" not in pin], [])
+
+    def test_what_is_installed_exists_and_all_completions_are(self):
+        sources = [line.split()[0] for line in (DEBIAN / "install").read_text().splitlines()]
+        self.assertEqual([source for source in sources if not list(ROOT.glob(source))], [])
+        folders = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "contrib/share").glob("*/*/*")}
+        shares = {folder for folder in folders if not folder.startswith("contrib/share/man")}
+        self.assertLessEqual({f"{folder}/*" for folder in shares}, set(sources))
+
+    def test_its_scripts_are_valid(self):
+        for name in ("postinst", "prerm", "postrm", "install-units", "tests/smoke"):
+            run = subprocess.run(["sh", "-n", DEBIAN / name], capture_output=True, text=True, timeout=60)
+            self.assertEqual(run.stderr, "", name)
 
 
 class TestLeaves(TestCase):
@@ -121,6 +164,14 @@ class TestStaleness(TestCase):
         self.build()
         self.stem.with_suffix(".pxd").unlink()
         self.assertEqual(self.state(), {"x.leaf": STALE})
+
+
+def unmet(required: list[str], lock: Path) -> list[str]:
+    """Return the requirements that no pin of a lock file meets."""
+    pins = dict(re.findall(r"(?m)^([\w.-]+)==([^\s;\\]+)", lock.read_text()))
+    pins = {canonicalize_name(name): version for name, version in pins.items()}
+    wanted = [Requirement(line) for line in required]
+    return [str(one) for one in wanted if pins.get(canonicalize_name(one.name), "0") not in one.specifier]
 
 
 def compiled_names(path: Path) -> set[str]:

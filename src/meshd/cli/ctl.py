@@ -71,7 +71,7 @@ def _plugin_verbs() -> dict[str, Any]:
 @click.option("--admin", metavar="ADDRESS", envvar="MESHD_ADMIN", help="admin API: HOST:PORT or unix:PATH "
               "(MESHD_ADMIN; default 127.0.0.1:15000).")
 @click.option("--timeout", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True,
-              help="seconds to wait for an answer.")
+              metavar="SECONDS", help="seconds to wait for an answer.")
 @click.option("--debug", is_flag=True, help="show the traceback of an unexpected error.")
 @click.pass_context
 def root(ctx: click.Context, **options: Any) -> None:

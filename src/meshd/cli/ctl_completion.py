@@ -1,15 +1,16 @@
-"""``meshctl completion``: the script that makes a shell complete its verbs and options."""
+"""``meshctl completion``: the script that makes a shell complete the verbs and options of meshctl or meshd."""
 
 import click
-from click.shell_completion import get_completion_class
+
+from meshd.cli.share.completion import PROGRAMS, SHELLS, script
 
 
 @click.command(epilog="\b\nexamples:\n  source <(meshctl completion bash)\n"
+               "  source <(meshctl completion bash meshd)\n"
                "  meshctl completion zsh > ~/.zfunc/_meshctl\n"
                "  meshctl completion fish > ~/.config/fish/completions/meshctl.fish")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.pass_context
-def completion(ctx: click.Context, shell: str) -> None:
-    """Print the completion script of a shell."""
-    made = get_completion_class(shell)(ctx.find_root().command, {}, "meshctl", "_MESHCTL_COMPLETE")
-    click.echo(made.source())
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("program", type=click.Choice(PROGRAMS), default=PROGRAMS[0])
+def completion(shell: str, program: str) -> None:
+    """Print the completion script of a shell, for meshctl or for meshd."""
+    click.echo(script(program, shell), nl=False)

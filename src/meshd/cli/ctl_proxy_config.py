@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 import click
 
+from meshd.cli.ctl_names import names_of
 from meshd.cli.ctl_option import asks
 from meshd.cli.output import Column, View
 from meshd.cli.route import route_rows
@@ -41,7 +42,7 @@ def proxy_config() -> None:
 
 
 @proxy_config.command("listener")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=names_of("listeners"))
 @asks()
 def listener(client: Any, view: View, name: str | None) -> None:
     """Show listeners: addresses, filters, connections."""
@@ -54,7 +55,7 @@ def listener(client: Any, view: View, name: str | None) -> None:
 
 
 @proxy_config.command("route")
-@click.argument("listener_name", metavar="[LISTENER]", required=False)
+@click.argument("listener_name", metavar="[LISTENER]", required=False, shell_complete=names_of("listeners"))
 @asks()
 def route(client: Any, view: View, listener_name: str | None) -> None:
     """Show routes: what matches, and what is done with it. The first of a virtual host that matches counts."""
@@ -66,7 +67,7 @@ def route(client: Any, view: View, listener_name: str | None) -> None:
 
 
 @proxy_config.command("cluster")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=names_of("clusters"))
 @asks()
 def cluster(client: Any, view: View, name: str | None) -> None:
     """Show clusters: endpoints, balancer, connections, requests."""
@@ -77,7 +78,8 @@ def cluster(client: Any, view: View, name: str | None) -> None:
 
 
 @proxy_config.command("endpoint")
-@click.option("--cluster", "name", metavar="NAME", help="only those of this cluster.")
+@click.option("--cluster", "name", metavar="NAME", shell_complete=names_of("clusters"),
+              help="only those of this cluster.")
 @asks()
 def endpoint(client: Any, view: View, name: str | None) -> None:
     """Show endpoints: address, health, weight, load."""
