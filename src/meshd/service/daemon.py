@@ -58,8 +58,8 @@ class Failed(Exception):
 class Daemon(MultiService):
     """One worker. ``log_levels`` is the process's log; ``on_end`` is called when everything has been drained.
 
-    ``launch`` is how this process was started. For tests: ``clock`` is the plugins' (default: the reactor's); ``read()``
-    returns a Deferred of a reload's Loaded (default: read from ``paths`` in a child process).
+    ``launch`` is how this process was started. For tests: ``clock`` is the plugins' (default: the reactor's);
+    ``read()`` returns a Deferred of a reload's Loaded (default: read from ``paths`` in a child process).
     """
 
     def __init__(
