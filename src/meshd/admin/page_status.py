@@ -41,6 +41,7 @@ def info(daemon: Any) -> dict:
         "node": None if node is None else _node(node), "last_reload": daemon.last_reload,
         "listeners": len(loaded.snapshot.listeners) if loaded is not None else 0,
         "clusters": len(loaded.snapshot.clusters) if loaded is not None else 0,
+        "overload": daemon.overload(),
     }
 
 

@@ -10,6 +10,7 @@ from meshd.document.option import (
 )
 from meshd.model.cluster import Cluster
 from meshd.model.listener import Listener
+from meshd.model.overload import Overload
 from meshd.model.plugin import Plugin, PluginSettings
 
 
@@ -63,6 +64,7 @@ class Snapshot:
     )
     plugins: PluginSettings = option(Nested(PluginSettings), default=PluginSettings(), doc="plugin loading")
     drain: Drain = option(Nested(Drain), default=Drain(), doc="how the daemon ends")
+    overload: Overload = option(Nested(Overload), default=Overload(), doc="what is refused before the process breaks")
 
 
 @attrs.frozen(kw_only=True)

@@ -81,9 +81,7 @@ def pass_socket(old: LiveListener, new: LiveListener) -> None:
     new.local = old.local
     if old.socket is None:
         return
-    if old.is_accepting:
-        old.is_accepting = False
-        old.world.poller.detach(old.socket.fileno())
+    old.withdraw()
     new.socket, old.socket = old.socket, None
     if new.spec.backlog != old.spec.backlog:
         new.socket.listen(new.spec.backlog)

@@ -14,6 +14,7 @@ from meshd import __version__
 from meshd.admin.view import IDaemon
 from meshd.document.fault import Fault
 from meshd.model.snapshot import Loaded
+from meshd.overload.monitor import Monitor
 from meshd.runtime.child import ChildReader
 from meshd.runtime.clock import Clock
 from meshd.runtime.outcome import Outcome
@@ -65,6 +66,7 @@ class Daemon(MultiService):
         self.metrics = Metrics()
         self.clock = Clock(reactor)
         self.world = World(reactor, self.clock, random.Random(), self.metrics, log)
+        self.monitor = Monitor(self.world)
         self.started_wall = self.clock.wall()
         self._began = self.clock.now()
         self._first = loaded
@@ -75,7 +77,7 @@ class Daemon(MultiService):
         self.reloader = Reloader(self.world, registry, reader.read, environment=environment)
         self.admin = AdminService(self, reactor, loaded.snapshot.admin.address)
         self.admin.setServiceParent(self)
-        self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain]
+        self.reloader.on_swap += [self.admin.swapped, self._watch, self._protect, self._hold_drain]
         self.shutdown = Shutdown(self.reloader, self.world, on_end)
         self._watchdog: Watchdog | None = None
         self._watched: Any = None
@@ -89,6 +91,7 @@ class Daemon(MultiService):
         """Bind and serve; the Deferred fails with Failed, or OSError and ConfigurationError of the admin's address."""
         self.world.poller.start()
         self.startService()
+        self.monitor.start()
         self._sweep.start(SWEEP_S, now=False)
         return self.reloader.begin(self._first).addCallback(self._begun)
 
@@ -108,6 +111,7 @@ class Daemon(MultiService):
             self._sweep.stop()
         if self._watchdog is not None:
             self._watchdog.stop()
+        self.monitor.stop()
         self.world.poller.stop()
 
     def _watch(self, runtime: Any) -> None:
@@ -124,6 +128,10 @@ class Daemon(MultiService):
                 post=self.reactor.callFromThread, metrics=self.metrics, report=_report_late,
             )
             self._watchdog.start()
+
+    def _protect(self, runtime: Any) -> None:
+        """Judge what is too much by the configuration in force."""
+        self.monitor.configure(runtime.snapshot.overload)
 
     def _hold_drain(self, runtime: Any) -> None:
         """A reload must not open listeners anew where a drain has begun or the admin API has closed them."""
@@ -192,6 +200,10 @@ class Daemon(MultiService):
     def plugins(self) -> list[dict]:
         """Return what is known of each plugin."""
         return fact.plugin_facts(self.registry, self.runtime)
+
+    def overload(self) -> dict:
+        """Return what is refused at the moment, and the figures behind it."""
+        return self.monitor.fact()
 
     def origins(self) -> Deferred:
         """Return a Deferred of where the values in force came from."""
