@@ -1,6 +1,8 @@
 """What the monitor makes of what it reads."""
 
+import os
 import unittest
+from unittest import mock
 
 import attrs
 
@@ -133,6 +135,14 @@ class DescriptorTest(MonitorCase):
         figures = self.monitor.fact()["resources"]["descriptors"]
         self.assertGreater(figures["limit"], figures["open"])
         self.assertIn("descriptors for clients are open (threshold", self.said()[0])
+
+
+    def test_a_kernel_that_does_not_tell_the_number_is_asked_otherwise(self):
+        self.configure(descriptors=DescriptorThresholds(disable_http_keepalive=0, stop_accepting_connections=1.0))
+        told = os.stat_result([0] * 10)
+        with mock.patch.object(os, "stat", lambda path: told):
+            self.ticks(1)
+        self.assertGreater(self.monitor.fact()["resources"]["descriptors"]["open"], 3)
 
 
 class MemoryTest(MonitorCase):

@@ -14,7 +14,7 @@ class LagThresholds:
     """
 
     disable_http_keepalive_s: float = option(
-        LAG, default=0.0, doc=f"answers end their connections ({OFF}: new ones cost more than requests)"
+        LAG, default=0.0, doc=f"answers end their connections ({OFF}; new connections cost more than requests)"
     )
     stop_accepting_connections_s: float = option(LAG, default=1.0, doc=f"new clients wait ({OFF})")
     stop_accepting_requests_s: float = option(LAG, default=2.0, doc=f"new requests are answered 503 ({OFF})")
@@ -22,14 +22,14 @@ class LagThresholds:
 
 @config
 class DescriptorThresholds:
-    """Shares of the descriptors that clients may have: RLIMIT_NOFILE less 64 that are kept for upstreams, the admin API
-    and logs (less a quarter where there are few). The last of these are never given to clients, whatever stands here.
+    """Shares of the descriptors that clients may have: RLIMIT_NOFILE less 64 (less a quarter where there are few). What
+    is kept back, for upstreams, the admin API, logs and reloads, is never given to clients, whatever stands here.
     """
 
     disable_http_keepalive: float = option(SHARE, default=0.90, doc=f"answers end their connections ({OFF})")
     stop_accepting_connections: float = option(SHARE, default=0.95, doc=f"new clients wait ({OFF})")
     stop_accepting_requests: float = option(
-        SHARE, default=0.0, doc=f"new requests are answered 503 ({OFF}: a request on an open connection needs few)"
+        SHARE, default=0.0, doc=f"new requests are answered 503 ({OFF}; they need few)"
     )
 
 
@@ -51,13 +51,13 @@ class MemoryThresholds:
     )
     stop_accepting_connections: float = option(SHARE, default=0.98, doc=f"new clients wait ({OFF}; Envoy's: 0.95)")
     recycle_bytes: int | None = option(
-        Size(minimum=1024 * 1024), default=None, doc="resident memory at which the process is replaced by a fresh one"
+        Size(minimum=1024 * 1024), default=None, doc="resident memory at which a fresh process is asked for"
     )
 
 
 @config
 class Overload:
-    """What the process does before it breaks; states are in the metrics, the log and ``/server_info``."""
+    """What the process does before it breaks; each worker judges by its own figures."""
 
     interval_s: float = option(
         Duration(minimum=0.01, maximum=60.0), default=0.25, doc="how often is looked (Envoy's example: 250ms)"
