@@ -1,11 +1,14 @@
 """What a listener does while the process is overloaded."""
 
+import gc
 import os
 import resource
 import socket
+import weakref
 
 import attrs
 
+from meshd.downstream.listener import LiveListener
 from meshd.exchange.chain import Chain
 from meshd.http import flag
 from tests.downstream.echo import Echo
@@ -86,6 +89,16 @@ class Requests(OverloadCase):
         for _ in range(2):
             client.send(GET)
             self.assertEqual(status_of(client.read()), 200)
+
+    def test_a_listener_that_has_gone_is_freed_without_the_collector(self):
+        mesh = self.mesh(Echo())
+        gc.disable()
+        try:
+            gone = weakref.ref(LiveListener(mesh.listener.spec, mesh.chain, mesh.world))
+            self.assertIsNone(gone())
+        finally:
+            gc.enable()
+        self.change(mesh, stops_requests=True)
 
     def test_a_reload_meanwhile_ends_nothing(self):
         mesh = self.listening()

@@ -41,6 +41,8 @@ def _lines(info: dict, listeners: list, clusters: list, view: View) -> list[tupl
                                f"from {', '.join(info['paths'])}")),
         ("last reload", _reload_text(info, view)),
     ]
+    lines += [("overload", f"{view.sign('bad')} {action} for {duration(seconds)}")
+              for action, seconds in info["overload"]["actions"].items()]
     shown = [_joined(row["name"], row["bound"] or row["address"], f"{row['connections']} connections")
              for row in listeners]
     lines += _summary("listeners", shown)

@@ -6,6 +6,7 @@ that they live on the descriptors that are kept back (``wire/spare``) and leave 
 """
 
 import socket
+import weakref
 from typing import Any
 
 import attrs
@@ -26,7 +27,7 @@ class Lobby:
     is_keeping = False
 
     def __init__(self, listener: Any, chain: Any) -> None:
-        self.listener = listener
+        self.listener = weakref.proxy(listener)  # no circle: what a reload has frozen is freed by counts alone
         self.name = listener.name
         self.world = listener.world
         self.cells = listener.cells
