@@ -46,10 +46,10 @@ class Breaker:
         for name, short, remaining in RESOURCES:
             is_open = self._metrics.gauge(
                 f"envoy_cluster_circuit_breakers_default_{short}_open", f"1 while no more {name} are admitted",
-                ("cluster_name",))
+                ("cluster_name",), "host")
             left = self._metrics.gauge(
                 f"envoy_cluster_circuit_breakers_default_remaining_{remaining}",
-                f"{name} until the circuit breaker opens", ("cluster_name",))
+                f"{name} until the circuit breaker opens", ("cluster_name",), "host")
             is_open.function(self._gauge(name, lambda used, limit: int(used >= limit)), self._owner)
             left.function(self._gauge(name, lambda used, limit: max(0, limit - used)), self._owner)
 

@@ -67,6 +67,9 @@ class FakeDaemon:
         return [{"name": "router", "distribution": "meshd", "version": "0.1.0", "status": "loaded", "reason": "",
                  "types": types, "uses": [use]}]
 
+    def overload(self):
+        return {"actions": {"stop_accepting_requests": 1.5}, "resources": {"lag": {"pressure": 110.0}}}
+
     def origins(self):
         return succeed({"node.id": "default of native"})
 

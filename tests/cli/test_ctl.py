@@ -61,6 +61,9 @@ class Ctl(SynchronousTestCase):
         _, out, _ = self.ctl("status")
         self.assertIn("rejected 1s ago, generation 3 is kept: mesh.yaml:3:1 error[MSH0104] x", out)
 
+    def test_status_names_the_actions_of_overload_protection_in_force(self):
+        self.assertRegex(self.ctl("status")[1], r"overload +\S+ stop_accepting_requests for 1s")
+
     def test_status_says_not_ready(self):
         self.daemon.is_ready = False
         self.assertIn("not ready", self.ctl("status")[1])

@@ -5,7 +5,7 @@ import socket
 import time
 import unittest
 
-from meshd.wire.poller import READ, WRITE
+from meshd.wire.poller import BATCH, READ, WRITE
 from tests.wire.world import Owner, StillWorld, describe, pair
 
 
@@ -161,6 +161,25 @@ class Beat(PollerCase):
         self.poller.doRead()
         self.assertLess(time.monotonic() - begin, 2.0)
         self.assertGreaterEqual(len(owner.masks), 1)
+
+    def test_where_events_take_long_the_reactor_gets_its_turn_after_one(self):
+        owners = [Watcher(lambda owner: time.sleep(0.01)) for _ in range(32)]
+        for owner in owners:
+            self.watch(owner, WRITE)
+        self.poller.doRead()
+        self.assertEqual(self.poller.batch, 1)
+        before = sum(len(owner.masks) for owner in owners)
+        self.poller.doRead()
+        self.assertEqual(sum(len(owner.masks) for owner in owners), before + 1)
+
+    def test_batches_are_long_again_when_events_are_quick(self):
+        self.poller.batch = 1
+        self.watch(Watcher(), WRITE)
+        for _ in range(20):  # one look may be slow where the machine is busy
+            self.poller.doRead()
+            if self.poller.batch == BATCH:
+                break
+        self.assertEqual(self.poller.batch, BATCH)
 
     def test_joins_and_leaves_the_reactor(self):
         class Reactor:

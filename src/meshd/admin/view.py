@@ -30,6 +30,9 @@ class IDaemon(Interface):
     def plugins():
         """Return a list of dicts: one for each plugin found."""
 
+    def overload():
+        """Return a dict: actions in force and for how many seconds, resources with pressure (percent) and figures."""
+
     def origins():
         """Return a Deferred of a dict: path of a value -> where it came from."""
 

@@ -43,6 +43,8 @@ def _lines(info: dict, listeners: list, clusters: list, view: View) -> list[tupl
     ]
     if len(info["workers"]) > 1:
         lines += _summary("workers", [_worker_text(row, info, view) for row in info["workers"]])
+    lines += [("overload", f"{view.sign('bad')} {action} for {duration(seconds)}")
+              for action, seconds in info["overload"]["actions"].items()]
     shown = [_joined(row["name"], row["bound"] or row["address"], f"{row['connections']} connections")
              for row in listeners]
     lines += _summary("listeners", shown)

@@ -110,7 +110,7 @@ class Connection:
         self.requests += 1
         self.cells.requests.value += 1
         self.cells.active_requests.value += 1
-        self.is_kept = head.keep_alive
+        self.is_kept = head.keep_alive and (listener.is_keeping or listener.keep())
         if listener.is_hasty:
             self.hurry(exchange.started + self.times.stream_idle_s)
         try:

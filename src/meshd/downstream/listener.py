@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from meshd.downstream.connection import Connection
 from meshd.downstream.edge import Edge
+from meshd.downstream.lobby import Lobby
 from meshd.errors import MeshdError
 from meshd.wire import spare
 from meshd.wire.address import host_of, render
@@ -26,6 +27,9 @@ COUNTERS = (
     ("protocol_errors", "envoy_http_downstream_cx_protocol_error", "connections that broke HTTP"),
     ("refused", "envoy_listener_downstream_cx_overflow", "times that accepting was put off at max_connections"),
     ("exhausted", "meshd_listener_accept_errors_total", "accepting was put off for want of descriptors or memory"),
+    ("shed", "envoy_http_downstream_rq_overload_close", "requests refused because of overload"),
+    ("unkept", "envoy_http_downstream_cx_overload_disable_keepalive", "connections not kept because of overload"),
+    ("rejected", "envoy_listener_downstream_cx_overload_reject", "connections refused because of overload"),
 )
 
 
@@ -46,12 +50,13 @@ class LiveListener:
     """``chain`` is what the next request gets; ``connections`` are those open. ``bind`` raises MeshdError.
 
     ``is_foreign``: the socket stays open elsewhere when it is closed here, so its file is not ours to remove.
+    Overload changes ``chain`` (for one that refuses), ``is_keeping`` (answers leave their connections open) and
+    ``is_accepting``; ``held_since`` is when the latter ended (monotonic seconds, 0.0 while it has not).
     """
 
     def __init__(self, spec: Any, chain: Any, world: Any) -> None:
         self.spec = spec
         self.name = spec.name
-        self.chain = chain
         self.is_hasty = is_hasty(spec.timeouts)
         self.world = world
         self.edge = Edge(spec.http, world.random)
@@ -62,8 +67,15 @@ class LiveListener:
         self.is_accepting = False
         self.is_foreign = False
         self.ceiling = 0
+        self.held_since = 0.0
+        self.respite: Any = None
         self.emptied: list[Deferred] = []
         self.end: Callable[[], Any] | None = None
+        self.lobby = Lobby(self, chain)
+        self.is_keeping = True
+        self.serving = self.chain = chain
+        world.overload.followers.add(self)
+        self.heed()
 
     def bind(self) -> None:
         """Take the address or the socket that was handed over; connections queue but are not served until ``start``."""
@@ -80,24 +92,48 @@ class LiveListener:
     def start(self) -> None:
         """Serve."""
         self.is_accepting = True
+        self.held_since = 0.0
         self.ceiling = spare.client_ceiling()
         self.world.poller.register(self.socket.fileno(), READ, self)
+        if self.world.overload.stops_connections:
+            self.hold()
 
     def replace(self, spec: Any, chain: Any) -> None:
         """Serve the next requests by this specification; open connections stay."""
         if spec.backlog != self.spec.backlog and self.socket is not None:
             self.socket.listen(spec.backlog)  # the kernel takes the new length for the queue that is there
         self.spec = spec
-        self.chain = chain
+        self.serving = chain
         self.is_hasty = is_hasty(spec.timeouts)
         self.edge = Edge(spec.http, self.world.random)
+        self.lobby.replace(chain)
+        self.heed()
+
+    def follow(self) -> None:
+        """What the process refuses has changed."""
+        self.heed()
+        if not self.world.overload.stops_connections:
+            self.go_on()
+        elif self.is_accepting:
+            self.hold()
+
+    def heed(self) -> None:
+        """Lay out what the next request gets."""
+        overload = self.world.overload
+        self.is_keeping = not (overload.disables_keepalive or overload.stops_requests)
+        self.chain = self.lobby.chain if overload.stops_requests else self.serving
+
+    def keep(self) -> bool:
+        """Say that a connection that might be kept is not, and count it."""
+        self.cells.unkept.value += 1
+        return False
 
     def on_event(self, mask: int) -> None:
         """Called by the poller: somebody wants in."""
         for _ in range(ACCEPTS):
             if len(self.connections) >= self.spec.limits.max_connections:
                 self.cells.refused.value += 1
-                self.hold(RESPITE_S)
+                self.hold()
                 return
             try:
                 sock, name = self.socket.accept()
@@ -125,22 +161,23 @@ class LiveListener:
         self.cells.exhausted.value += 1
         self.world.log.warn(
             "listener {name}: accept: {reason}: new connections wait", name=self.spec.name, reason=reason)
-        self.hold(RESPITE_S)
+        self.hold()
 
-    def admit(self, sock: socket.socket, name: Any) -> None:
-        """Begin to serve a client."""
+    def admit(self, sock: socket.socket, name: Any, host: Any = None) -> Connection:
+        """Begin to serve a client; ``host`` is who it belongs to where that is the lobby and not the listener."""
         if sock.family == socket.AF_UNIX:
-            peer, host, local = "unix:", "unix", self.local
+            peer, client, local = "unix:", "unix", self.local
         else:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             peer = render(name)
-            host = host_of(peer)
+            client = host_of(peer)
             local = self.local_of(sock)
         sock.setblocking(False)
-        connection = Connection(self, sock.detach(), peer, host, local)
+        connection = Connection(host or self, sock.detach(), peer, client, local)
         self.connections.add(connection)
         self.cells.connections.value += 1
         self.cells.active.value += 1
+        return connection
 
     def local_of(self, sock: socket.socket) -> str:
         """Return our address on a connection; asked of the kernel only where the listener has no single one."""
@@ -148,25 +185,49 @@ class LiveListener:
             return render(sock.getsockname())
         return self.local
 
-    def hold(self, seconds: float) -> None:
+    def hold(self) -> None:
         """Leave clients in the queue for a while."""
+        if self.is_accepting:
+            self.withdraw()
+            self.held_since = self.world.clock.now()
+            self.look_later()
+
+    def look_later(self) -> None:
+        """Look whether clients can be accepted again, in a while."""
+        if self.respite is None:
+            self.respite = self.world.call_later(RESPITE_S, self.look)
+
+    def look(self) -> None:
+        """The while is over."""
+        self.respite = None
+        self.go_on()
+
+    def withdraw(self) -> None:
+        """Watch the socket no more."""
+        self.lobby.close()
         if self.is_accepting:
             self.is_accepting = False
             self.world.poller.detach(self.socket.fileno())
-            self.world.call_later(seconds, self.go_on)
 
     def go_on(self) -> None:
-        """Accept again."""
+        """Accept again, or see later; those who have waited long enough by then are let in to be refused."""
         if self.socket is None or self.is_accepting:
             return
-        try:
-            is_short = spare.lowest_free(self.socket.fileno()) >= self.ceiling
-        except OSError:
-            is_short = True
-        if is_short:
-            self.world.call_later(RESPITE_S, self.go_on)
-        else:
+        overload = self.world.overload
+        if not (overload.stops_connections or self.is_short()):
+            self.lobby.close()
             self.start()
+            return
+        self.look_later()
+        if self.world.clock.now() - self.held_since >= overload.max_wait_s:
+            self.lobby.open()
+
+    def is_short(self) -> bool:
+        """Say whether no descriptor is left for clients."""
+        try:
+            return spare.lowest_free(self.socket.fileno()) >= self.ceiling
+        except OSError:
+            return True
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended."""
@@ -191,9 +252,7 @@ class LiveListener:
         if self.socket is not None:
             if self.is_accepting:
                 self.on_event(READ)
-            if self.is_accepting:
-                self.world.poller.detach(self.socket.fileno())
-            self.is_accepting = False
+            self.withdraw()
             self.socket.close()
             self.socket = None
             if self.spec.address.startswith("unix:/") and not self.is_foreign:

@@ -10,6 +10,7 @@ from meshd.document.option import (
 )
 from meshd.model.cluster import Cluster
 from meshd.model.listener import Listener
+from meshd.model.overload import Overload
 from meshd.model.plugin import Plugin, PluginSettings
 
 
@@ -86,6 +87,7 @@ class Snapshot:
         doc="processes that carry traffic; auto: one for each processor that this process may use"
     )
     supervisor: Supervisor = option(Nested(Supervisor), default=Supervisor(), doc="how several workers are watched")
+    overload: Overload = option(Nested(Overload), default=Overload(), doc="what is refused before the process breaks")
 
 
 @attrs.frozen(kw_only=True)

@@ -50,14 +50,15 @@ class OutcomeMetrics:
     """The numbers of the last outcomes."""
 
     def __init__(self, metrics: Any) -> None:
-        self._generation = metrics.gauge("meshd_config_generation", "Configurations accepted since the start").cell()
+        self._generation = metrics.gauge(
+            "meshd_config_generation", "Configurations accepted since the start", scope="host").cell()
         self._is_good = metrics.gauge(
-            "meshd_config_last_reload_successful", "1 where the last configuration was accepted, else 0"
+            "meshd_config_last_reload_successful", "1 where the last configuration was accepted, else 0", scope="host"
         ).cell()
         self._good_at = metrics.gauge(
-            "meshd_config_last_reload_success_timestamp_seconds", "When a configuration was last accepted"
+            "meshd_config_last_reload_success_timestamp_seconds", "When a configuration was last accepted", scope="host"
         ).cell()
-        self._errors = metrics.counter("meshd_config_errors_total", "Faults of refused configurations", ("code",))
+        self._errors = metrics.counter("meshd_config_errors_total", "Faults of refused configurations", ("code",), "host")
 
     def note(self, outcome: Outcome) -> None:
         """Count ``outcome``."""

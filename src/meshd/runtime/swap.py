@@ -82,9 +82,7 @@ def pass_socket(old: LiveListener, new: LiveListener) -> None:
     new.is_foreign = old.is_foreign
     if old.socket is None:
         return
-    if old.is_accepting:
-        old.is_accepting = False
-        old.world.poller.detach(old.socket.fileno())
+    old.withdraw()
     new.socket, old.socket = old.socket, None
     if new.spec.backlog != old.spec.backlog:
         new.socket.listen(new.spec.backlog)

@@ -17,6 +17,7 @@ from meshd.document.fault import Fault
 from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
 from meshd.model.snapshot import Loaded
+from meshd.overload.monitor import Monitor
 from meshd.runtime.child import ChildReader
 from meshd.runtime.clock import Clock
 from meshd.runtime.outcome import Outcome
@@ -40,6 +41,8 @@ DRAINING = "DRAINING"
 SWEEP_S = 300.0
 """How often idle metric series are looked for."""
 LOGGED_FAULTS = 20
+RECYCLE_AGAIN_S = 60.0
+"""After a recycle that failed."""
 
 
 class Failed(Exception):
@@ -75,6 +78,8 @@ class Daemon(MultiService):
         self.metrics = Metrics()
         self.clock = clock or Clock(reactor)
         self.world = World(reactor, self.clock, random.Random(), self.metrics, log)
+        self.monitor = Monitor(self.world)
+        self.monitor.on_recycle = self._recycle
         self.started_wall = self.clock.wall()
         self._began = self.clock.now()
         self._first = loaded
@@ -85,7 +90,8 @@ class Daemon(MultiService):
         self.admin = AdminService(self, reactor, loaded.snapshot.admin.address if loaded is not None else "")
         self.admin.setServiceParent(self)
         self.systemd = Systemd(self, launch)
-        self.reloader.on_swap += [self.admin.swapped, self._watch, self._hold_drain, self.systemd.swapped]
+        self.reloader.on_swap += [
+            self.admin.swapped, self._watch, self._protect, self._hold_drain, self.systemd.swapped]
         self.shutdown = Shutdown(self.reloader, self.world, on_end, lambda: self.admin.is_asked)
         self.lineage = Lineage(launch)
         generations = Generations(
@@ -110,6 +116,7 @@ class Daemon(MultiService):
         self.world.poller.start()
         self.systemd.adopt()
         self.startService()
+        self.monitor.start()
         self._sweep.start(SWEEP_S, now=False)
         return self.reloader.begin(self._first).addCallback(self._begun)
 
@@ -132,6 +139,7 @@ class Daemon(MultiService):
             self._sweep.stop()
         if self._watchdog is not None:
             self._watchdog.stop()
+        self.monitor.stop()
         self.world.poller.stop()
 
     def _watch(self, runtime: Any) -> None:
@@ -148,6 +156,18 @@ class Daemon(MultiService):
                 post=self.reactor.callFromThread, metrics=self.metrics, report=_report_late,
             )
             self._watchdog.start()
+
+    def _recycle(self) -> None:
+        """Memory has grown beyond what is configured: let a fresh generation take over, or ask again later."""
+        def look(outcome: dict) -> None:
+            if not outcome["accepted"]:
+                self.world.call_later(RECYCLE_AGAIN_S, setattr, self.monitor, "is_recycled", False)
+
+        self.upgrade().addCallback(look)
+
+    def _protect(self, runtime: Any) -> None:
+        """Judge what is too much by the configuration in force."""
+        self.monitor.configure(runtime.snapshot.overload)
 
     def _hold_drain(self, runtime: Any) -> None:
         """A reload must not open listeners anew where a drain has begun or the admin API has closed them."""
@@ -240,6 +260,10 @@ class Daemon(MultiService):
     def plugins(self) -> list[dict]:
         """Return what is known of each plugin."""
         return fact.plugin_facts(self.registry, self.runtime)
+
+    def overload(self) -> dict:
+        """Return what is refused at the moment, and the figures behind it."""
+        return self.monitor.fact()
 
     def origins(self) -> Deferred:
         """Return a Deferred of where the values in force came from."""

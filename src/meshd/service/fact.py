@@ -97,7 +97,14 @@ def state_lines(daemon: Any) -> list[str]:
     for use in runtime.uses if runtime is not None else ():
         record = use.record
         lines.append(f"{record.label}: {record.state}, faults {record.errors}, late {record.late_times}")
-    return [*lines, memory_line()]
+    return [*lines, overload_line(daemon.overload()), memory_line()]
+
+
+def overload_line(overload: dict) -> str:
+    """Return the actions in force and the pressure of each resource."""
+    actions = ", ".join(f"{action} for {seconds:.0f} s" for action, seconds in overload["actions"].items())
+    pressures = ", ".join(f"{name} {row['pressure']:g} %" for name, row in overload["resources"].items())
+    return f"overload {actions or 'no action'}: {pressures}"
 
 
 def memory_line() -> str:

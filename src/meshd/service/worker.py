@@ -212,6 +212,9 @@ class Worker(Daemon):
         """Let another process take this one's place, then drain; nothing is lost. SIGTERM to a worker does this."""
         self.link.tell({"do": "recycle", "why": why})
 
+    def _recycle(self) -> None:
+        self.recycle("its memory has grown beyond overload.memory.recycle")
+
     def reopen(self) -> None:
         """Open log files anew, in all workers."""
         self._tell_others({"do": "reopen"})

@@ -11,6 +11,8 @@ MAX_SERIES = 100_000
 
 COUNTER = "counter"
 HISTOGRAM = "histogram"
+HOST = "host"
+"""The scope of numbers that every worker tells alike."""
 
 
 class Ghost:
@@ -25,7 +27,7 @@ class Ghost:
         """Add the counters and histograms of a worker that has ended."""
         for line in payload.splitlines():
             found = json.loads(line)
-            if found["k"] in (COUNTER, HISTOGRAM):
+            if found["k"] in (COUNTER, HISTOGRAM) and found["s"] != HOST:
                 self._families[found["n"]] = {key: value for key, value in found.items() if key != "r"}
                 self._take(found)
         self._text = None

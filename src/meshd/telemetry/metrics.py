@@ -27,7 +27,8 @@ _SLICE = 2000
 class Metrics:
     """Families by name. At most ``max_series`` lines are ever written; what is refused is counted.
 
-    Each family states its ``scope``: a ``worker`` number belongs to one process, a ``host`` number is the sum of all.
+    Each family states its ``scope``: ``worker`` numbers of several processes are added up, ``host`` numbers
+    are the same in each.
     """
 
     def __init__(self, max_series: int = MAX_SERIES) -> None:
@@ -36,10 +37,10 @@ class Metrics:
         self.families: dict[str, Family] = {}
         self.registries: list = []
         self._dropped = self.counter(
-            "meshd_series_dropped_total", "Series refused because max_series are in use", scope="host"
+            "meshd_series_dropped_total", "Series refused because max_series are in use"
         ).cell()
         self.errors = self.counter(
-            "meshd_metric_errors_total", "Numbers of plugins that could not be read at a scrape", scope="host"
+            "meshd_metric_errors_total", "Numbers of plugins that could not be read at a scrape"
         ).cell()
 
     def counter(self, name: str, doc: str, labels: tuple = (), scope: str = "worker") -> Family:

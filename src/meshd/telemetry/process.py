@@ -75,13 +75,13 @@ def install(metrics: Metrics, version: str) -> None:
     """Add the process's metrics and the build's: ``version`` is meshd's."""
     for kind, name, doc, function in _NUMBERS:
         getattr(metrics, kind)(name, doc).function(function)
-    began = metrics.gauge("process_start_time_seconds", "When the process began, epoch seconds")
+    began = metrics.gauge("process_start_time_seconds", "When the process began, epoch seconds", scope="host")
     began.cell().set(start_time_seconds())
     for name, key, doc in _GC:
         family = metrics.counter(name, doc, ("generation",))
         for generation in range(len(gc.get_stats())):
             family.function(lambda key=key, generation=generation: gc.get_stats()[generation][key], str(generation))
-    istio = metrics.gauge("istio_build", "Component and version, as Istio's", ("component", "tag"))
+    istio = metrics.gauge("istio_build", "Component and version, as Istio's", ("component", "tag"), "host")
     istio.cell("proxy", version).set(1)
-    build = metrics.gauge("meshd_build_info", "Version of meshd and of what runs it", ("version", "python"))
+    build = metrics.gauge("meshd_build_info", "Version of meshd and of what runs it", ("version", "python"), "host")
     build.cell(version, platform.python_version()).set(1)

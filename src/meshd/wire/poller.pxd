@@ -1,3 +1,5 @@
+cimport cython
+
 cdef class Poller:
     cdef public object reactor
     cdef public object epoll
@@ -7,5 +9,7 @@ cdef class Poller:
     cdef public double now
     cdef public double beat
     cdef public object log
+    cdef public long batch
+    @cython.locals(begin=double, before=double, now=double)
     cpdef doRead(self)
     cpdef dispatch(self, list events)

@@ -2,8 +2,9 @@
 
 Strategy: Twisted's reactor pays several microseconds for each event that it dispatches. All traffic sockets
 stand in this set instead; the reactor sees one descriptor, and a batch of events is dispatched in one tight
-loop. Timers, signals and the admin API stay on the reactor. A descriptor number is closed only after the
-batch in which it was given up, so no event can reach a stranger that got the same number.
+loop. Timers, signals and the admin API stay on the reactor; they get their turn after a slice, and where events
+take long (a filter that computes) batches become shorter, down to one event. A descriptor number is closed only
+after the batch in which it was given up, so no event can reach a stranger that got the same number.
 """
 
 import os
@@ -19,7 +20,7 @@ WRITE = select.EPOLLOUT
 GONE = select.EPOLLHUP | select.EPOLLERR
 
 BATCH = 64
-"""Events between two looks at the clock: at 100 microseconds for each read and write of 64 KiB, within the slice."""
+"""Most events between two looks at the clock: at 100 microseconds for a read and write of 64 KiB, within the slice."""
 ROUNDS = 64
 SLICE_S = 0.005
 """How long the poller keeps the reactor from its timers while traffic keeps coming, in seconds."""
@@ -29,10 +30,11 @@ class Poller:
     """Dispatches epoll events to owners: objects with ``on_event(mask)``.
 
     ``now`` is the monotonic time of the current batch in seconds; ``beat`` is the same while a batch runs and 0.0 while
-    the reactor may sleep (the watchdog reads it).
+    the reactor may sleep (the watchdog reads it). ``batch`` is how many events are taken at once, by how long the last
+    ones took.
     """
 
-    __slots__ = ("reactor", "epoll", "owners", "closing", "unsent", "now", "beat", "log")
+    __slots__ = ("reactor", "epoll", "owners", "closing", "unsent", "now", "beat", "log", "batch")
 
     def __init__(self, reactor: Any, log: Any) -> None:
         self.reactor = reactor
@@ -43,6 +45,7 @@ class Poller:
         self.now = time.monotonic()
         self.beat = 0.0
         self.log = log
+        self.batch = BATCH
 
     def start(self) -> None:
         """Join the reactor."""
@@ -102,12 +105,17 @@ class Poller:
         """Dispatch what is ready, for at most ``SLICE_S`` seconds."""
         begin = self.now = self.beat = time.monotonic()
         for _ in range(ROUNDS):
-            events = self.epoll.poll(0, BATCH)
+            events = self.epoll.poll(0, self.batch)
             if not events:
                 break
+            before = self.now
             self.dispatch(events)
-            self.now = self.beat = time.monotonic()
-            if self.now - begin > SLICE_S:
+            now = self.now = self.beat = time.monotonic()
+            if now - before > SLICE_S:
+                self.batch = max(1, int(len(events) * SLICE_S / (now - before)))
+            elif self.batch < BATCH:
+                self.batch = min(BATCH, 2 * self.batch)
+            if now - begin > SLICE_S:
                 break
         self.beat = 0.0
 

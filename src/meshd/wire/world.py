@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.threads import deferToThreadPool
 
+from meshd.wire.overload import Overload
 from meshd.wire.poller import Poller
 from meshd.wire.sockets import Sockets
 from meshd.wire.wheel import Wheel
@@ -22,6 +23,7 @@ class World:
 
     reactor: Twisted's. random: a ``random.Random``. metrics: an ``IMetrics``. log: a ``twisted.logger.Logger``.
     ``clock`` has ``now()``, ``wall()`` and ``call_later``. ``node`` is the model's Node, set by the runtime.
+    ``overload`` says what is refused at the moment; its monitor is the daemon's.
     """
 
     def __init__(self, reactor: Any, clock: Any, random: Any, metrics: Any, log: Any) -> None:
@@ -34,6 +36,7 @@ class World:
         self.poller = Poller(reactor, log)
         self.wheel = Wheel(time.monotonic, self.call_later, log)
         self.sockets = Sockets()
+        self.overload = Overload()
         self.on_reopen: list[Callable[[], Any]] = []
         self.connections: set[Any] = set()
         self.next_id = 0

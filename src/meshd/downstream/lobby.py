@@ -1,0 +1,108 @@
+"""Where clients are let in only to be told that there is no room: opened when they have waited long enough.
+
+Strategy: a client that is left in the accept queue cannot know how long. After a bounded wait it is let in as a guest:
+its request is answered 503 at once and its connection closed. Guests are few at a time and stay for a moment only, so
+that they live on the descriptors that are kept back (``wire/spare``) and leave most of them to the admin API.
+"""
+
+import socket
+import weakref
+from typing import Any
+
+import attrs
+
+from meshd.exchange.shed import Shed
+from meshd.wire import spare
+from meshd.wire.poller import READ
+
+
+STAY_S = 1.0
+"""A guest's time for its request's head, and for taking the answer."""
+
+
+class Lobby:
+    """Stands for ``listener`` towards its guests' connections, and takes its events while it is open."""
+
+    is_hasty = False
+    is_keeping = False
+
+    def __init__(self, listener: Any, chain: Any) -> None:
+        self.listener = weakref.proxy(listener)  # no circle: what a reload has frozen is freed by counts alone
+        self.name = listener.name
+        self.world = listener.world
+        self.cells = listener.cells
+        self.is_open = False
+        self._is_watching = False
+        self.replace(chain)
+
+    @property
+    def edge(self) -> Any:
+        """The listener's rules for heads."""
+        return self.listener.edge
+
+    def replace(self, chain: Any) -> None:
+        """Tell the sinks of this chain from now on, and take the listener's limits."""
+        self.chain = Shed(chain, self.world.overload, self.cells.shed)
+        timeouts = attrs.evolve(self.listener.spec.timeouts, headers_s=STAY_S, send_s=STAY_S, body_gap_s=STAY_S)
+        self.spec = attrs.evolve(self.listener.spec, timeouts=timeouts)
+
+    def open(self) -> None:
+        """Let guests in from now on."""
+        self.is_open = True
+        self._watch()
+
+    def close(self) -> None:
+        """Let nobody in any more; the listener's socket is another's to watch."""
+        self.is_open = False
+        self._ignore()
+
+    def on_event(self, mask: int) -> None:
+        """Called by the poller: somebody wants in."""
+        overload = self.world.overload
+        while self._is_watching and overload.has_room:
+            try:
+                sock, name = self.listener.socket.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self.listener.on_accept_error(error)
+                return self._ignore()
+            self._admit(sock, name)
+        self._ignore()
+
+    def on_bug(self) -> None:
+        """Beginning to serve a guest raised: the others are served all the same."""
+
+    def _admit(self, sock: socket.socket, name: Any) -> None:
+        self.cells.rejected.value += 1
+        if sock.fileno() >= spare.upstream_ceiling():
+            sock.close()
+            self._ignore()
+            return
+        self.world.overload.guests += 1
+        self.listener.admit(sock, name, self).drain()
+
+    def closed(self, connection: Any) -> None:
+        """A guest has left: the next may come in."""
+        if connection in self.listener.connections:
+            self.listener.closed(connection)
+            self.world.overload.guests -= 1
+            if self.is_open:
+                self._watch()
+
+    def tunnel_ended(self, connection: Any, exchange: Any) -> None:
+        """Guests get no tunnel."""
+
+    def keep(self) -> bool:
+        """A guest's connection ends with its answer, which is counted as a rejection already."""
+        return False
+
+    def _watch(self) -> None:
+        if not self._is_watching:
+            self._is_watching = True
+            self.world.poller.register(self.listener.socket.fileno(), READ, self)
+
+    def _ignore(self) -> None:
+        if self._is_watching:
+            self._is_watching = False
+            self.world.poller.detach(self.listener.socket.fileno())
