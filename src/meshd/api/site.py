@@ -41,8 +41,9 @@ class IMetrics(Interface):
     """Families of cells. Ask at build time, keep the cell. Same name and labels give the same cell.
 
     Names are written as given: a counter's name ends in ``_total``. Label values are text from bounded sets, in the
-    order of ``labels``; None leaves a label out. ``scope`` says what several workers'
-    numbers are together: ``worker`` numbers are added up; a ``host`` number is the same in each, and written once. A series that stands still for an hour ends, unless somebody keeps its cell.
+    order of ``labels``; None leaves a label out. ``scope`` says what several workers' numbers are together: those of
+    ``worker`` are added up; a ``host`` number is the same in each, and written once.
+    A series that stands still for an hour ends, unless somebody keeps its cell.
     """
 
     def counter(name, doc, labels=(), scope="worker"):

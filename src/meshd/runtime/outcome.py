@@ -56,7 +56,8 @@ class OutcomeMetrics:
             "meshd_config_last_reload_successful", "1 where the last configuration was accepted, else 0", scope="host"
         ).cell()
         self._good_at = metrics.gauge(
-            "meshd_config_last_reload_success_timestamp_seconds", "When a configuration was last accepted", scope="host"
+            "meshd_config_last_reload_success_timestamp_seconds", "When a configuration was last accepted",
+            scope="host"
         ).cell()
         self._errors = metrics.counter("meshd_config_errors_total", "Faults of refused configurations", ("code",), "host")
 
