@@ -53,8 +53,8 @@ Bounds of a file: 16 MiB, 64 levels, 2,000,000 values, UTF-8 without control cha
 * **file**: a path, read from the folder of the file that names it
 * **regex**: an [RE2](https://github.com/google/re2/wiki/Syntax) expression that must match the whole value
 * **plugin**: `TYPE`, or `{TYPE: CONFIG, name: ..., on_error: fail-closed|fail-open, disabled: true|false}`; `name` is
-  the type's when absent and must differ within one list. A filter of `listeners[].filters` before the last may also have
-  `isolation`, `percent` and `canary_of` ([plugins.md](plugins.md)):
+  the type's when absent and must differ within one list. A filter of `listeners[].filters` before the last may also
+  have `isolation`, `percent` and `canary_of` ([plugins.md](plugins.md)):
 """
 
 

@@ -28,7 +28,8 @@ class Share:
             bound += use.plugin.percent
             self.rows.append((bound, use))
         self._answers = metrics.counter(
-            "meshd_plugin_requests_total", "Requests that instances with a share took", ("plugin", "response_code_class")
+            "meshd_plugin_requests_total", "Requests that instances with a share took",
+            ("plugin", "response_code_class"),
         )
         self._times = metrics.histogram(
             "meshd_plugin_request_duration_seconds", "Time of the requests that instances with a share took",
