@@ -178,6 +178,12 @@ def configuration(upstream, where, *, bad=None, more=(), isolation="process", on
 class Mesh(Daemon):
     """A daemon with the bad plugin, whose traceback in the log is no fault of the daemon's."""
 
+    def change(self, made):
+        """Reload with another configuration, on the same port; return the outcome."""
+        made["listeners"][0]["address"] = f"127.0.0.1:{self.port}"
+        self.write(made)
+        return self.reload()
+
     def cries(self):
         """Return the lines of the log that must never be there."""
         return [line for line in super().cries() if "Traceback" not in line]

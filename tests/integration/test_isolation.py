@@ -114,8 +114,7 @@ def test_what_cannot_start_refuses_the_configuration_and_leaves_no_child(world, 
     upstream, start = world
     with start(isolation=ROOMY) as daemon:
         pid = daemon.child()
-        daemon.write(configuration(upstream.address, daemon.where, bad={"fails": fails}, isolation=ROOMY))
-        outcome = daemon.reload()
+        outcome = daemon.change(configuration(upstream.address, daemon.where, bad={"fails": fails}, isolation=ROOMY))
         assert not outcome["accepted"] and text in str(outcome["faults"])
         assert daemon.child() == pid and ask(daemon.port, "/")[0] in (200, 404)
         wait_for(lambda: daemon.children() == {pid}, "the end of the other child")
@@ -247,8 +246,8 @@ def test_reloads_leave_one_child_and_no_descriptor(world):
         daemon.settled()
         before, pids = daemon.fds(), set()
         for word in ("two", "three", "four"):
-            daemon.write(configuration(upstream.address, daemon.where, bad={"value": word}, isolation=ROOMY))
-            assert daemon.reload()["accepted"]
+            made = configuration(upstream.address, daemon.where, bad={"value": word}, isolation=ROOMY)
+            assert daemon.change(made)["accepted"]
             assert header(ask(daemon.port, "/"), "x-child").endswith(f" {word}")
             pids.add(daemon.child())
         wait_for(lambda: daemon.children() == {daemon.child()}, "the end of the old children", 60)
@@ -263,8 +262,8 @@ def test_an_old_child_answers_its_last_request(world):
         old = daemon.child()
         slow = dial(daemon.port, b"POST /body HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\n")
         wait_for(lambda: daemon.use()["process"]["pending"] == 1, "the call")
-        daemon.write(configuration(upstream.address, daemon.where, bad={"value": "two"}, isolation=ROOMY))
-        assert daemon.reload()["accepted"] and daemon.child() != old
+        made = configuration(upstream.address, daemon.where, bad={"value": "two"}, isolation=ROOMY)
+        assert daemon.change(made)["accepted"] and daemon.child() != old
         slow.sendall(b"abc")
         assert f"x-child: {old} one".encode() in read_until(slow, b"\r\n\r\n3")
         wait_for(lambda: old not in daemon.children(), "its end", 60)

@@ -280,6 +280,8 @@ class Exchange:
     def on_upstream_end(self, attempt: Any, trailers: Any) -> None:
         """The answer is whole."""
         body = self.body
+        if self.held is not None:
+            self.drained()  # the next request on that connection needs its reader
         self.attempt = None
         attempt.finish((body is None or body.is_complete) and self.response.keep_alive)
         self.finish_answer(trailers)
