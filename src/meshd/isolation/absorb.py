@@ -21,7 +21,7 @@ class Ledger:
 
     def add(self, delta: Delta) -> None:
         """Add one movement; raises ValueError where it does not fit."""
-        key = (delta.name, delta.values)
+        key = (delta.kind, delta.name, delta.values)
         cell = self._cells.get(key)
         if cell is None:
             if len(self._cells) >= MAX_SERIES:
