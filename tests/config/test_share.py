@@ -50,10 +50,10 @@ class ShareTest(ConfigTestCase):
     def test_faults_have_their_place(self):
         cases = {
             "{tag: {}, isolation: proces}": "MSH0105 6:30 listeners[0].filters[0].isolation.mode",
-            "{tag: {}, isolation: {timeout: 0s}}": "MSH0102 6:39 listeners[0].filters[0].isolation.timeout",
-            "{tag: {}, percent: 101}": "MSH0102 6:27 listeners[0].filters[0].percent",
-            "{tag: {}, canary_of: other}": "MSH0220 6:29 listeners[0].filters[0].canary_of",
-            "{tag: {}, canary_of: tag}": "MSH0220 6:29 listeners[0].filters[0].canary_of",
+            "{tag: {}, isolation: {timeout: 0s}}": "MSH0102 6:40 listeners[0].filters[0].isolation.timeout",
+            "{tag: {}, percent: 101}": "MSH0102 6:28 listeners[0].filters[0].percent",
+            "{tag: {}, canary_of: other}": "MSH0220 6:30 listeners[0].filters[0].canary_of",
+            "{tag: {}, canary_of: tag}": "MSH0220 6:30 listeners[0].filters[0].canary_of",
         }
         for line, expected in cases.items():
             with self.subTest(line=line):

@@ -245,6 +245,25 @@ def test_more_calls_than_may_wait_are_refused(world):
         assert ask(daemon.port, "/")[0] == 200
 
 
+# A canary
+
+
+def test_a_canary_in_a_process_of_its_own_takes_its_share_beside_the_old_configuration(world):
+    upstream, start = world
+    new = {"bad": {"value": "new"}, "name": "bad-new", "canary_of": "bad", "percent": 20, "isolation": ROOMY}
+    with start(bad={"value": "old"}, isolation="none", more=[new]) as daemon:
+        answers = at_once(600, ask, daemon.port, "/", workers=4)
+        words = [header(answer, "x-child").split() for answer in answers]
+        taken = sum(word == "new" for _, word in words)
+        assert {answer[0] for answer in answers} == {200}
+        assert abs(taken - 120) < 5 * (600 * 0.2 * 0.8) ** 0.5, taken
+        child = str(daemon.child("bad-new"))
+        assert {tuple(pair) for pair in words} == {(child, "new"), (str(daemon.process.pid), "old")}
+        wait_for(lambda: daemon.metric("bad_requests_total", value="new") == taken, "the counter of the child")
+        assert daemon.metric("bad_requests_total", value="old") == 600 - taken
+        assert daemon.metric("meshd_plugin_requests_total", plugin="bad-new", response_code_class="2xx") == taken
+
+
 # Reload and end
 
 

@@ -31,7 +31,7 @@ CHECK_S = 0.25
 """How often memory is looked at."""
 CEILING = 1.5
 """So many times its memory a child may have until it is killed, with calls in it."""
-START_S, STOP_S = 10.0, 5.0
+START_S, STOP_S = 30.0, 5.0
 STACK_S = 0.05
 """How long a child that blocks gets to print its stack."""
 
