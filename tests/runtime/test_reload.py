@@ -308,7 +308,7 @@ class StartTest(ReloadTest):
         answer = self.attempt(Deferred)
         self.turn(lambda: self.journal)
         self.world.reactor.advance(START_TIMEOUT_S)
-        self.assertIn("not done after 10 s", self.settle(answer).text)
+        self.assertIn(f"not done after {START_TIMEOUT_S:g} s", self.settle(answer).text)
 
     def unstarted(self, start, *names):
         """Return a runtime with a filter of each name, before its start."""

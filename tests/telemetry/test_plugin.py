@@ -34,6 +34,28 @@ class PluginRecordTest(TestCase):
         except RuntimeError as error:
             record.fault(phase, error)
 
+    def test_a_rare_fault_is_logged_whatever_was_logged_before(self):
+        record = self.record()
+        self.fault(record)
+        self.fault(record)
+        record.fault("child", RuntimeError("it died"), is_rare=True)
+        self.assertEqual(len(self.events), 2)
+        self.assertIn("child: RuntimeError: it died", self.events[-1]["text"])
+
+    def test_the_state_is_that_of_the_child_where_there_is_one(self):
+        class Child:
+            state = "restarting"
+
+            def snapshot(self):
+                return {"pid": 5}
+
+        record = self.record()
+        self.assertEqual((record.state, record.snapshot()["process"]), ("in use", None))
+        record.process = child = Child()
+        self.assertEqual((record.state, record.snapshot()["process"]), ("restarting", {"pid": 5}))
+        child.state = "running"
+        self.assertEqual(record.state, "in use")
+
     def test_counts_faults_by_hook(self):
         record = self.record()
         for phase in ("on_request", "on_request", "on_response"):

@@ -19,8 +19,9 @@ class IHttpFilter(Interface):
         """The request's head is here. Return CONTINUE, STOP, or a Deferred or coroutine of either."""
 
     def on_response(exchange):
-        """``exchange.response`` is here (also a local reply); change its head. Runs in the reverse order. Returns
-        None.
+        """``exchange.response`` is here (also a local reply); change its head. Runs in the reverse order.
+
+        Returns None, or a Deferred or coroutine of None: head and body then wait for it.
         """
 
     def on_complete(exchange):

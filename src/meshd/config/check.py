@@ -7,6 +7,7 @@ import os
 from itertools import islice
 
 from meshd.config.clash import check_addresses
+from meshd.config.share import check_beside, check_canaries
 from meshd.document.context import Context, Referral, Seen
 from meshd.document.locate import locate
 from meshd.document.node import Node, Sequence
@@ -31,6 +32,7 @@ def check(context: Context, is_complete: bool = True) -> None:
         listener = used.path.partition(".")[0]
         there = {**names, "filter": chains[listener]} if listener in chains else names
         _check_needs(used, there, known, context)
+        check_beside(used, context)
     for seen in context.seen:
         if seen.cls is Listener:
             _check_chain(seen, context)
@@ -96,6 +98,8 @@ def _check_chain(seen: Seen, context: Context) -> None:
     active = [(place, one) for place, one in enumerate(filters) if not one.disabled]
     ends = [_is_terminal(one, context) for _, one in active]
     nodes = seen.node.get("filters")
+    pairs = [(f"{seen.path}.filters[{place}]", one, nodes.items[place]) for place, one in active]
+    check_canaries(pairs, context)
     for (place, one), is_end in list(zip(active, ends))[:-1]:
         if is_end:
             context.fault("MSH0202", nodes.items[place], f"{seen.path}.filters[{place}]",

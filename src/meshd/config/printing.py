@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from meshd.document import option
+from meshd.document.beside import BESIDE, LATER
 from meshd.document.encode import encode
 from meshd.document.fault import printable
 from meshd.document.plan import plan_of
@@ -66,8 +67,10 @@ class _Printer:
         else:
             yield self.commented(begin, path)
             yield from self.section(value.config, place, depth + 1)
-        for key in ("name", "on_error", "disabled"):
-            yield self.commented(f"{'  ' * depth}{key}: {flow(getattr(value, key))}", f"{path}.{key}")
+        for key, form in BESIDE.items():
+            given = getattr(value, key)
+            if key not in LATER or given != form.default:
+                yield from self.entry(key, form.spec, given, f"{path}.{key}", depth)
 
     def items(self, spec: option.ListOf, value: tuple, path: str, depth: int) -> Iterator[str]:
         """Lines of a list."""

@@ -8,6 +8,7 @@ from meshd.config.child import find
 from meshd.config.printing import flow
 from meshd.config.transfer import REGISTRY
 from meshd.document import option
+from meshd.document.beside import BESIDE, LATER, Isolation
 from meshd.document.code import CODES
 from meshd.document.encode import encode
 from meshd.document.plan import NO_DEFAULT, Field, options
@@ -53,20 +54,31 @@ Bounds of a file: 16 MiB, 64 levels, 2,000,000 values, UTF-8 without control cha
   to the service (`LoadCredential=NAME:PATH`; [operations.md](operations.md#credentials))
 * **regex**: an [RE2](https://github.com/google/re2/wiki/Syntax) expression that must match the whole value
 * **plugin**: `TYPE`, or `{TYPE: CONFIG, name: ..., on_error: fail-closed|fail-open, disabled: true|false}`; `name` is
-  the type's when absent and must differ within one list
+  the type's when absent and must differ within one list. A filter of `listeners[].filters` before the last may also
+  have `isolation`, `percent` and `canary_of` ([plugins.md](plugins.md)):
 """
 
 
 def make_reference(registry: Any) -> str:
     """Return the page. ``registry`` is the shipped plugins'."""
     page = _Page(registry)
-    return "\n".join([OPENING, *page.sections(), *page.plugins(), *_codes()]) + "\n"
+    return "\n".join([OPENING, *page.beside(), *page.sections(), *page.plugins(), *_codes()]) + "\n"
 
 
 class _Page:
     def __init__(self, registry: Any) -> None:
         self.registry = registry
         self.done: set[type] = set()
+
+    def beside(self) -> Iterator[str]:
+        """The keys beside a plugin's type that only filters have."""
+        yield from ("| key | value | default | |", "|---|---|---|---|")
+        for key in LATER:
+            form = BESIDE[key]
+            default = f"`{flow(encode(form.spec, form.default))}`" if form.default else ""
+            yield f"| `{key}` | {describe(form.spec)} | {default} | {_cell(form.doc)} |"
+        yield from ("", "`isolation: process` is short for `isolation: {mode: process}`:", "")
+        yield from (*self.table(Isolation), "")
 
     def sections(self) -> Iterator[str]:
         """The top level and everything below it."""

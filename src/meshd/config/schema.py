@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from meshd.document import option
+from meshd.document.beside import BESIDE
 from meshd.document.encode import encode
 from meshd.document.plan import NO_DEFAULT, Field, options, plan_of
 from meshd.model.snapshot import Snapshot
@@ -61,7 +62,7 @@ class _Maker:
     def value(self, spec: option.Spec) -> dict[str, Any]:
         """Return the schema of a value."""
         if isinstance(spec, option.Nested):
-            return self.reference(spec.cls)
+            return self.nested(spec)
         if isinstance(spec, option.PluginOf):
             return self.plugin(spec.kind)
         if isinstance(spec, option.ListOf):
@@ -69,6 +70,13 @@ class _Maker:
         if isinstance(spec, option.MapOf):
             return {"type": "object", "additionalProperties": self.value(spec.value), "maxProperties": spec.maximum}
         return _SIMPLE[type(spec)](spec)
+
+    def nested(self, spec: option.Nested) -> dict[str, Any]:
+        """Return the schema of a section, or of the plain word that may stand for it."""
+        found = self.reference(spec.cls)
+        if spec.word is None:
+            return found
+        return {"anyOf": [self.value(plan_of(spec.cls).fields[option.key_of(spec.word)].spec), found]}
 
     def reference(self, cls: type) -> dict[str, Any]:
         """Return a reference to the definition of a class, which is made at the first use."""
@@ -93,11 +101,7 @@ class _Maker:
         names = list(self.registry.names(kind))
         types = [self.registry.type(kind, name) for name in names]
         configs = {one.name: self.plugin_config(one) for one in types}
-        rest = {
-            "name": {"type": "string", "minLength": 1, "description": "the instance's name (the type's when absent)"},
-            "on_error": {"enum": ["fail-closed", "fail-open"], "description": "what a fault of it means for a request"},
-            "disabled": {"type": "boolean", "description": "leave it out"},
-        }
+        rest = {key: {**self.value(form.spec), "description": form.doc} for key, form in BESIDE.items()}
         return {"anyOf": [
             {"enum": names},
             {"type": "object", "properties": {**configs, **rest}, "additionalProperties": False,

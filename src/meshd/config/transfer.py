@@ -109,12 +109,17 @@ class Writer:
         self._frames += 1
 
 
-class _Unpickler(pickle.Unpickler):
+class Unpickler(pickle.Unpickler):
     """Makes only attrs classes and enums of modules that are loaded already; a reload imports nothing."""
 
     def __init__(self, stream: io.BytesIO, large: dict[int, Any]) -> None:
         super().__init__(stream)
         self._large = large
+
+    @classmethod
+    def loads(cls, payload: bytes) -> Any:
+        """Return what was pickled without large tuples apart."""
+        return cls(io.BytesIO(payload), {}).load()
 
     def find_class(self, module: str, name: str) -> Any:
         found: Any = sys.modules.get(module)
@@ -187,7 +192,7 @@ class Reader:
 
     def _unpickled(self, payload: bytes) -> Any:
         try:
-            return _Unpickler(io.BytesIO(payload), self._large).load()
+            return Unpickler(io.BytesIO(payload), self._large).load()
         except ConfigurationError:
             raise
         except Exception as error:

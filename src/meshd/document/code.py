@@ -55,6 +55,7 @@ CODES = {
     "MSH0201": _code("something is referred to that is not configured"),
     "MSH0202": _code("a filter chain does not end in one terminal filter"),
     "MSH0210": _code("a port is already taken by another listener or the admin API"),
+    "MSH0220": _code("isolation, percent or canary_of stands where it has no meaning, or shares do not add up"),
     "MSH0299": _code("there are more faults than are shown"),
 }
 

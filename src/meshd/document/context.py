@@ -27,12 +27,16 @@ class Referral:
 
 @attrs.frozen
 class Used:
-    """A plugin instance that was decoded, with the plugin type's record."""
+    """A plugin instance that was decoded, with the plugin type's record.
+
+    ``path`` is that of its configuration; ``beside`` the mapping that has the keys beside the type, if there is one.
+    """
 
     plugin: Any
     type: Any
     node: Node
     path: str
+    beside: Node | None = None
 
 
 @attrs.frozen

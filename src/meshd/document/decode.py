@@ -6,7 +6,10 @@ Every function has the form ``f(spec, node, context, path)`` and returns the val
 
 from typing import Any
 
+import attrs
+
 from meshd.document import option
+from meshd.document.beside import BESIDE
 from meshd.document.context import Context, Seen, Used, key_mark
 from meshd.document.fault import Related
 from meshd.document.node import Mapping, Node, Scalar, Sequence
@@ -105,7 +108,16 @@ def _default_origin(field: Field, context: Context, path: str) -> None:
 
 def nested(spec: option.Nested, node: Node, context: Context, path: str) -> Any:
     """Decode ``Nested``."""
+    if spec.word is not None and type(node) is Scalar:
+        node = _spelt_out(option.key_of(spec.word), node)
     return decode_class(spec.cls, node, context, path)
+
+
+def _spelt_out(key: str, word: Scalar) -> Mapping:
+    """Return the section that a plain word stands for."""
+    found = Mapping(word.source, word.line, word.column, {key: (word, word)})
+    found.end_line, found.end_column = word.end_line, word.end_column
+    return found
 
 
 def list_of(spec: option.ListOf, node: Node, context: Context, path: str) -> Any:
@@ -172,19 +184,14 @@ def _as_written(key: Scalar) -> Scalar:
     return Scalar(key.source, key.line, key.column, key.end_line, key.end_column, key.text, False)
 
 
-RESERVED = {"name": option.Text(minimum=1, maximum=200), "on_error": option.Choice(("fail-closed", "fail-open")),
-            "disabled": option.Boolean()}
-"""Keys that stand beside TYPE."""
-
-
 def plugin_of(spec: option.PluginOf, node: Node, context: Context, path: str) -> Any:
-    """Decode ``PluginOf``: ``TYPE`` or ``{TYPE: CONFIG, name: ..., on_error: ..., disabled: ...}``."""
+    """Decode ``PluginOf``: ``TYPE`` or ``{TYPE: CONFIG, ...}`` with keys of ``BESIDE``."""
     what = spec.kind.replace("_", " ")
     if type(node) is Scalar and node.text and not (node.plain and node.text in NULL_WORDS):
         return _plugin(spec.kind, node.text, node, None, {}, context, path)
     if type(node) is not Mapping:
         return wrong(node, context, path, f"a {what} as TYPE or {{TYPE: CONFIG}}")
-    names = [key for key in node.entries if key not in RESERVED]
+    names = [key for key in node.entries if key not in BESIDE]
     if not names:
         known = ", ".join(sorted(context.plugin_names(spec.kind))) or "none is installed"
         context.fault("MSH0115", node, path, f"expected the type of a {what} as a key ({known})")
@@ -193,12 +200,14 @@ def plugin_of(spec: option.PluginOf, node: Node, context: Context, path: str) ->
     for extra in names:
         if extra != name:
             context.fault("MSH0115", node.entries[extra][0], path,
-                          f'expected one plugin type beside {", ".join(RESERVED)}, got "{name}" and "{extra}"')
-    rest = {key: VALUES[type(form)](form, node.get(key), context, f"{path}.{key}")
-            for key, form in RESERVED.items() if key in node.entries}
+                          f'expected one plugin type beside {", ".join(BESIDE)}, got "{name}" and "{extra}"')
+    rest = {key: function_of(form.spec)(form.spec, node.get(key), context, f"{path}.{key}")
+            for key, form in BESIDE.items() if key in node.entries}
     if context.origins is not None:
         context.origins.update((f"{path}.{key}", node.get(key).where()) for key in rest)
     found = _plugin(spec.kind, name, node.entries[name][0], node.get(name), rest, context, path)
+    if context.used and context.used[-1].plugin is found:
+        context.used[-1] = attrs.evolve(context.used[-1], beside=node)
     return BAD if len(names) > 1 or BAD in rest.values() else found
 
 

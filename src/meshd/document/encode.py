@@ -3,6 +3,7 @@
 from typing import Any
 
 from meshd.document import option
+from meshd.document.beside import BESIDE
 from meshd.document.plan import plan_of
 from meshd.document.quantity import format_duration, format_size
 
@@ -32,12 +33,10 @@ def encode_class(value: Any, is_masked: bool = True) -> dict[str, Any]:
 def encode_plugin(value: Any, is_masked: bool = True) -> dict[str, Any]:
     """Return a plugin instance as ``{TYPE: CONFIG, ...}``."""
     found: dict[str, Any] = {value.type: {} if value.config is None else encode_class(value.config, is_masked)}
-    if value.name != value.type:
-        found["name"] = value.name
-    if value.on_error != "fail-closed":
-        found["on_error"] = value.on_error
-    if value.disabled:
-        found["disabled"] = True
+    for key, form in BESIDE.items():
+        default = value.type if key == "name" else form.default
+        if getattr(value, key) != default:
+            found[key] = encode(form.spec, getattr(value, key), is_masked=is_masked)
     return found
 
 

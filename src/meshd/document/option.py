@@ -140,16 +140,17 @@ class MapOf(Spec):
 
 @attrs.frozen
 class Nested(Spec):
-    """Another configuration class."""
+    """Another configuration class. ``word`` is an attribute that a plain word in place of the section sets."""
 
     cls: type
+    word: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class PluginOf(Spec):
     """A plugin instance of this kind; decoded to ``meshd.model.plugin.Plugin``.
 
-    Written ``TYPE`` or ``{TYPE: CONFIG, name: ..., on_error: ..., disabled: ...}``.
+    Written ``TYPE`` or ``{TYPE: CONFIG, name: ..., on_error: ..., disabled: ...}``; see ``beside`` for all keys.
     """
 
     kind: str

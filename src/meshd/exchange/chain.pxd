@@ -16,4 +16,5 @@ cdef class Chain:
     cpdef request(self, exchange)
     cpdef walk(self, exchange, tuple steps, Py_ssize_t index)
     cpdef response(self, exchange)
+    cpdef walk_back(self, exchange, tuple steps, Py_ssize_t index)
     cpdef complete(self, exchange)

@@ -21,13 +21,14 @@ from meshd.model.plugin import FAIL_OPEN
 @attrs.define(eq=False)
 class Use:
     """One plugin object in a chain. ``record`` counts its faults and times; ``overrides`` maps a route to the object
-    that replaces ``object`` there, or to None where it is disabled.
+    that replaces ``object`` there, or to None where it is disabled. ``share`` is None for one that all requests meet.
     """
 
     plugin: Any
     object: Any
     record: Any
     overrides: dict[Any, Any] = attrs.field(factory=dict)
+    share: Any = None
 
     def method(self, phase: str) -> Callable[[Any], Any] | None:
         """Return what is called for ``phase``, or None where there is nothing to call."""
@@ -38,9 +39,11 @@ class Use:
         if plain is None and not any(table.values()):
             return None
 
+        passed = CONTINUE if phase == "on_request" else None
+
         def by_route(exchange: Any) -> Any:
             call = table.get(exchange.route, plain)
-            return CONTINUE if call is None else call(exchange)
+            return passed if call is None else call(exchange)
 
         return by_route
 
@@ -64,6 +67,8 @@ class Chain:
         self.request_steps = self.steps(self.uses, "on_request")
         self.response_steps = self.steps(tuple(reversed(self.uses)), "on_response")
         self.complete_steps = self.steps(self.uses, "on_complete") + self.steps(self.all_sinks, "on_complete")
+        shares = {use.share: use for use in self.uses if use.share is not None}
+        self.complete_steps += tuple((share.complete, use) for share, use in shares.items())
         self.sink_steps = self.steps(self.all_sinks, "on_complete")
 
     def steps(self, uses: tuple[Use, ...], phase: str) -> tuple[tuple[Callable[[Any], Any], Use], ...]:
@@ -73,6 +78,8 @@ class Chain:
             method = use.method(phase)
             if use.record.is_bypassed:
                 method = None if use.plugin.on_error == FAIL_OPEN else refusal(use, phase)
+            if method is not None and use.share is not None:
+                method = use.share.gate(method, use, phase)
             if method is not None:
                 found.append((method, use))
         return tuple(found)
@@ -117,8 +124,9 @@ class Chain:
                     return
                 verdict = CONTINUE
             end = time.perf_counter()
-            use.record.observe("on_request", end - begin)
-            exchange.spent(use.plugin.name, end - begin)
+            if use.share is None or use.share.chosen(exchange) is use:
+                use.record.observe("on_request", end - begin)
+                exchange.spent(use.plugin.name, end - begin)
             begin = end
             index += 1
             if verdict is not CONTINUE and not self.heed(exchange, use, verdict, steps, index):
@@ -166,15 +174,68 @@ class Chain:
         return False
 
     def response(self, exchange: Any) -> None:
-        """Walk the filters back with a response's head."""
-        for call, use in self.response_steps:
+        """Walk the filters back with a response's head; where one waits, ``exchange.held`` is set afterwards."""
+        self.walk_back(exchange, self.response_steps, 0)
+
+    def walk_back(self, exchange: Any, steps: tuple, index: int) -> bool:
+        """Call the filters from ``index`` on until one waits or refuses; say whether the head may go."""
+        while index < len(steps):
+            call, use = steps[index]
+            index += 1
             try:
-                call(exchange)
+                answer = call(exchange)
             except Exception as error:
-                use.record.fault("on_response", error)
-                if use.plugin.on_error != FAIL_OPEN:
-                    exchange.refuse_response(use.plugin.name)
-                    return
+                if not self.contain_back(exchange, use, error):
+                    return False
+                continue
+            if answer is not None and not self.heed_back(exchange, use, answer, steps, index):
+                return False
+        return True
+
+    def contain_back(self, exchange: Any, use: Use, error: BaseException) -> bool:
+        """Count a fault on the way back; say whether the answer goes on (fail-open) or was replaced."""
+        use.record.fault("on_response", error)
+        if use.plugin.on_error == FAIL_OPEN:
+            return True
+        exchange.refuse_response(use.plugin.name)
+        return False
+
+    def heed_back(self, exchange: Any, use: Use, answer: Any, steps: tuple, index: int) -> bool:
+        """Say whether the walk back goes on at once; it does not after a Deferred or coroutine that is not done.
+
+        What else ``on_response`` returns has no meaning.
+        """
+        if inspect.iscoroutine(answer):
+            answer = Deferred.fromCoroutine(answer)
+        if not isinstance(answer, Deferred):
+            return True
+        if answer.called and not answer.paused:
+            caught: list[Any] = []
+            answer.addErrback(caught.append)
+            return not caught or self.contain_back(exchange, use, caught[0].value)
+        self.wait_back(exchange, use, answer, steps, index)
+        return False
+
+    def wait_back(self, exchange: Any, use: Use, deferred: Deferred, steps: tuple, index: int) -> None:
+        """Take the walk back up again when ``deferred`` fires, if the exchange still lives then."""
+        exchange.hold_answer(deferred)
+
+        def done(result: Any) -> None:
+            if exchange.is_ended or exchange.held is None:
+                return
+            exchange.held.waiting = None
+            if self.walk_back(exchange, steps, index):
+                exchange.release_answer()
+
+        def failed(failure: Any) -> None:
+            if exchange.is_ended or exchange.held is None:
+                return
+            exchange.held.waiting = None
+            if self.contain_back(exchange, use, failure.value) and self.walk_back(exchange, steps, index):
+                exchange.release_answer()
+
+        deferred.addCallbacks(done, failed)
+        deferred.addErrback(lambda failure: use.record.fault("on_response", failure.value))
 
     def transform_fault(self, exchange: Any, error: BaseException) -> None:
         """A body transform raised: what has passed cannot be mended, so the request is refused or its answer cut."""

@@ -54,6 +54,8 @@ cdef class Exchange:
     cdef public str upstream_local
     cdef public double last_body
     cdef public int half_ended
+    cdef public object held
+    cdef public dict choices
     cpdef on_body(self, bytes data)
     cpdef on_request_end(self, trailers)
     cpdef forward(self, plan)
@@ -61,6 +63,7 @@ cdef class Exchange:
     cpdef on_upstream_head(self, attempt, ResponseHead head)
     cpdef answer(self, ResponseHead head)
     cpdef on_upstream_body(self, bytes data)
+    cpdef finish_answer(self, trailers)
     cpdef on_upstream_end(self, attempt, trailers)
     cpdef drop_attempt(self)
     cpdef end(self, bint is_whole)

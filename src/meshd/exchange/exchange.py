@@ -14,6 +14,7 @@ from zope.interface import classImplements
 from meshd.api.exchange import IExchange
 from meshd.exchange import forward
 from meshd.exchange.body import RequestBody
+from meshd.exchange.held import Held
 from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, explain, local_head
 from meshd.http import flag as flags
 
@@ -28,7 +29,7 @@ class Exchange:
         "is_local_reply", "is_ended", "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform",
         "response_transform", "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up",
         "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
-        "last_body", "half_ended",
+        "last_body", "half_ended", "held", "choices",
     )
 
     def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
@@ -43,7 +44,7 @@ class Exchange:
         self.stream_id = downstream.world.unique()
         self.response = self.plan = self.cluster = self.endpoint = self.attempt = self.identity = None
         self.notes = self.durations = self.waiting = self.request_transform = self.response_transform = None
-        self.upstream_head = self.retry_call = self.reader = None
+        self.upstream_head = self.retry_call = self.reader = self.held = self.choices = None
         self.route_found = False
         self.tried = ()
         self.attempts = self.flags = self.request_bytes = self.response_bytes = 0
@@ -198,14 +199,48 @@ class Exchange:
             plan.on_response(self)
         if self.chain.response_steps:
             self.chain.response(self)
-            if self.is_ended:
+            if self.is_ended or self.held is not None:
                 return
             if self.is_tunnel:
                 self.response_transform = None
         self.downstream.begin(self, self.response)
 
+    def hold_answer(self, waiting: Deferred) -> None:
+        """A filter waits with the head: what follows is held until ``release_answer``."""
+        if self.held is None:
+            self.held = Held()
+        self.held.waiting = waiting
+
+    def release_answer(self) -> None:
+        """The filters are done with the head that was held: send it, and what has come after it."""
+        held, self.held = self.held, None
+        if self.is_tunnel:
+            self.response_transform = None
+        self.downstream.begin(self, self.response)
+        for data in held.pieces:
+            self.on_upstream_body(data)
+        if held.is_over:
+            self.finish_answer(held.trailers)
+            return
+        self.drained()
+        self.flush()
+        if held.is_tunnel_over and not self.is_ended:
+            self.downstream.end_tunnel(self)
+
+    def finish_answer(self, trailers: Any) -> None:
+        """The answer's body has ended."""
+        if self.held is not None:
+            self.held.end(trailers)
+            return
+        if self.response_transform is not None and self.has_body and not self.is_ended:
+            self.end_transform()
+        if not self.is_ended:
+            self.downstream.finish(self, trailers)
+        self.end(True)
+
     def refuse_response(self, name: str) -> None:
         """A fail-closed plugin failed on the way back: answer 500 in place of what came."""
+        self.held = None
         if self.attempt is not None:
             self.attempt.cancel()
         self.detail = f"plugin_error{{{name}}}"
@@ -219,11 +254,21 @@ class Exchange:
 
     def on_upstream_body(self, data: bytes) -> None:
         """Body bytes of the answer."""
+        if self.held is not None:
+            self.hold(data)
+            return
         if self.response_transform is not None:
             data = self.transformed(self.response_transform, data, False)
         if data and self.has_body and not self.is_ended:
             self.response_bytes += len(data)
             self.downstream.write(self, data)
+
+    def hold(self, data: bytes) -> None:
+        """Keep what came before the head may go, and read no more of it."""
+        self.held.pieces.append(data)
+        attempt = self.attempt
+        if attempt is not None and attempt.connection is not None:
+            attempt.connection.descriptor.pause()
 
     def end_transform(self) -> None:
         """Write what the response's transform has kept back."""
@@ -234,15 +279,12 @@ class Exchange:
 
     def on_upstream_end(self, attempt: Any, trailers: Any) -> None:
         """The answer is whole."""
-        if self.response_transform is not None and self.has_body:
-            self.end_transform()
-            if self.is_ended:
-                return
         body = self.body
+        if self.held is not None:
+            self.drained()  # the next request on that connection needs its reader
         self.attempt = None
         attempt.finish((body is None or body.is_complete) and self.response.keep_alive)
-        self.downstream.finish(self, trailers)
-        self.end(True)
+        self.finish_answer(trailers)
 
     def on_attempt_failed(self, attempt: Any, bit: int, reason: str, is_stale: bool) -> None:
         """The attempt got no connection, or lost it."""
@@ -265,6 +307,9 @@ class Exchange:
 
     def on_upstream_tunnel_eof(self, attempt: Any) -> None:
         """The upstream's half of a tunnel is over."""
+        if self.held is not None:
+            self.held.is_tunnel_over = True
+            return
         self.flush()
         self.downstream.end_tunnel(self)
 
@@ -292,15 +337,7 @@ class Exchange:
         if not self.is_ended:
             if body:
                 self.on_upstream_body(body)
-            self.finish_local()
-
-    def finish_local(self) -> None:
-        """End a local reply's body."""
-        if self.response_transform is not None and self.has_body:
-            self.end_transform()
-        if not self.is_ended:
-            self.downstream.finish(self, None)
-        self.end(True)
+            self.finish_answer(None)
 
     def fail(self, bit: int, reason: str) -> None:
         """Answer for the failure that ``bit`` names."""
@@ -334,6 +371,9 @@ class Exchange:
         waiting, self.waiting = self.waiting, None
         if waiting is not None:
             waiting.cancel()
+        held, self.held = self.held, None
+        if held is not None:
+            held.cancel()
         downstream = self.downstream
         downstream.flush(self)
         self.ended = self.poller.now

@@ -22,6 +22,15 @@ class Histogram:
         self._counts[bisect_left(self.bounds, value)] += 1
         self.total += value
 
+    def add(self, counts: tuple, total: float) -> None:
+        """Add what another histogram with these bounds has counted; raises ValueError on a number of buckets that
+        differs.
+        """
+        if len(counts) != len(self._counts):
+            raise ValueError(f"histogram: {len(counts)} counts: expected {len(self._counts)}")
+        self._counts = [one + two for one, two in zip(self._counts, counts)]
+        self.total += total
+
     @property
     def value(self) -> int:
         """How many values were observed."""

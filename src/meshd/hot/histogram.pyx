@@ -39,6 +39,17 @@ cdef class Histogram:
         self.counts[low] += 1
         self.total += value
 
+    def add(self, tuple counts not None, double total):
+        """Add what another histogram with these bounds has counted; raises ValueError on a number of buckets that
+        differs.
+        """
+        cdef Py_ssize_t index
+        if len(counts) != self.size + 1:
+            raise ValueError(f"histogram: {len(counts)} counts: expected {self.size + 1}")
+        for index in range(self.size + 1):
+            self.counts[index] += <long long> counts[index]
+        self.total += total
+
     @property
     def value(self):
         """How many values were observed."""

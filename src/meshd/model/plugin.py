@@ -4,6 +4,7 @@ from typing import Any
 
 import attrs
 
+from meshd.document.beside import PROCESS, Isolation
 from meshd.document.option import Boolean, Duration, File, Integer, ListOf, Nested, Text, config, option
 
 FAIL_CLOSED = "fail-closed"
@@ -14,7 +15,8 @@ FAIL_OPEN = "fail-open"
 class Plugin:
     """One use of a plugin type: ``kind`` and ``type`` name what is built from ``config``.
 
-    ``name`` is the instance's (default: the type's). ``on_error`` decides what a fault of it means.
+    ``name`` is the instance's (default: the type's). ``on_error`` decides what a fault of it means. ``percent`` is the
+    share of the requests that it takes part in; one with ``canary_of`` stands for that instance on its share.
     ``where`` is ``file:line:col`` or ``default of native``; it does not count when plugins are compared.
     """
 
@@ -24,7 +26,15 @@ class Plugin:
     name: str
     on_error: str = FAIL_CLOSED
     disabled: bool = False
+    isolation: Isolation | None = None
+    percent: float = 100.0
+    canary_of: str = ""
     where: str = attrs.field(default="", eq=False)
+
+    @property
+    def is_isolated(self) -> bool:
+        """Say whether its code runs in a child process."""
+        return self.isolation is not None and self.isolation.mode == PROCESS
 
 
 @config

@@ -10,7 +10,7 @@ from meshd.api import ConfigurationError, Plugin, PluginError
 from meshd.registry import Registry
 from meshd.registry.entry import one_line
 from meshd.runtime.contract import check_object
-from meshd.runtime.site import Ground
+from meshd.runtime.site import Ground, no_cluster
 
 
 @attrs.frozen(eq=False)
@@ -39,7 +39,10 @@ class Assembly:
             known = ", ".join(self.registry.names(plugin.kind)) or "no such plugin is loaded"
             raise ConfigurationError(f"{describe(plugin)}: unknown type: expected one of: {known}")
         try:
-            made = found.build(plugin.config, self.ground.site(name or plugin.name, owner))
+            site = self.ground.site(name or plugin.name, owner)
+            if plugin.is_isolated:
+                site.cluster = no_cluster
+            made = found.build(plugin.config, site)
             if isinstance(made, GeneratorType):
                 made = yield from made
             check_object(plugin.kind, made, found.terminal)

@@ -16,11 +16,14 @@ from meshd.api import ConfigurationError, Plugin
 from meshd.document.fault import ERROR, Fault
 from meshd.document.mark import Mark
 from meshd.exchange.chain import Chain, Use
+from meshd.exchange.share import share_out
+from meshd.isolation.filter import IsolatedFilter
+from meshd.isolation.isolate import Isolate
 from meshd.model.cluster import Cluster as ClusterSpec
 from meshd.model.listener import Listener
 from meshd.model.snapshot import Snapshot
 from meshd.registry import Registry
-from meshd.runtime.assembly import Assembly
+from meshd.runtime.assembly import Assembly, Built
 from meshd.runtime.clock import Clock
 from meshd.runtime.runtime import Runtime
 from meshd.runtime.site import Ground, finish
@@ -40,11 +43,14 @@ Steps = Generator[None, None, Any]
 
 
 class Construction:
-    """One runtime while it is made."""
+    """One runtime while it is made. Unless it ``isolates``, what is to run in a child is built here, for a check."""
 
     def __init__(
-        self, snapshot: Snapshot, registry: Registry, world: Any, claims: Claims, environment: Mapping[str, str]
+        self, snapshot: Snapshot, registry: Registry, world: Any, claims: Claims, environment: Mapping[str, str],
+        isolates: bool = True,
     ) -> None:
+        self.isolates = isolates
+        self.environment = environment
         self.snapshot = snapshot
         self.world = world
         self.registry = registry
@@ -101,20 +107,34 @@ class Construction:
         yield
         return made
 
-    def _objects(self, plugins: tuple[Plugin, ...], owner: str) -> Steps:
+    def _objects(self, plugins: tuple[Plugin, ...], owner: str, isolates: bool = False) -> Steps:
         """Return (plugin, object) of each that is not disabled; the object is None where there is a fault."""
         pairs = []
         for plugin in plugins:
-            if not plugin.disabled:
+            if plugin.disabled:
+                continue
+            if isolates and plugin.is_isolated:
+                pairs.append((plugin, self._isolate(plugin).part(plugin, owner)))
+            else:
                 pairs.append((plugin, (yield from self._object(plugin, owner))))
         return pairs
+
+    def _isolate(self, plugin: Plugin) -> Isolate:
+        """Return what will run ``plugin`` in a child; the runtime starts and stops it."""
+        made = Isolate(
+            plugin, world=self.world, registry=self.registry, node=self.snapshot.node,
+            folder=self.snapshot.plugins.dir, environment=self.environment,
+        )
+        self.assembly.built.append(Built(plugin, made))
+        self.assembly.ground.reopeners.append(made.reopen)
+        return made
 
     def _chain(self, listener: Listener, shared: list[tuple[Plugin, Any]]) -> Steps:
         owner = f"listener {listener.name}"
         for plugin in listener.listener_filters[:1]:
             text = f"{owner}: listener_filters: this version runs none: expected an empty list"
             self.faults.append(fault_at(plugin, text))
-        filters = yield from self._objects(listener.filters, owner)
+        filters = yield from self._objects(listener.filters, owner, self.isolates)
         sinks = yield from self._objects(listener.telemetry, owner)
         if any(made is None for _, made in filters + sinks + shared):
             return
@@ -122,6 +142,7 @@ class Construction:
             return
         uses = [self._use(plugin, made) for plugin, made in filters]
         yield from self._overrides(uses, owner)
+        share_out(uses, self.world.random.random, self.world.metrics)
         all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
         self.runtime.chains[listener.name] = Chain(
             tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every
@@ -144,6 +165,8 @@ class Construction:
             plugin, entry.distribution, entry.version, self.world.metrics, self.world.log, settings.max_errors,
             clock=self.world.clock, strikes=settings.watchdog.strikes,
         )
+        if isinstance(made, IsolatedFilter):
+            made.isolate.record, record.process = record, made.isolate
         return Use(plugin, made, record)
 
     def _overrides(self, uses: list[Use], owner: str) -> Steps:
@@ -160,9 +183,15 @@ class Construction:
                     continue
                 if plugin is not None and id(plugin) not in made:
                     place = f"{owner}: route {route.virtual_host}/{route.name}"
-                    made[id(plugin)] = yield from self._object(plugin, place)
+                    made[id(plugin)] = yield from self._override(use, plugin, place)
                 use.overrides[route] = None if plugin is None or plugin.disabled else made[id(plugin)]
             yield
+
+    def _override(self, use: Use, plugin: Plugin, place: str) -> Steps:
+        """Return what stands in for a filter on some routes; it runs where the filter runs."""
+        if isinstance(use.object, IsolatedFilter):
+            return use.object.isolate.part(plugin, place)
+        return (yield from self._object(plugin, place))
 
 
 def fault_at(plugin: Plugin | None, text: str, code: str = CODE) -> Fault:
@@ -175,7 +204,7 @@ def fault_at(plugin: Plugin | None, text: str, code: str = CODE) -> Fault:
 
 def build(
     snapshot: Snapshot, registry: Registry, world: Any, previous: Runtime | None = None, *,
-    table: StateTable, environment: Mapping[str, str] | None = None,
+    table: StateTable, environment: Mapping[str, str] | None = None, isolates: bool = True,
 ) -> Steps:
     """Return the Runtime of ``snapshot``; ``previous`` lends pools and endpoints, ``table`` holds what outlives both.
 
@@ -184,7 +213,7 @@ def build(
     claims = Claims(table)
     try:
         environment = os.environ if environment is None else environment
-        construction = Construction(snapshot, registry, world, claims, environment)
+        construction = Construction(snapshot, registry, world, claims, environment, isolates)
         return (yield from construction.run(previous))
     except BaseException:
         finish(claims.release())
@@ -195,5 +224,5 @@ def check(snapshot: Snapshot, registry: Registry) -> None:
     """Build ``snapshot`` in a world without a reactor and throw it away (``--check``); raises ConfigurationError."""
     clock = task.Clock()
     world = World(clock, Clock(clock), random.Random(), Metrics(), Logger(namespace="meshd.check"))
-    runtime = finish(build(snapshot, registry, world, table=StateTable()))
+    runtime = finish(build(snapshot, registry, world, table=StateTable(), isolates=False))
     finish(runtime.stop())

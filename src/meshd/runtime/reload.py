@@ -31,8 +31,10 @@ from meshd.runtime.swap import Swap, drain
 NEVER = 1_000_000_000
 """A threshold of the collector that is not reached: no full collection, which takes 0.1 s with 10,000 routes."""
 
-START_TIMEOUT_S = 10.0
-"""How long the ``start()`` of plugins may take before the configuration is refused."""
+START_TIMEOUT_S = 30.0
+"""How long the ``start()`` of plugins may take before the configuration is refused: child processes of isolated filters
+are among them, which take 0.5 s on an idle machine and many times that on a busy one.
+"""
 
 
 class Reloader:

@@ -64,6 +64,11 @@ class Site:
         self._ground.reopeners.append(callback)
 
 
+def no_cluster(name: str) -> Any:
+    """Stand for ``site.cluster`` of an isolated filter; raises PluginError."""
+    raise PluginError(f"cluster {name!r}: not available to an isolated filter: clusters live in meshd's own process")
+
+
 def _paid_back(result: Any) -> Any:
     _outstanding[0] -= 1
     return result

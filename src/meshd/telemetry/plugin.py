@@ -17,6 +17,7 @@ STRIKE_WINDOW_S = 600.0
 IN_USE = "in use"
 BYPASSED = "bypassed"
 REFUSED = "refused"
+RUNNING = "running"
 
 
 class Timing:
@@ -47,7 +48,8 @@ class PluginRecord:
     """``is_bypassed``: the plugin is called no more; requests pass it (fail-open) or are refused (fail-closed).
 
     That happens after ``max_errors`` faults (0: never) or ``strikes`` late times within ten minutes, and ends with
-    the next reload. ``on_change()`` is called when it happens. ``clock.now()`` is in monotonic seconds.
+    the next reload. ``process`` is the child of an isolated filter (with ``state`` and ``snapshot()``), or None.
+    ``on_change()`` is called when it happens. ``clock.now()`` is in monotonic seconds.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class PluginRecord:
         self.faults: dict[str, int] = {}
         self.last_fault = ""
         self.late_times = 0
+        self.process: Any = None
         self._timings: dict[str, Timing] = {}
         self._strikes: deque[float] = deque(maxlen=max(1, strikes))
         self._clock = clock
@@ -82,17 +85,20 @@ class PluginRecord:
 
     @property
     def state(self) -> str:
-        """``in use``, ``bypassed`` (requests pass it) or ``refused`` (its requests are)."""
+        """``in use``, ``bypassed`` (requests pass it), ``refused`` (its requests are), or what the child does."""
         if not self.is_bypassed:
-            return IN_USE
+            return IN_USE if self.process is None or self.process.state == RUNNING else self.process.state
         return BYPASSED if self.plugin.on_error == FAIL_OPEN else REFUSED
 
-    def fault(self, phase: str, error: BaseException) -> None:
-        """Count and log a fault of the hook ``phase``; one a second is logged at most, the first with its traceback."""
+    def fault(self, phase: str, error: BaseException, *, is_rare: bool = False) -> None:
+        """Count and log a fault of the hook ``phase``; one a second is logged at most, the first with its traceback.
+
+        One that ``is_rare`` is logged in any case.
+        """
         self._errors.cell(self.plugin.name, phase).inc()
         self.faults[phase] = self.faults.get(phase, 0) + 1
         self.last_fault = f"{phase}: {type(error).__name__}: {error}"[:500]
-        self._report(error)
+        self._report(error, is_rare)
         if self.max_errors and self.errors >= self.max_errors:
             self._bypass(f"{self.errors} faults")
 
@@ -111,9 +117,9 @@ class PluginRecord:
         if len(self._strikes) == self._strikes.maxlen and now - self._strikes[0] <= STRIKE_WINDOW_S:
             self._bypass(f"it blocked the reactor {len(self._strikes)} times in ten minutes")
 
-    def _report(self, error: BaseException) -> None:
+    def _report(self, error: BaseException, is_rare: bool) -> None:
         now = self._clock.now()
-        if now < self._next_log:
+        if now < self._next_log and not is_rare:
             self._unlogged += 1
             return
         trace = "" if self.errors > 1 else "\n" + "".join(traceback.format_exception(error)).rstrip()
@@ -138,7 +144,7 @@ class PluginRecord:
         """The runtime of this use has ended."""
         if self.is_bypassed:
             self._bypassed.cell(self.plugin.name).dec()
-        self.on_change = None
+        self.on_change = self.process = None
 
     @property
     def label(self) -> str:
@@ -152,4 +158,6 @@ class PluginRecord:
             "distribution": self.distribution, "version": self.version, "on_error": self.plugin.on_error,
             "state": self.state, "faults": dict(self.faults), "last_fault": self.last_fault,
             "late": self.late_times, "timings": {phase: one.snapshot() for phase, one in self._timings.items()},
+            "percent": self.plugin.percent, "canary_of": self.plugin.canary_of,
+            "process": self.process.snapshot() if self.process is not None else None,
         }

@@ -1,0 +1,1 @@
+"""Tests of isolated filters that need no process."""
