@@ -25,10 +25,15 @@ REQUESTS_PER_CONNECTION = 8
 
 
 class Result:
-    """What the load has seen; times are seconds after its start. ``losses`` has the first 2,000, ``lost`` counts all."""
+    """What the load has seen; times are seconds after its start. ``losses`` has the first 2,000, ``lost`` counts all.
+
+    ``first_refused_s`` is None where no connect was refused; ``connect_s`` is the longest connect, ``schedule_s`` how
+    late the load itself was at most.
+    """
 
     def __init__(self, found):
         count = found["counts"].get
+        self.began, self.first_refused_s = found["began"], found["first_refused_s"]
         self.seconds, self.kinds, self.reasons, self.seen = (
             found["seconds"], found["kinds"], found["reasons"], found["seen"])
         self.sent, self.answered, self.lost = count("sent", 0), count("answered", 0), count("lost", 0)
@@ -91,10 +96,7 @@ class Loss:
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, f"the load has ended with {self.process.wait(10)}"
-        found = json.loads(line)
-        result = Result(found)
-        result.began = found["began"]
-        return result
+        return Result(json.loads(line))
 
     def now(self):
         """Return seconds since the load's start, to compare with a Result's times."""

@@ -67,7 +67,7 @@ class Load:
         self._random = random.Random(options["seed"])
         self._kinds, self._weights = list(options["mix"]), list(options["mix"].values())
         self._watched = re.compile(rb"\r\n%b: *([^\r]*)" % options["watch"].encode(), re.I) if options["watch"] else None
-        self._most = options["most"]
+        self._most, self._kept = options["most"], options["connections"]
         self._idle = collections.deque()
         self._waiting = collections.deque()
         self._sockets = [None] * options["websockets"]
@@ -80,9 +80,11 @@ class Load:
     # What the links tell
 
     def rest(self, link):
-        """A connection is free: the next request that waits is its, or it waits for one."""
+        """A connection is free: the next request that waits is its, or it waits for one; a burst's are not kept."""
         if self._waiting:
             link.ask(self._waiting.popleft(), time.monotonic())
+        elif len(self._idle) >= self._kept:
+            link.close()
         else:
             self._idle.append(link)
 

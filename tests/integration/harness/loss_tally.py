@@ -43,6 +43,7 @@ class Tally:
         self.closed = []
         self.latency = Latency()
         self.most = collections.defaultdict(float)
+        self.first_refused_s = None
         self.is_ending = False
 
     def top(self, name, seconds):
@@ -61,6 +62,8 @@ class Tally:
     def refuse(self, kind, now, due):
         """A connect was refused: a loss, unless the end of the listener has been announced."""
         self.counts["refused"] += 1
+        if self.first_refused_s is None:
+            self.first_refused_s = now - self.began
         if not self.is_ending:
             self.lose(kind, "refused", now, due)
 
@@ -83,5 +86,6 @@ class Tally:
         return {
             "began": self.began, "seconds": now - self.began, "counts": dict(self.counts), "kinds": dict(self.kinds),
             "reasons": dict(self.reasons), "seen": dict(self.seen), "losses": self.losses, "closed": self.closed,
-            "latency_s": {name: self.latency.at(share) for name, share in shares}, "most_s": dict(self.most),
+            "first_refused_s": self.first_refused_s, "most_s": dict(self.most),
+            "latency_s": {name: self.latency.at(share) for name, share in shares},
         }
