@@ -93,7 +93,8 @@ class Daemon:
             wait_for(lambda: self.process.poll() is not None or self.is_ready(), "the daemon", 30)
             assert self.process.poll() is None, self.log()
             rows = self.json("/listeners")["listeners"]
-            self.ports = {row["name"]: int(row["bound"].rpartition(":")[2]) for row in rows}
+            self.ports = {row["name"]: int(row["bound"].rpartition(":")[2]) for row in rows
+                          if not row["bound"].startswith("unix:")}
         except BaseException:
             self.kill()
             raise

@@ -1,0 +1,119 @@
+"""kill -9 of a worker and of the whole proxy: what is lost is what was in its hands, and it serves again at once.
+
+Reliability faults 20 and 25. Each figure is the best of a few tries, and no less than twice what ``meshd --check`` of the
+same file takes on this machine at the time, for what a busy machine adds is not meshd's.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.integration.harness.client import status, timed
+from tests.integration.harness.coming import TWO_WORKERS, needs_workers, workers
+from tests.integration.harness.daemon import Daemon, one_cluster
+from tests.integration.harness.echo import Echo
+from tests.integration.harness.loss import Loss
+from tests.integration.harness.manager import MANAGED, managed
+from tests.integration.process import wait_for
+
+TRIES = 3
+SERVING_S = 2.0
+REPLACED_S = 1.0
+OWN = ("cut", "raced", "closed", "reset")
+"""How a request is lost that a killed process held: nothing refused, no timeout, no wrong answer."""
+SHAPES = [pytest.param({}, id="one worker"), pytest.param(TWO_WORKERS, id="two workers", marks=needs_workers)]
+
+
+def serves(daemon):
+    """Say whether a request is answered."""
+    with contextlib.suppress(OSError):
+        return status(daemon.port) == 200
+    return False
+
+
+def alive_workers(daemon):
+    """Return the workers' process ids; none where the one that was asked has just died."""
+    try:
+        return workers(daemon)
+    except (OSError, KeyError, ValueError):
+        return []
+
+
+def is_own(row):
+    """Say whether a loss is of the kind that a killed process explains."""
+    return row["reason"].startswith(OWN)
+
+
+def check_s(daemon):
+    """Return how long ``meshd --check`` takes here and now: it imports and builds all that a start does."""
+    command = [daemon.python, "-m", "meshd.cli.daemon", "--check", "-c", daemon.path]
+    return timed(subprocess.run, command, check=True, capture_output=True, timeout=120)[1]
+
+
+@needs_workers
+def test_killed_worker_is_replaced_and_costs_its_own_streams_alone():
+    with Echo() as echo, Daemon(one_cluster(echo.address, **TWO_WORKERS)) as daemon, Loss(daemon.port, rate=200) as load:
+        load.warm()
+        took, spans, reference_s = [], [], check_s(daemon)
+        for number in range(TRIES):
+            before = workers(daemon)
+            victim = before[number % 2]
+            begin = load.now()
+            os.kill(victim, signal.SIGKILL)
+            answered = load.look().answered
+            wait_for(lambda: len(now := alive_workers(daemon)) == 2 and victim not in now, "another worker")
+            took.append(load.now() - begin)
+            spans.append((begin, load.now()))
+            wait_for(lambda: load.look().answered > answered + 20, "the other worker's answers")
+            load.warm()
+        result = load.stop()
+        print(f"\nreplaced after {', '.join(f'{seconds:.2f} s' for seconds in took)}; "
+              f"a check takes {reference_s:.2f} s\n{result}")
+        assert min(took) < max(REPLACED_S, 2 * reference_s)
+        assert result.refused == 0
+        assert [row for row in result.losses if not is_own(row)] == [], str(result)
+        assert all(any(begin - 0.2 <= row["at_s"] <= end for begin, end in spans) for row in result.losses), str(result)
+        assert result.alive == 8
+        assert len(set(workers(daemon))) == 2
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_killed_proxy_serves_again_as_soon_as_its_manager_starts_it(shape):
+    with Echo() as echo, Daemon(one_cluster(echo.address, **shape), prefix=MANAGED) as daemon:
+        with Loss(daemon.port, rate=100) as load:
+            load.warm()
+            took, spans, reference_s = [], [], check_s(daemon)
+            for _ in range(TRIES):
+                victim = managed(daemon)
+                begin = load.now()
+                os.kill(victim, signal.SIGKILL)
+                wait_for(lambda: managed(daemon) not in (None, victim) and serves(daemon), "it to serve again", 60)
+                took.append(load.now() - begin)
+                spans.append((begin, load.now()))
+                load.warm()
+            result = load.stop()
+        print(f"\nserving again after {', '.join(f'{seconds:.2f} s' for seconds in took)}; "
+              f"a check takes {reference_s:.2f} s\n{result}")
+        assert min(took) < max(SERVING_S, 2 * reference_s)
+        assert result.lost > 0, "kill -9 under load lost nothing: then the load saw nothing"
+        assert all(any(begin - 0.2 <= row["at_s"] <= end + 0.2 for begin, end in spans) for row in result.losses)
+        assert result.alive == 8
+        assert daemon.is_ready()
+
+
+def test_files_that_a_killed_proxy_left_do_not_stop_the_next(tmp_path):
+    """The admin API's and a listener's unix socket are still there, and nobody listens."""
+    path = tmp_path / "public"
+    with Echo() as echo:
+        top = one_cluster(echo.address)
+        top["listeners"].append(top["listeners"][0] | {"name": "local", "address": f"unix:{path}"})
+        with Daemon(top, prefix=MANAGED) as daemon:
+            victim = managed(daemon)
+            os.kill(victim, signal.SIGKILL)
+            wait_for(lambda: managed(daemon) not in (None, victim) and daemon.is_ready(), "it to serve again", 60)
+            assert path.is_socket()
+            assert serves(daemon)
