@@ -1,4 +1,4 @@
-"""The instrument that the loss tests stand on: every loss that a scripted server plants is seen, and called by its name."""
+"""The instrument that the loss tests stand on: every loss that a scripted server plants is seen, and named."""
 
 import re
 import socket

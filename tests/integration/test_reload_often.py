@@ -1,6 +1,6 @@
 """Reload after reload under load: no request lost, no connection closed, nothing kept (reliability fault 22).
 
-MESHD_TEST_RELOADS=100 pytest tests/integration/test_reload_often.py makes a hundred, one each 0.6 s where the machine can.
+MESHD_TEST_RELOADS=100 pytest tests/integration/test_reload_often.py makes a hundred, one each 0.6 s if the machine can.
 """
 
 import os

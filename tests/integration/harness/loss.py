@@ -7,7 +7,7 @@
         result.assert_nothing_lost()
 
 Lost is: no whole answer, a wrong answer, a status other than 200 that the fault does not explain, a connection refused.
-A connection that closes after an answer with ``connection: close`` is none; one that closes without a word is counted as
+A connection that closes after an answer with ``connection: close`` is none; one that closes without a word counts as
 ``unannounced``, and where a request was on its way it is lost as ``raced``. The upstream must be ``echo.Echo``.
 """
 
@@ -24,11 +24,16 @@ REQUESTS_PER_CONNECTION = 8
 """At most as many kept connections as are used so often a second: a drain gives an idle one only a second."""
 
 
+def touches(row, spans):
+    """Say whether a request or WebSocket was due, or ended, in or across one of these (begin, end)."""
+    return any(begin <= row["at_s"] and row.get("due_s", row["at_s"]) <= end for begin, end in spans)
+
+
 class Result:
     """What the load has seen; times are seconds after its start. ``losses`` has the first 2,000, ``lost`` counts all.
 
-    ``first_refused_s`` is None where no connect was refused; ``connect_s`` is the longest connect, ``schedule_s`` how
-    late the load itself was at most.
+    ``excused`` maps each second in which a status was explained to how many were. ``first_refused_s`` is None where no
+    connect was refused; ``connect_s`` is the longest connect, ``schedule_s`` how late the load itself was at most.
     """
 
     def __init__(self, found):
@@ -38,6 +43,7 @@ class Result:
             found["seconds"], found["kinds"], found["reasons"], found["seen"])
         self.sent, self.answered, self.lost = count("sent", 0), count("answered", 0), count("lost", 0)
         self.explained = sum(number for name, number in found["counts"].items() if name.startswith("explained_"))
+        self.excused = {int(second): number for second, number in found["excused"].items()}
         self.refused, self.raced, self.unannounced, self.announced = (
             count(name, 0) for name in ("refused", "raced", "unannounced", "announced"))
         self.echoes, self.opened, self.alive, self.closed_count = (
@@ -46,9 +52,9 @@ class Result:
         self.connect_s = found["most_s"].get("connect", 0.0)
         self.schedule_s = found["most_s"].get("schedule", 0.0)
 
-    def lost_outside(self, begin_s, end_s):
-        """Return the losses whose request was neither due nor lost within a span of time."""
-        return [row for row in self.losses if row["at_s"] < begin_s or row["due_s"] > end_s]
+    def outside(self, spans):
+        """Return the losses, and the ends of WebSockets, that touch none of these (begin, end)."""
+        return [row for row in self.losses + self.closed if not touches(row, spans)]
 
     def assert_nothing_lost(self):
         """Fail, with all that is known, where anything was lost or nothing was asked."""

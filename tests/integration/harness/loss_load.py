@@ -66,7 +66,8 @@ class Load:
         self.tally = Tally(time.monotonic(), options["explained"])
         self._random = random.Random(options["seed"])
         self._kinds, self._weights = list(options["mix"]), list(options["mix"].values())
-        self._watched = re.compile(rb"\r\n%b: *([^\r]*)" % options["watch"].encode(), re.I) if options["watch"] else None
+        watched = options["watch"].encode()
+        self._watched = re.compile(rb"\r\n%b: *([^\r]*)" % watched, re.I) if watched else None
         self._most, self._kept = options["most"], options["connections"]
         self._idle = collections.deque()
         self._waiting = collections.deque()

@@ -39,6 +39,7 @@ class Tally:
         self.kinds = collections.Counter()
         self.reasons = collections.Counter()
         self.seen = collections.Counter()
+        self.excused = collections.Counter()
         self.losses = []
         self.closed = []
         self.latency = Latency()
@@ -67,11 +68,13 @@ class Tally:
         if not self.is_ending:
             self.lose(kind, "refused", now, due)
 
-    def answer(self, kind, status, seconds):
-        """One request was answered as it should, or as the fault explains."""
+    def answer(self, kind, status, now, due):
+        """One request was answered as it should, or as the fault explains: then its second is kept."""
         self.counts["answered" if status == 200 else f"explained_{status}"] += 1
+        if status != 200:
+            self.excused[int(now - self.began)] += 1
         self.kinds[kind] += 1
-        self.latency.add(seconds)
+        self.latency.add(now - due)
 
     def close(self, now, since, reason, is_owed):
         """A WebSocket has ended though we did not want it; ``is_owed``: an echo was outstanding."""
@@ -86,6 +89,6 @@ class Tally:
         return {
             "began": self.began, "seconds": now - self.began, "counts": dict(self.counts), "kinds": dict(self.kinds),
             "reasons": dict(self.reasons), "seen": dict(self.seen), "losses": self.losses, "closed": self.closed,
-            "first_refused_s": self.first_refused_s, "most_s": dict(self.most),
+            "first_refused_s": self.first_refused_s, "excused": dict(self.excused), "most_s": dict(self.most),
             "latency_s": {name: self.latency.at(share) for name, share in shares},
         }

@@ -1,8 +1,8 @@
 """The load's connections: non-blocking, never asking twice. Used by ``loss_load`` in the load's process.
 
-Strategy: a link is connecting, idle, busy with one request, or closed. What the server does is judged at once: an end in
-the middle of an answer is ``cut``, one before the first byte is ``closed``, or ``raced`` where the connection had served
-before (the server closed it just as the request was on its way, which a server that announces its closes never does).
+Strategy: a link is connecting, idle, busy with one request, or closed. What the server does is judged at once: an end
+in the middle of an answer is ``cut``, one before the first byte is ``closed``, or ``raced`` where the connection had
+served before (it was closed just as the request was on its way, which a server that announces its closes never does).
 """
 
 import errno
@@ -188,7 +188,7 @@ class Asker(Link):
         elif answer.surplus or (answer.status == 200 and answer.body != expected):
             self.lose("wrong answer", now)
         else:
-            tally.answer(kind, answer.status, now - due)
+            tally.answer(kind, answer.status, now, due)
             self.load.watch(answer.head)
             self.free(answer.closes)
 

@@ -1,4 +1,4 @@
-"""A stranger's distribution as its user gets it: built as a wheel, installed with pip beside meshd, in a venv of its own.
+"""A stranger's distribution as its user gets it: built as a wheel, installed with pip beside meshd, in its own venv.
 
 The venv sees what the running Python has (meshd among it, editable or not) and nothing is fetched from anywhere.
 """
