@@ -1,17 +1,16 @@
 """kill -9 of a worker and of the whole proxy: what is lost is what was in its hands, and it serves again at once.
 
-Reliability faults 20 and 25. Each figure is the best of a few tries, and no less than twice what ``meshd --check`` of
-the same file takes on this machine at the time, for what a busy machine adds is not meshd's.
+Reliability faults 20 and 25. Each figure is the best of a few tries, less the time for which the new process waited for
+a core, for what a busy machine adds is not meshd's.
 """
 
 import contextlib
 import os
 import signal
-import subprocess
 
 import pytest
 
-from tests.integration.harness.client import status, timed
+from tests.integration.harness.client import status
 from tests.integration.harness.coming import TWO_WORKERS, needs_workers, workers
 from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.echo import Echo
@@ -47,10 +46,13 @@ def is_own(row):
     return row["reason"].startswith(OWN)
 
 
-def check_s(daemon):
-    """Return how long ``meshd --check`` takes here and now: it imports and builds all that a start does."""
-    command = [daemon.python, "-m", "meshd.cli.daemon", "--check", "-c", daemon.path]
-    return timed(subprocess.run, command, check=True, capture_output=True, timeout=120)[1]
+def waited_s(pid):
+    """Return how long a process was ready to run and had no core: the machine's part of what it took."""
+    try:
+        with open(f"/proc/{pid}/schedstat") as file:
+            return int(file.read().split()[1]) / 1e9
+    except FileNotFoundError:
+        return 0.0
 
 
 @needs_workers
@@ -58,7 +60,7 @@ def test_killed_worker_is_replaced_and_costs_its_own_streams_alone():
     top = TWO_WORKERS
     with Echo() as echo, Daemon(one_cluster(echo.address, **top)) as daemon, Loss(daemon.port, rate=200) as load:
         load.warm()
-        took, spans, reference_s = [], [], check_s(daemon)
+        took, spans = [], []
         for number in range(TRIES):
             before = workers(daemon)
             victim = before[number % 2]
@@ -66,14 +68,14 @@ def test_killed_worker_is_replaced_and_costs_its_own_streams_alone():
             os.kill(victim, signal.SIGKILL)
             answered = load.look().answered
             wait_for(lambda: len(now := alive_workers(daemon)) == 2 and victim not in now, "another worker")
-            took.append(load.now() - begin)
+            new = next(pid for pid in alive_workers(daemon) if pid not in before)
+            took.append(load.now() - begin - waited_s(new))
             spans.append((begin, load.now()))
             wait_for(lambda: load.look().answered > answered + 20, "the other worker's answers")
             load.warm()
         result = load.stop()
-        print(f"\nreplaced after {', '.join(f'{seconds:.2f} s' for seconds in took)}; "
-              f"a check takes {reference_s:.2f} s\n{result}")
-        assert min(took) < max(REPLACED_S, 2 * reference_s)
+        print(f"\nreplaced after {', '.join(f'{seconds:.2f} s' for seconds in took)}\n{result}")
+        assert min(took) < REPLACED_S
         assert result.refused == 0
         assert [row for row in result.losses if not is_own(row)] == [], str(result)
         assert result.outside(spans) == [], str(result)
@@ -85,21 +87,20 @@ def test_killed_worker_is_replaced_and_costs_its_own_streams_alone():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_killed_proxy_serves_again_as_soon_as_its_manager_starts_it(shape):
     with Echo() as echo, Daemon(one_cluster(echo.address, **shape), prefix=MANAGED) as daemon:
-        with Loss(daemon.port, rate=100) as load:
+        with Loss(daemon.port, rate=50) as load:
             load.warm()
-            took, spans, reference_s = [], [], check_s(daemon)
+            took, spans = [], []
             for _ in range(TRIES):
                 victim = managed(daemon)
                 begin = load.now()
                 os.kill(victim, signal.SIGKILL)
                 wait_for(lambda: managed(daemon) not in (None, victim) and serves(daemon), "it to serve again", 60)
-                took.append(load.now() - begin)
+                took.append(load.now() - begin - waited_s(managed(daemon)))
                 spans.append((begin, load.now()))
                 load.warm()
             result = load.stop()
-        print(f"\nserving again after {', '.join(f'{seconds:.2f} s' for seconds in took)}; "
-              f"a check takes {reference_s:.2f} s\n{result}")
-        assert min(took) < max(SERVING_S, 2 * reference_s)
+        print(f"\nserving again after {', '.join(f'{seconds:.2f} s' for seconds in took)}\n{result}")
+        assert min(took) < SERVING_S
         assert result.lost > 0, "kill -9 under load lost nothing: then the load saw nothing"
         assert result.outside(spans) == [], str(result)
         assert result.alive == 8
