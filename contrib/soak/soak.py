@@ -28,6 +28,8 @@ import watch  # noqa: E402
 
 RSS_LIMIT_MIB = 1.0
 """Growth of resident memory in an hour."""
+STEP_MIB = 1.0
+"""Python takes memory in arenas of 1 MiB: growth by one is no slope, however straight the line through it."""
 FDS_LIMIT = 4
 """Descriptors more at the end than after the warm-up."""
 WARM_SHARE, WARM_LEAST_S = 0.2, 10.0
@@ -159,11 +161,17 @@ class Soak:
         """Return the growth of resident memory in MiB an hour."""
         return slope.fit(slope.lows(((one.at_s, one.resident_mib) for one in self.rested()), self.every_s()))
 
-    def more_descriptors(self) -> int:
-        """Return how many descriptors more there are at the end, by the lowest samples of the first and last third."""
-        counts = [one.descriptors for one in self.rested()]
-        third = max(1, len(counts) // 3)
-        return min(counts[-third:]) - min(counts[:third]) if counts else 0
+    def more(self, name: str) -> float:
+        """Return how much more of something is there at the end: the lowest of the last third less the first's."""
+        values = [getattr(one, name) for one in self.rested()]
+        third = max(1, len(values) // 3)
+        return min(values[-third:]) - min(values[:third]) if values else 0
+
+    def memory(self) -> str:
+        """Return the verdict on resident memory."""
+        found = self.slope().verdict(RSS_LIMIT_MIB)
+        is_step = found == slope.FAILED and self.more("resident_mib") <= STEP_MIB
+        return slope.UNDECIDED if is_step else found
 
     def judge(self, result: Result) -> None:
         """Note every fault."""
@@ -178,21 +186,22 @@ class Soak:
         for second, count in result.excused.items():
             if not touches({"at_s": second + 1, "due_s": second}, self.spans):
                 self.faults.append(f"{count} answers of 5xx at {second} s though no upstream was away")
-        if (more := self.more_descriptors()) > FDS_LIMIT:
+        if (more := self.more("descriptors")) > FDS_LIMIT:
             self.faults.append(f"descriptors: {more} more: expected at most {FDS_LIMIT}")
-        if self.slope().verdict(RSS_LIMIT_MIB) == slope.FAILED:
+        if self.memory() == slope.FAILED:
             self.faults.append(f"resident memory: MiB {self.slope()}: expected at most {RSS_LIMIT_MIB:g}")
 
     def verdict(self) -> str:
         """Return passed, undecided or failed."""
-        return slope.FAILED if self.faults else self.slope().verdict(RSS_LIMIT_MIB)
+        return slope.FAILED if self.faults else self.memory()
 
     def report(self) -> dict:
         """Return all of it as plain data."""
         found = self.slope()
         return {
             "verdict": self.verdict(), "faults": self.faults, "rate": self.rate, "reloads": self.reloads,
-            "kills": self.kills, "answered": self.answered, "descriptors_more": self.more_descriptors(),
+            "kills": self.kills, "answered": self.answered, "descriptors_more": self.more("descriptors"),
+            "resident_mib_more": self.more("resident_mib"),
             "limit_mib_per_hour": RSS_LIMIT_MIB, "resident_mib_per_hour": found.per_hour, "points": found.points,
             "confidence": slope.CONFIDENCE, "margin_mib_per_hour": found.margin if found.is_known else None,
             "samples": [asdict(one) for one in self.samples],

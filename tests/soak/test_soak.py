@@ -108,3 +108,27 @@ class TestOptions(TestCase):
         options = load("soak").parse([])
         self.assertEqual(options, argparse.Namespace(
             minutes=60, load="half", reload=60, kill=300, sample=5, print=60, json=None, strict=False))
+
+
+class TestVerdict(TestCase):
+    def setUp(self):
+        self.soak = load("soak")
+
+    def run_of(self, grown):
+        """Return a run of an hour whose memory is ``grown(minute)`` MiB more than at its start."""
+        samples = [self.soak.watch.Sample(60.0 * minute, 50 + grown(minute), 40, 0.0, 1) for minute in range(60)]
+        return self.soak.Soak(self.soak.parse([]), None, [], {}, samples)
+
+    def test_one_arena_is_no_slope(self):
+        self.assertEqual(self.run_of(lambda minute: float(minute > 35)).verdict(), "undecided")
+
+    def test_a_leak_is_one(self):
+        self.assertEqual(self.run_of(lambda minute: minute / 20).verdict(), "failed")
+
+    def test_growth_in_the_warm_up_does_not_count(self):
+        self.assertEqual(self.run_of(lambda minute: min(minute, 10)).verdict(), "passed")
+
+    def test_a_fault_fails_whatever_the_memory_says(self):
+        run = self.run_of(lambda minute: 0)
+        run.faults.append("meshd ended")
+        self.assertEqual(run.verdict(), "failed")
