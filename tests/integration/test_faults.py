@@ -259,6 +259,17 @@ def test_full_disk_under_the_access_log_costs_lines_until_there_is_room(tmp_path
         subprocess.run(["umount", "-l", tmp_path], check=True)
 
 
+def is_on_time(daemon):
+    """Say whether the reactor is nowhere 50 ms late (the watchdog's figure) while lines are dropped.
+
+    A write that blocks is late each time; what a busy machine takes away is not, so one round on time is proof.
+    """
+    late, before = daemon.metric("meshd_reactor_late_total"), dropped(daemon)
+    assert at_once(40, status, daemon.port, "/" + "x" * 200, workers=2) == [200] * 40
+    wait_for(lambda: dropped(daemon) > before, "dropped lines")
+    return daemon.metric("meshd_reactor_late_total") == late
+
+
 def test_access_log_pipe_that_nobody_reads_stops_no_traffic(tmp_path):
     path = str(tmp_path / "fifo")
     os.mkfifo(path)
@@ -270,6 +281,7 @@ def test_access_log_pipe_that_nobody_reads_stops_no_traffic(tmp_path):
             assert found == [200] * 600
             wait_for(lambda: daemon.metric("meshd_access_log_dropped_total", reason="overflow") > 50, "dropped lines")
             assert seconds < 20
+            assert any(is_on_time(daemon) for _ in range(10)), "the reactor waits for the reader of the log"
             daemon.idle_fds += 1
             daemon.settled()
     finally:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 import time
@@ -154,6 +155,15 @@ def test_tunnel_outlives_the_route_timeout(daemon):
 # Raw: what the library does not do
 
 
+def all_stopped(pid):
+    """Say whether every thread of a process stands still."""
+    states = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat") as file:
+            states.append(file.read().rpartition(")")[2].split()[0])
+    return set(states) == {"T"}
+
+
 @contextlib.contextmanager
 def tunnel(script, **options):
     """Yield (daemon, client) with a tunnel to a script, which begins after the 101."""
@@ -224,6 +234,26 @@ def test_client_that_resets_a_tunnel_ends_the_upstream_connection():
         client.close()
         assert ended.wait(10)
         assert daemon.access(path="/tunnel")["flags"] == "DC"
+
+
+def test_server_that_resets_just_as_the_client_ends_its_half_is_no_fault_of_ours():
+    """A stopped daemon finds both at once: to end the client's half it turns to a connection that is gone."""
+    def script(peer):
+        peer.sock.shutdown(socket.SHUT_WR)
+        going.wait(20)
+        peer.reset()
+        ended.set()
+
+    going, ended = threading.Event(), threading.Event()
+    with tunnel(script) as (daemon, client):
+        assert read_to_end(client) == (b"", False)
+        daemon.signal("STOP")
+        wait_for(lambda: all_stopped(daemon.process.pid), "the daemon to stop")
+        client.close()
+        going.set()
+        assert ended.wait(10)
+        daemon.signal("CONT")
+        assert daemon.access(path="/tunnel")["status"] == 101
 
 
 def test_bytes_behind_the_upgrade_request_and_the_101_are_part_of_the_tunnel():

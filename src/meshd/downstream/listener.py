@@ -240,7 +240,12 @@ class LiveListener:
                     deferred.callback(None)
 
     def tunnel_ended(self, connection: Connection, exchange: Any) -> None:
-        """One half of a tunnel has ended; with the second the exchange has, once the upstream has got all."""
+        """One half of a tunnel has ended; with the second the exchange has, once the upstream has got all.
+
+        To pass the end of a half on may show that the other side is gone: then the exchange has ended already.
+        """
+        if exchange.is_ended:
+            return
         exchange.half_ended += 1
         if exchange.half_ended > 1:
             connection.is_kept = False

@@ -91,14 +91,16 @@ class Local(http.client.HTTPConnection):
 
 
 class Daemon:
-    """``port`` is that of the first listener. ``prefix`` is a command before the daemon's (prlimit, say).
+    """``port`` is that of the first listener. ``prefix`` is a command before the daemon's (prlimit, say), ``python``
+    the interpreter that has meshd.
 
     ``sockets`` are (name, socket) that are handed over as systemd does; ``admin`` is the path of the admin API's.
     """
 
     def __init__(self, configuration, *, prefix=(), access_log=None, arguments=(), environment=(), sockets=(),
-                 admin=None):
+                 admin=None, python=sys.executable):
         self.folder = tempfile.mkdtemp(prefix="meshd-")
+        self.python = python
         self.path = os.path.join(self.folder, "mesh.yaml")
         self.admin = admin or os.path.join(self.folder, "admin")
         self.access_path = os.path.join(self.folder, "access.log") if access_log is None else access_log
@@ -110,7 +112,7 @@ class Daemon:
             prefix = [sys.executable, "-c", HAND_OVER, names, ",".join(map(str, numbers)), *prefix]
         with open(self.log_path, "w") as log:
             self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "meshd.cli.daemon", "-c", self.path, *arguments], stderr=log,
+                [*prefix, python, "-m", "meshd.cli.daemon", "-c", self.path, *arguments], stderr=log,
                 stdout=subprocess.DEVNULL, env={**os.environ, **dict(environment)}, pass_fds=numbers)
         try:
             wait_for(lambda: self.process.poll() is not None or self.is_ready(), "the daemon", 30)
@@ -170,6 +172,12 @@ class Daemon:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+    def ctl(self, *arguments):
+        """Return (exit code, output) of meshctl."""
+        command = [self.python, "-m", "meshd.cli.ctl", "--admin", f"unix:{self.admin}", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout + done.stderr
 
     def is_ready(self):
         """Say whether /ready answers 200."""

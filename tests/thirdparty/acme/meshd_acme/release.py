@@ -1,0 +1,3 @@
+"""The only line that a new version of this distribution changes."""
+
+RELEASE = "1.0"
