@@ -11,7 +11,7 @@ import signal
 import pytest
 
 from tests.integration.harness.client import status
-from tests.integration.harness.coming import TWO_WORKERS, needs_workers, workers
+from tests.integration.harness.shape import TWO_WORKERS, workers
 from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.echo import Echo
 from tests.integration.harness.loss import Loss
@@ -23,7 +23,7 @@ SERVING_S = 2.0
 REPLACED_S = 1.0
 OWN = ("cut", "raced", "closed", "reset")
 """How a request is lost that a killed process held: nothing refused, no timeout, no wrong answer."""
-SHAPES = [pytest.param({}, id="one worker"), pytest.param(TWO_WORKERS, id="two workers", marks=needs_workers)]
+SHAPES = [pytest.param({}, id="one worker"), pytest.param(TWO_WORKERS, id="two workers")]
 
 
 def serves(daemon):
@@ -55,7 +55,6 @@ def waited_s(pid):
         return 0.0
 
 
-@needs_workers
 def test_killed_worker_is_replaced_and_costs_its_own_streams_alone():
     top = TWO_WORKERS
     with Echo() as echo, Daemon(one_cluster(echo.address, **top)) as daemon, Loss(daemon.port, rate=200) as load:

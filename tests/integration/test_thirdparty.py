@@ -9,12 +9,11 @@ import time
 import pytest
 
 from tests.integration.harness.client import ask, dial, get, status
-from tests.integration.harness.coming import (
-    RECYCLED, TWO_WORKERS, UPGRADE, needs_recycling, needs_upgrade, needs_workers, taken_over, workers)
 from tests.integration.harness.daemon import Daemon, document
 from tests.integration.harness.echo import Echo
 from tests.integration.harness.loss import Loss
 from tests.integration.harness.stranger import FIRST, SECOND, Venv, wheel
+from tests.integration.harness.shape import RECYCLED, TWO_WORKERS, taken_over, workers
 from tests.integration.harness.upstream import Upstream, reply
 from tests.integration.process import wait_for
 
@@ -223,7 +222,6 @@ def test_long_block_is_named_while_it_lasts_and_loses_nothing(venv, echo):
         daemon.settled()
 
 
-@needs_workers
 def test_long_block_in_one_worker_holds_up_nobody_at_another(venv, echo):
     """Fault 37 with two workers: new connections and those of the other worker are answered while one hangs."""
     top = mesh(echo.address, acme={"hang": f"{HANG_S:g}s"}, **TWO_WORKERS)
@@ -257,7 +255,6 @@ def test_leak_is_seen_in_the_memory_metric(venv, echo):
         daemon.settled()
 
 
-@needs_recycling
 def test_worker_that_leaks_is_replaced_at_its_limit_and_nothing_is_lost(venv, echo):
     """Fault 38."""
     with Daemon(mesh(echo.address, **RECYCLED), python=venv.python) as daemon, Loss(daemon.port, rate=100) as load:
@@ -276,22 +273,6 @@ def test_worker_that_leaks_is_replaced_at_its_limit_and_nothing_is_lost(venv, ec
 # Upgraded
 
 
-@pytest.mark.skipif(UPGRADE, reason="a reload takes the new release up")
-def test_new_release_is_refused_until_a_restart(changing, wheels, echo):
-    with Daemon(mesh(echo.address), python=changing.python) as daemon, Loss(daemon.port, rate=100) as load:
-        load.warm()
-        changing.install(wheels[SECOND])
-        daemon.signal("HUP")
-        last = wait_for(lambda: daemon.json("/server_info")["last_reload"], "the outcome", 60)
-        assert not last["accepted"]
-        assert "installed code has changed: meshd-acme" in last["summary"]
-        load.warm()
-        load.stop().assert_nothing_lost()
-        assert ask(daemon.port)[1]["x-acme-release"] == FIRST
-        daemon.settled()
-
-
-@needs_upgrade
 @pytest.mark.timeout(300)
 def test_new_release_is_taken_up_on_sighup_and_nothing_is_lost(changing, wheels, echo):
     with Daemon(mesh(echo.address), python=changing.python) as daemon:

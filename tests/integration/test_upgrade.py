@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.integration.harness import sabotage
-from tests.integration.harness.coming import TWO_WORKERS, needs_upgrade, needs_workers, upgrade
+from tests.integration.harness.shape import TWO_WORKERS, upgrade
 from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.echo import Echo
 from tests.integration.harness.loss import Loss
@@ -20,8 +20,8 @@ DRAIN = {"drain": {"grace": "0s", "deadline": f"{DEADLINE_S:g}s"}}
 BACKLOG_TURN_S = 0.9
 """A connect that took longer was sent again (after 1 s): the accept queue was full, or nobody's."""
 
-pytestmark = [needs_upgrade, pytest.mark.timeout(600)]
-SHAPES = [pytest.param({}, id="one worker"), pytest.param(TWO_WORKERS, id="two workers", marks=needs_workers)]
+pytestmark = pytest.mark.timeout(600)
+SHAPES = [pytest.param({}, id="one worker"), pytest.param(TWO_WORKERS, id="two workers")]
 
 
 def is_alive(pid):

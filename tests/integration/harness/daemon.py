@@ -259,6 +259,7 @@ class Daemon:
         """Return what is still held though no client is there: {what: how much}, empty when all is well."""
         gauges = ("envoy_listener_downstream_cx_active", "envoy_http_downstream_rq_active",
                   "envoy_cluster_upstream_cx_active", "envoy_cluster_upstream_rq_active")
+        self.pids = self.carriers()  # a worker may have been replaced
         found = {"fds": max(0, self.fds() - self.idle_fds)} | {name: self.metric(name) for name in gauges}
         for row in self.json("/clusters")["clusters"]:
             found |= {f"{row['name']} {name}": state["used"] for name, state in row["circuit_breaker"].items()}
