@@ -20,7 +20,8 @@ class World:
     """One per process; handed to constructors in place of globals.
 
     reactor: Twisted's. random: a ``random.Random``. metrics: an ``IMetrics``. log: a ``twisted.logger.Logger``.
-    ``clock`` has ``now()``, ``wall()`` and ``call_later``. ``node`` is the model's Node, set by the runtime.
+    ``clock`` has ``now()``, ``wall()`` and ``call_later``. ``node`` is the model's Node, set by the runtime. ``arena``
+    is the memory shared with the other workers of this host (``wire/cell.py``), None where there are no others.
     """
 
     def __init__(self, reactor: Any, clock: Any, random: Any, metrics: Any, log: Any) -> None:
@@ -30,6 +31,7 @@ class World:
         self.metrics = metrics
         self.log = log
         self.node: Any = None
+        self.arena: Any = None
         self.poller = Poller(reactor, log)
         self.wheel = Wheel(time.monotonic, self.call_later, log)
         self.on_reopen: list[Callable[[], Any]] = []
