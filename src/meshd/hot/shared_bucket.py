@@ -2,7 +2,7 @@
 
 Strategy: a table of sets in the body of an arena's cell. A key's digest says which set it belongs to; a set has up to
 ``WAYS`` buckets, and where all are in use, the one that was used longest ago makes room. The set's lock is one of
-Strategy: a table of sets in the body of an arena's cell. A key's digest says which set it belongs to; a set has at most
+``LANES``. A bucket is ``hot/bucket.py``'s: rate, burst, when it was full, what it gave since. It stands there twice;
 one word says which holds: a process may be killed while it writes the other. The number of buckets of a set is a byte
 that is written after the bucket.
 
