@@ -186,8 +186,9 @@ class Mesh:
     """``filters`` are objects or (object, on_error) pairs. ``world`` may be shared with another Mesh."""
 
     def __init__(self, *filters, upstreams=1, retry=None, timeouts=None, plan=(), listener=(), http=(), limits=(),
-                 times=(), cluster=(), pool=(), breaker=(), sample_every=0, max_errors=0):
+                 times=(), cluster=(), pool=(), breaker=(), sample_every=0, max_errors=0, arena=None):
         self.world = StillWorld()
+        self.world.arena = arena
         self.folder = tempfile.mkdtemp(dir="/tmp")
         self.sink = Sink()
         self.forward = Forward()

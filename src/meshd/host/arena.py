@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 from meshd.host.layout import (
     BLOCK_BYTES, BLOCKS_AT, CLAIMS_AT, DIRECTORY_AT, ENTRIES, ENTRY, ENTRY_BYTES, HEADER, LARGE_AT, LARGE_STEP,
-    LOCK_BYTES, LOCKING_AT, LOCKINGS, MAGIC, MARK_AT, OWNERS_AT, ROW_BYTES, SEGMENT_BYTES, SLOTS, VERSION,
+    LOCK_BYTES, LOCKING_AT, LOCKINGS, MAGIC, MARK_AT, OWNERS_AT, PROBES, ROW_BYTES, SEGMENT_BYTES, SLOTS, VERSION,
 )
 
 WAIT_S = 1.0
@@ -55,7 +55,8 @@ class Cell:
 class Arena:
     """``memory`` is the segment, ``words`` and ``longs`` the same as 32 and 64 bits; ``slot`` is None in a supervisor.
 
-    Bounds: ``ENTRIES`` cells and the bytes given to ``create``; pages that nobody touched take no memory.
+    Bounds: some 14,000 cells (``ENTRIES``, ``PROBES``) and the bytes given to ``create``; pages that nobody touched take
+    no memory.
     """
 
     def __init__(self, fd: int, slot: int | None = None) -> None:
@@ -94,6 +95,12 @@ class Arena:
             if slot is not None:
                 arena.words[MARK_AT // 4] = max(arena.words[MARK_AT // 4], slot + 1)
         return arena
+
+    def close(self) -> None:
+        """Close the descriptor; the memory goes with the last object over it. What was claimed must be released."""
+        self.words.release()
+        self.longs.release()
+        os.close(self.fd)
 
     def _settle(self, locking: str) -> None:
         """Set which locks rule, or refuse to use others."""
@@ -195,9 +202,8 @@ class Arena:
     def _find(self, digest: bytes) -> tuple[int, bool]:
         """Return (entry, whether it holds ``digest``); where none does, one that is free."""
         free = None
-        start = int.from_bytes(digest[:8], "little")
-        for step in range(ENTRIES):
-            index = (start + step) % ENTRIES
+        for step in range(PROBES):
+            index = (home_of(digest) + step) % ENTRIES
             known, claims = self.entry(index)[:2]
             if claims == 0:
                 free = index if free is None else free
@@ -206,7 +212,7 @@ class Arena:
             elif known == digest:
                 return index, True
         if free is None:
-            raise ArenaError(f"arena: {ENTRIES} cells are in use: expected fewer clusters, listeners and tables")
+            raise ArenaError(f"arena: {self.used()} cells are in use: expected fewer clusters, listeners and tables")
         return free, False
 
     def _place(self, index: int, digest: bytes, size: int, locks: int, rows: int) -> None:
@@ -262,6 +268,11 @@ class Arena:
             start = DIRECTORY_AT + index * ENTRY_BYTES
             self.memory[start:start + 16] = bytes(16)
             index = (index - 1) % ENTRIES
+
+
+def home_of(digest: bytes) -> int:
+    """Return the entry where the search for a digest begins."""
+    return int.from_bytes(digest[:8], "little") % ENTRIES
 
 
 def claims_at(index: int) -> int:

@@ -24,7 +24,8 @@ OWNERS_AT = 256
 LOCKINGS = ("", "compiled", "pure")
 
 ENTRIES = 16384
-"""Cells that may exist at once."""
+PROBES = 256
+"""Entries in a row that may hold a key, so that a search has a bound; by about 14,000 cells some key finds no place."""
 ENTRY = struct.Struct("=16sQQQII")
 """Digest, claims, where the cell begins, its bytes, locks, rows."""
 ENTRY_BYTES = 64
