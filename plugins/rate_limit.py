@@ -40,7 +40,10 @@ class RateLimit:
         Integer(minimum=1, maximum=128), default=64,
         doc="bits of an IPv6 address that are one client (a site has 2^64 to use)"
     )
-    max_keys: int = option(Integer(minimum=1, maximum=1_000_000), default=10_000, doc="buckets kept at most")
+    max_keys: int = option(
+        Integer(minimum=1, maximum=1_000_000), default=10_000,
+        doc="buckets kept at most (with several workers rounded up to sets of 16)"
+    )
     status: int = option(Integer(minimum=400, maximum=599), default=429, doc="status of a refused request")
     enforce: bool = option(Boolean(), default=True, doc="false: count what would be refused, and let it pass")
     headers: bool = option(

@@ -12,7 +12,7 @@ LARGEST = 2**32 - 1
 
 @config
 class Limits:
-    """Envoy's defaults. A limit of 0 admits nothing."""
+    """Envoy's defaults. A limit is that of all workers of this host together; one of 0 admits nothing."""
 
     max_connections: int = option(Integer(maximum=LARGEST), default=1024, doc="connections to all endpoints together")
     max_pending: int = option(Integer(maximum=LARGEST), default=1024, doc="requests that wait for a connection")

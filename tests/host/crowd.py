@@ -120,17 +120,21 @@ def kill():
     supervisor = Arena.create(1 << 27)
     chance = random.Random(7)
     judge = open_arena(supervisor.fd, supervisor.reserve())
+    counts, table = ledger(judge, "kill", 2), buckets(judge, "kill", 40)
     workers, faults = [], []
     for number in range(KILLS):
         while len(workers) < WORKERS - 1:
             workers.append(start(supervisor, hammer, number))
         time.sleep(chance.random() * 0.02)
         bury(supervisor, workers.pop(chance.randrange(len(workers))))
-        faults += look(judge, is_quiet=False)
+        faults += look(counts, table)
         if number % 10 == 9:
             while workers:
                 bury(supervisor, workers.pop())
-            faults += look(judge, is_quiet=True)
+            faults += look_closely(counts, table)
+            faults += [f"{judge.used()} cells"] if judge.used() != 2 else []
+    counts.close()
+    table.close()
     return {"kills": KILLS, "faults": faults, "cells": supervisor.used(), "reserved": supervisor.reserved(os.getpid())}
 
 
@@ -158,9 +162,8 @@ def hammer(arena, seed):
         buckets(arena, ("large", chance.randrange(5)), 2000).close()
 
 
-def look(judge, is_quiet):
-    """Yield what is wrong with the arena; ``is_quiet``: the only worker is the judge."""
-    counts, table = ledger(judge, "kill", 2), buckets(judge, "kill", 40)
+def look(counts, table):
+    """Yield what is wrong while workers are at it."""
     used = [counts.used(index) for index in range(2)]
     if not all(0 <= one <= LIMIT for one in used):
         yield f"used {used}"
@@ -169,26 +172,25 @@ def look(judge, is_quiet):
     levels = [table.find(key, 50.0, 10, time.monotonic()).available(time.monotonic()) for key in range(100)]
     if not all(0 <= level <= 10 for level in levels):
         yield f"levels {levels}"
-    if is_quiet:
-        yield from look_closely(counts, table, used)
-    counts.close()
-    table.close()
-    if is_quiet and judge.used():
-        yield f"{judge.used()} cells are left"
 
 
-def look_closely(counts, table, used):
+def look_closely(counts, table):
     """Yield what is wrong where everybody is dead."""
+    used = [counts.used(index) for index in range(2)]
     if used != [0, 0]:
         yield f"the dead hold {used}"
     for index in range(2):
         taken = sum(counts.take(index, LIMIT) for _ in range(LIMIT + 3))
         if taken != LIMIT:
             yield f"a limit of {LIMIT} admits {taken}"
+        for _ in range(taken):
+            counts.give(index)
     now = time.monotonic()
-    fresh = table.find("fresh", 50.0, 10, now)
-    if sum(fresh.take(now) for _ in range(15)) != 10:
-        yield "a new bucket is not full"
+    for key in range(1000, 1040):  # fills every set, under every lock
+        taken = sum(table.find(key, 50.0, 10, now).take(now) for _ in range(12))
+        if taken != 10:
+            yield f"a new bucket of 10 admits {taken}"
+    yield from look(counts, table)
 
 
 def tokens(seconds=3.0, rate_per_s=1000.0, burst=2000):

@@ -55,8 +55,8 @@ class Cell:
 class Arena:
     """``memory`` is the segment, ``words`` and ``longs`` the same as 32 and 64 bits; ``slot`` is None in a supervisor.
 
-    Bounds: some 14,000 cells (``ENTRIES``, ``PROBES``) and the bytes given to ``create``; pages that nobody touched take
-    no memory.
+    Bounds: some 14,000 cells (``ENTRIES``, ``PROBES``) and the bytes given to ``create``; pages that nobody touched
+    take no memory.
     """
 
     def __init__(self, fd: int, slot: int | None = None) -> None:

@@ -1,9 +1,11 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""The compiled twin of ``ledger.py``: the same over C arrays, with locks of its own (``ledger.pxd``); see there."""
+"""The compiled twin of ``ledger.py``: the same over C arrays, with the locks of ``lock.pxd``; see there."""
 
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t, uint32_t
+
+from meshd.hot.lock cimport acquire, lock_free, read_word, write_word
 
 LOCKING = "compiled"
 

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
-"""The compiled twin of ``shared_bucket.py``: the same layout, with the locks of ``ledger.pxd``; see there."""
+"""The compiled twin of ``shared_bucket.py``: the same layout, with the locks of ``lock.pxd``; see there."""
 
 from hashlib import blake2b
 
@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from meshd.hot.ledger cimport acquire, lock_free
+from meshd.hot.lock cimport acquire, lock_free
 
 cdef extern from *:
     """
