@@ -1,18 +1,17 @@
-"""The http filter ``rate_limit``: token buckets in this process, for all requests or for each value of a key.
+"""The http filter ``rate_limit``: token buckets of this host, for all requests or for each value of a key.
 
 Strategy: a bucket is made when its key is first seen and starts full. At most ``max_keys`` are kept; beyond, the one
-that was idle longest goes. They stand in ``site.state``, so a reload keeps the tokens; changed limits apply to kept
-buckets when they are next used.
+that was idle longest goes. They are the site's, so all workers take from the same ones and a reload keeps the tokens;
+changed limits apply to kept buckets when they are next used.
 """
 
 import ipaddress
 import math
-from collections import OrderedDict
 from hashlib import blake2b
 
 from meshd.api import (
-    CONTINUE, STOP, Boolean, Choice, Duration, HeaderName, Integer, Number, PluginType, Text, TokenBucket, config, flag,
-    hookimpl, option,
+    CONTINUE, STOP, Boolean, Choice, Duration, HeaderName, Integer, Number, PluginType, Text, config, flag, hookimpl,
+    option,
 )
 
 DETAIL = "request_rate_limited"
@@ -26,7 +25,7 @@ MAX_KEY_BYTES = 64
 
 @config
 class RateLimit:
-    """``rate`` requests in each ``per``, ``burst`` of them at once."""
+    """``rate`` requests in each ``per``, ``burst`` of them at once, on all workers of this host together."""
 
     rate: float = option(Number(minimum=1e-6, maximum=1e9), doc="requests in each interval")
     per_s: float = option(Duration(minimum=0.001), default=1.0, doc="the interval")
@@ -41,7 +40,10 @@ class RateLimit:
         Integer(minimum=1, maximum=128), default=64,
         doc="bits of an IPv6 address that are one client (a site has 2^64 to use)"
     )
-    max_keys: int = option(Integer(minimum=1, maximum=1_000_000), default=10_000, doc="buckets kept at most")
+    max_keys: int = option(
+        Integer(minimum=1, maximum=1_000_000), default=10_000,
+        doc="buckets kept at most (with several workers rounded up to sets of 16)"
+    )
     status: int = option(Integer(minimum=400, maximum=599), default=429, doc="status of a refused request")
     enforce: bool = option(Boolean(), default=True, doc="false: count what would be refused, and let it pass")
     headers: bool = option(
@@ -71,41 +73,19 @@ class RateLimit:
         return self.burst or math.ceil(self.rate)
 
 
-class Buckets:
-    """The buckets by key, least recently used first. Lives in ``site.state``."""
-
-    def __init__(self):
-        self.by_key = OrderedDict()
-        self.evicted = 0
-
-    def find(self, key, limit, now):
-        """Return the bucket of ``key`` with the limits of ``limit``; a new one is full."""
-        bucket = self.by_key.get(key)
-        if bucket is None:
-            bucket = self.by_key[key] = TokenBucket(limit.rate_per_s, limit.burst, now)
-            while len(self.by_key) > limit.max_keys:
-                self.by_key.popitem(last=False)
-                self.evicted += 1
-            return bucket
-        self.by_key.move_to_end(key)
-        if bucket.rate_per_s != limit.rate_per_s or bucket.burst != limit.burst:
-            bucket.change(limit.rate_per_s, limit.burst, now)
-        return bucket
-
-
 class RateLimitFilter:
-    """Takes one token for each request. ``rate_per_s``, ``burst`` and ``max_keys`` are what the buckets are held to."""
+    """Takes one token for each request; ``rate_per_s`` and ``burst`` are what the buckets are held to."""
 
     def __init__(self, config, site):
         self.rate_per_s = config.rate_per_s
         self.burst = config.size
-        self.max_keys = config.max_keys
         self._name = site.name
         self._now = site.clock.now
         self._key = key_function(config)
         owner = config.bucket or (site.owner, site.name)
         meaning = (config.key, config.header, config.path_segments, config.ipv6_prefix)
-        self._buckets = site.state("worker", ("rate_limit", owner, meaning), Buckets)
+        max_keys = 1 if config.key == "none" else config.max_keys
+        self._buckets = site.buckets(("rate_limit", owner, meaning), max_keys)
         self._is_enforced = config.enforce
         self._status = config.status
         self._count(site)
@@ -122,8 +102,8 @@ class RateLimitFilter:
             results.cell(site.name, result) for result in ("ok", "shadowed", "limited")
         )
         buckets = self._buckets
-        gauge = site.metrics.gauge("meshd_rate_limit_buckets", "Token buckets that are kept", ("filter",))
-        gauge.function(lambda: len(buckets.by_key), site.name)
+        gauge = site.metrics.gauge("meshd_rate_limit_buckets", "Token buckets that are kept", ("filter",), "host")
+        gauge.function(lambda: len(buckets), site.name)
         self._evictions = site.metrics.counter(
             "meshd_rate_limit_evictions_total", "Buckets given up because max_keys were in use", ("filter",)
         ).cell(site.name)
@@ -133,12 +113,13 @@ class RateLimitFilter:
         now = self._now()
         buckets = self._buckets
         evicted = buckets.evicted
-        bucket = buckets.find(self._key(exchange), self, now)
+        bucket = buckets.find(self._key(exchange), self.rate_per_s, self.burst, now)
+        is_taken = bucket.take(now)
         if buckets.evicted != evicted:
             self._evictions.inc(buckets.evicted - evicted)
         if self._has_headers:
             exchange.metadata[self._name] = bucket
-        if bucket.take(now):
+        if is_taken:
             self._passed.inc()
             return CONTINUE
         return self._refuse(exchange, bucket, now)

@@ -1,14 +1,15 @@
 # Types of breaker.py for the compiled build.
 
-cdef class Counts:
-    cdef public long long connections
-    cdef public long long pending
-    cdef public long long requests
-    cdef public long long retries
+from meshd.hot.ledger cimport Ledger
+
+cdef int CONNECTIONS
+cdef int PENDING
+cdef int REQUESTS
+cdef int RETRIES
 
 
 cdef class Breaker:
-    cdef readonly Counts counts
+    cdef readonly Ledger ledger
     cdef readonly object limits
     cdef long long _max_connections
     cdef long long _max_pending

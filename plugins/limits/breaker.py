@@ -1,4 +1,4 @@
-"""Counts of one cluster and their limits; the cluster asks at each request, connection, wait and retry.
+"""What of one cluster is in use, and the limits; the cluster asks at each request, connection, wait and retry.
 
 ``breaker.pxd`` types it for the compiled build.
 """
@@ -7,32 +7,24 @@ from zope.interface import classImplements
 
 from meshd.api import ICircuitBreaker
 
+CONNECTIONS, PENDING, REQUESTS, RETRIES = range(4)
 RESOURCES = (
     ("connections", "cx", "cx"),
     ("pending", "rq_pending", "pending"),
     ("requests", "rq", "rq"),
     ("retries", "rq_retry", "retries"),
 )
-"""(count, Envoy's name in ``..._open``, Envoy's name in ``remaining_...``)."""
-
-
-class Counts:
-    """What is in use; shared by the breakers of the old and the new runtime."""
-
-    __slots__ = ("connections", "pending", "requests", "retries")
-
-    def __init__(self):
-        self.connections = self.pending = self.requests = self.retries = 0
+"""(name, Envoy's name in ``..._open``, Envoy's name in ``remaining_...``), in the order of the ledger's counts."""
 
 
 class Breaker:
-    """Compares counts with limits."""
+    """Takes from a ledger up to its limits; the breakers of the old and the new runtime have the same ledger."""
 
-    __slots__ = ("counts", "limits", "_max_connections", "_max_pending", "_max_requests", "_max_retries",
+    __slots__ = ("ledger", "limits", "_max_connections", "_max_pending", "_max_requests", "_max_retries",
                  "_metrics", "_owner", "__weakref__")
 
-    def __init__(self, limits, counts, metrics, owner):
-        self.counts = counts
+    def __init__(self, limits, ledger, metrics, owner):
+        self.ledger = ledger
         self.limits = limits
         self._max_connections = limits.max_connections
         self._max_pending = limits.max_pending
@@ -43,71 +35,58 @@ class Breaker:
 
     def start(self):
         """Show the counts in the metrics: from the swap on, these limits are the ones in force."""
-        for name, short, remaining in RESOURCES:
+        for index, (name, short, remaining) in enumerate(RESOURCES):
             is_open = self._metrics.gauge(
                 f"envoy_cluster_circuit_breakers_default_{short}_open", f"1 while no more {name} are admitted",
                 ("cluster_name",), "host")
             left = self._metrics.gauge(
                 f"envoy_cluster_circuit_breakers_default_remaining_{remaining}",
                 f"{name} until the circuit breaker opens", ("cluster_name",), "host")
-            is_open.function(self._gauge(name, lambda used, limit: int(used >= limit)), self._owner)
-            left.function(self._gauge(name, lambda used, limit: max(0, limit - used)), self._owner)
+            is_open.function(self._gauge(index, lambda used, limit: int(used >= limit)), self._owner)
+            left.function(self._gauge(index, lambda used, limit: max(0, limit - used)), self._owner)
 
-    def _gauge(self, name, value):
-        counts, limit = self.counts, getattr(self.limits, f"max_{name}")
-        return lambda: value(getattr(counts, name), limit)
+    def _gauge(self, index, value):
+        ledger, limit = self.ledger, getattr(self.limits, f"max_{RESOURCES[index][0]}")
+        return lambda: value(ledger.used(index), limit)
 
     def admit_request(self):
         """A request wants to be in flight."""
-        counts = self.counts
-        if counts.requests >= self._max_requests:
-            return False
-        counts.requests += 1
-        return True
+        return self.ledger.take(REQUESTS, self._max_requests)
 
     def release_request(self):
         """It has ended."""
-        self.counts.requests -= 1
+        self.ledger.give(REQUESTS)
 
     def admit_pending(self):
         """A request wants to wait for a connection."""
-        counts = self.counts
-        if counts.pending >= self._max_pending:
-            return False
-        counts.pending += 1
-        return True
+        return self.ledger.take(PENDING, self._max_pending)
 
     def release_pending(self):
         """It waits no more."""
-        self.counts.pending -= 1
+        self.ledger.give(PENDING)
 
     def admit_connection(self):
         """A connection wants to be opened."""
-        counts = self.counts
-        if counts.connections >= self._max_connections:
-            return False
-        counts.connections += 1
-        return True
+        return self.ledger.take(CONNECTIONS, self._max_connections)
 
     def release_connection(self):
         """It has closed."""
-        self.counts.connections -= 1
+        self.ledger.give(CONNECTIONS)
 
     def admit_retry(self):
         """An attempt wants to be a retry."""
-        counts = self.counts
-        if counts.retries >= self._max_retries:
-            return False
-        counts.retries += 1
-        return True
+        return self.ledger.take(RETRIES, self._max_retries)
 
     def release_retry(self):
         """It has ended."""
-        self.counts.retries -= 1
+        self.ledger.give(RETRIES)
 
     def state(self):
-        """Return a dict of name -> (used, limit)."""
-        return {name: (getattr(self.counts, name), getattr(self.limits, f"max_{name}")) for name, _, _ in RESOURCES}
+        """Return a dict of name -> (used on this host, limit)."""
+        return {
+            name: (self.ledger.used(index), getattr(self.limits, f"max_{name}"))
+            for index, (name, _, _) in enumerate(RESOURCES)
+        }
 
 
 classImplements(Breaker, ICircuitBreaker)

@@ -10,11 +10,13 @@ from meshd.api.exchange import STOP
 from meshd.downstream.listener import LiveListener
 from meshd.errors import MeshdError
 from meshd.exchange.chain import Chain
+from meshd.hot.ledger import LOCKING
 from meshd.http import flag
 from meshd.wire import address
 from tests.downstream.backlog import backlog
 from tests.downstream.echo import Echo
 from tests.exchange.mesh import GET, MeshCase, Peer, status_of
+from tests.host.workers import Host
 
 
 class Quiet:
@@ -257,3 +259,61 @@ class Reloads(ListenerCase):
         mesh.world.run(mesh.listener.close)
         mesh.advance(2)
         self.assertFalse(mesh.listener.is_accepting)
+
+
+class Workers(ListenerCase):
+    """Two workers of one host that have the same listener; here each has a socket of its own."""
+
+    def setUp(self):
+        self.host = Host(self, locking=LOCKING)
+        self.arenas = [self.host.worker() for _ in range(2)]
+
+    def workers(self, limit):
+        return [self.listening(arena=arena, limits={"max_connections": limit}) for arena in self.arenas]
+
+    def test_connections_are_bounded_over_all_of_them(self):
+        one, other = self.workers(2)
+        first, second, third = self.connect(one), self.connect(other), self.connect(other)
+        for mesh in (one, other):
+            mesh.turn()
+        self.assertEqual([len(mesh.listener.connections) for mesh in (one, other)], [1, 1])
+        third.send(GET)
+        self.assertEqual(third.read(), b"")
+        self.assertEqual(other.listener.cells.refused.value, 1)
+        first.close()
+        other.advance(0.6)
+        self.assertEqual(status_of(third.read()), 200)
+        self.assertEqual((one.listener.places.used(0), second.socket.fileno() > 0), (2, True))
+
+    def test_a_place_is_held_by_connections_only(self):
+        one, other = self.workers(9)
+        clients = [self.connect(mesh) for mesh in (one, other, one)]
+        for mesh in (one, other):
+            mesh.turn()
+        self.assertEqual(other.listener.places.used(0), 3)
+        clients[0].close()
+        self.assertEqual(other.listener.places.used(0), 2)
+
+    def test_the_places_of_a_dead_worker_come_free(self):
+        one, other = self.workers(1)
+        self.connect(one)
+        one.turn()
+        waiting = self.connect(other)
+        waiting.send(GET)
+        self.assertEqual(waiting.read(), b"")
+        self.host.supervisor.bury(self.arenas[0].slot)
+        other.advance(0.6)
+        self.assertEqual(status_of(waiting.read()), 200)
+
+    def test_the_claim_ends_with_the_last_connection_of_a_closed_listener(self):
+        one, other = self.workers(9)
+        client = self.connect(one)
+        one.turn()
+        other.world.run(other.listener.close)
+        one.world.run(one.listener.close)
+        self.assertEqual(self.host.supervisor.used(), 1)
+        client.send(GET)
+        self.assertEqual(status_of(client.read()), 200)
+        client.close()
+        one.turn()
+        self.assertEqual(self.host.supervisor.used(), 0)

@@ -18,8 +18,9 @@ from meshd.model.listener import HttpOptions, Listener, ListenerLimits, Listener
 from meshd.model.plugin import FAIL_CLOSED
 from meshd.telemetry.plugin import PluginRecord
 from meshd.upstream.cluster import Cluster
-from meshd_plugins.limits import Breaker, Counts, Limits
+from meshd_plugins.limits import Breaker, Limits
 from meshd_plugins.retry import Retry, RetryPolicy
+from tests.upstream.counts import Counts
 from tests.wire.world import StillWorld, end_of, pair, take
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -185,14 +186,15 @@ class Mesh:
     """``filters`` are objects or (object, on_error) pairs. ``world`` may be shared with another Mesh."""
 
     def __init__(self, *filters, upstreams=1, retry=None, timeouts=None, plan=(), listener=(), http=(), limits=(),
-                 times=(), cluster=(), pool=(), breaker=(), sample_every=0, max_errors=0):
+                 times=(), cluster=(), pool=(), breaker=(), sample_every=0, max_errors=0, arena=None):
         self.world = StillWorld()
+        self.world.arena = arena
         self.folder = tempfile.mkdtemp(dir="/tmp")
         self.sink = Sink()
         self.forward = Forward()
         self.max_errors = max_errors
         self.upstreams = [Upstream(self) for _ in range(upstreams)]
-        self.breaker = Breaker(Limits(**dict(breaker)), Counts(), self.world.metrics, "up")
+        self.breaker = Breaker(Limits(**dict(breaker)), Counts.made(), self.world.metrics, "up")
         self.spec = ClusterSpec(
             name="up", endpoints=tuple(EndpointSpec(address=one.address) for one in self.upstreams),
             pool=PoolSpec(**dict(pool)), **dict(cluster))
@@ -292,14 +294,14 @@ class MeshCase(unittest.TestCase):
             self.assert_at_rest(mesh)
             mesh.cluster.retire()
             mesh.turn()
-            self.assertEqual(vars_of(mesh.breaker.counts), (0, 0, 0, 0))
+            self.assertEqual(vars_of(mesh.breaker.ledger), (0, 0, 0, 0))
             self.assertEqual(mesh.cluster.cells.active_connections.value, 0)
         finally:
             mesh.close()
 
     def assert_at_rest(self, mesh):
         """No exchange is in flight and nothing says otherwise."""
-        counts = mesh.breaker.counts
+        counts = mesh.breaker.ledger
         self.assertEqual((counts.pending, counts.requests, counts.retries), (0, 0, 0))
         self.assertEqual([endpoint.active for endpoint in mesh.cluster.endpoints], [0] * len(mesh.cluster.endpoints))
         self.assertEqual(mesh.cluster.cells.active_requests.value, 0)

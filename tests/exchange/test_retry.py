@@ -16,7 +16,7 @@ class Retries(MeshCase):
         mesh.upstream.stop()
         client = mesh.client(GET)
         self.assertEqual(client.read(), b"")
-        self.assertEqual(mesh.breaker.counts.retries, 1)
+        self.assertEqual(mesh.breaker.ledger.retries, 1)
         mesh.advance(0.03)
         mesh.upstreams[1].serve()
         self.assertEqual(client.read(), OK)
@@ -154,7 +154,7 @@ class Retries(MeshCase):
         client = mesh.client(GET)
         client.close()
         self.assertEqual(mesh.last.flags, flag.DC)
-        self.assertEqual(mesh.breaker.counts.retries, 0)
+        self.assertEqual(mesh.breaker.ledger.retries, 0)
         mesh.advance(1)
         self.assertFalse(mesh.upstreams[1].is_wanted())
 

@@ -1,29 +1,14 @@
 """The scan of a head's bytes: its promises, and that the compiled twin keeps them in the same way."""
 
-import importlib.machinery
-import importlib.util
 import unittest
-from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import meshd.hot
+from tests.hot.twin import twins
 
-FOLDER = Path(meshd.hot.__file__).parent
-
-
-def _load(path):
-    spec = importlib.util.spec_from_file_location(path.name.split(".")[0], path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-PURE = _load(FOLDER / "field.py")
-LIBRARIES = [FOLDER / ("field" + suffix) for suffix in importlib.machinery.EXTENSION_SUFFIXES]
-COMPILED = next((_load(path) for path in LIBRARIES if path.exists()), None)
-TWINS = [PURE] if COMPILED is None else [PURE, COMPILED]
+TWINS = twins("field")
+PURE, COMPILED = TWINS[0], TWINS[-1] if len(TWINS) > 1 else None
 
 SPECIAL = (b"host", b"content-length", b"transfer-encoding", b"connection", b"expect", b"te", b"trailer", b"upgrade",
            b"keep-alive",

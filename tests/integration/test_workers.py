@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from tests.integration.harness.client import get
-from tests.integration.harness.daemon import Daemon, document
-from tests.integration.process import Load, wait_for
+from tests.integration.harness.client import dial, get, status
+from tests.integration.harness.daemon import Daemon, document, one_cluster
+from tests.integration.process import Load, Upstream, wait_for
 
 HELLO = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": "one"}}
 
@@ -29,6 +29,13 @@ def settings():
 def daemon(settings):
     with Daemon(settings) as found:
         yield found
+
+
+@pytest.fixture
+def upstream():
+    found = Upstream()
+    yield found
+    found.close()
 
 
 def workers(daemon):
@@ -171,3 +178,43 @@ def test_log_levels_are_set_in_all_workers(daemon):
     daemon.ask("/logging?level=debug", "POST")
     levels = lambda: json.loads(daemon.ask("/logging", "POST")[1])["levels"][""]
     wait_for(lambda: {levels() for _ in range(6)} == {"debug"}, "all workers")
+
+
+def test_a_rate_limit_and_a_breaker_mean_the_same_with_two_workers(upstream):
+    """Exact to the unit: 40 tokens admit 40 requests, 3 places admit 3, whichever worker is asked."""
+    limited = document(
+        [{**HELLO, "match": {"prefix": "/free"}}], [], workers=2,
+        listener={"filters": [{"rate_limit": {"rate": 1, "per": "1h", "burst": 40}}, {"router": {"virtual_hosts": [
+            {"name": "all", "domains": ["*"], "routes": [HELLO]}]}}]})
+    with Daemon(limited) as daemon:
+        found = [status(daemon.port) for _ in range(100)]
+        assert (found.count(200), found.count(429)) == (40, 60)
+        victim = workers(daemon)[0]
+        os.kill(victim["pid"], signal.SIGKILL)
+        wait_for(lambda: len(workers(daemon)) == 2, "the replacement")
+        assert {status(daemon.port) for _ in range(20)} == {429}, "tokens came back with a worker's death"
+    breaker = {"circuit_breaker": {"limits": {"max_requests": 3}}}
+    with Daemon(one_cluster(f"127.0.0.1:{upstream.port}", cluster=breaker, workers=2)) as daemon:
+        waiting = [dial(daemon.port, get("/slow")) for _ in range(3)]
+        wait_for(lambda: upstream.waiting == 3, "three requests upstream")
+        assert {status(daemon.port) for _ in range(30)} == {503}
+        used = daemon.json("/clusters")["clusters"][0]["circuit_breaker"]["requests"]
+        assert used == {"used": 3, "limit": 3}
+        upstream.release.set()
+        for client in waiting:
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+            client.close()
+        assert {status(daemon.port) for _ in range(10)} == {200}
+
+
+def test_max_connections_is_that_of_all_workers(daemon, settings):
+    more = configuration()
+    more["listeners"][0] |= {"address": settings["listeners"][0]["address"], "limits": {"max_connections": 4}}
+    daemon.write(more)
+    assert daemon.reload()["accepted"]
+    held = [dial(daemon.port) for _ in range(12)]
+    wait_for(lambda: daemon.json("/listeners")["listeners"][0]["connections"] == 4, "four connections")
+    for _ in range(5):
+        assert daemon.json("/listeners")["listeners"][0]["connections"] == 4
+    for client in held:
+        client.close()

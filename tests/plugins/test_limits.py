@@ -2,8 +2,10 @@
 
 import unittest
 
-from meshd.testing.site import FakeSite
+from meshd.hot.ledger import LOCKING
+from meshd.testing.site import FakeSite, FakeWorld
 from meshd_plugins.limits import Limits
+from tests.host.workers import Host
 
 NAMES = ("connections", "pending", "requests", "retries")
 VERBS = ("connection", "pending", "request", "retry")
@@ -51,6 +53,46 @@ class Reloads(unittest.TestCase):
         one, other = breaker(site, max_requests=1), breaker(site, "beta", max_requests=1)
         self.assertTrue(one.admit_request())
         self.assertTrue(other.admit_request())
+
+
+class Workers(unittest.TestCase):
+    def setUp(self):
+        self.host = Host(self, locking=LOCKING)
+
+    def worker(self):
+        site = FakeSite(world=FakeWorld())
+        site.world.arena = self.host.worker()
+        self.addCleanup(site.release)
+        return site
+
+    def test_limits_are_those_of_all_workers_together(self):
+        one, other = (breaker(self.worker(), max_requests=3, max_retries=1) for _ in range(2))
+        self.assertEqual([one.admit_request(), other.admit_request(), one.admit_request()], [True] * 3)
+        self.assertEqual((one.admit_request(), other.admit_request(), other.admit_retry()), (False, False, True))
+        self.assertEqual(one.state(), other.state())
+        self.assertEqual((one.state()["requests"], one.state()["retries"]), ((3, 3), (1, 1)))
+        one.release_request()
+        self.assertTrue(other.admit_request())
+
+    def test_a_reload_in_one_worker_keeps_the_counts_of_all(self):
+        site = self.worker()
+        one, other = breaker(site, max_requests=5), breaker(self.worker(), max_requests=5)
+        self.assertTrue(one.admit_request() and other.admit_request())
+        next_site = FakeSite(table=site.table, world=site.world)
+        new = breaker(next_site, max_requests=3)
+        site.release()
+        self.assertEqual(new.state()["requests"], (2, 3))
+        one.release_request()
+        self.assertEqual((new.state()["requests"], other.state()["requests"]), ((1, 3), (1, 5)))
+        next_site.release()
+
+    def test_what_ends_after_its_cluster_is_counted_nowhere(self):
+        site = self.worker()
+        one, other = breaker(site), breaker(self.worker())
+        self.assertTrue(one.admit_connection() and other.admit_connection())
+        site.release()
+        one.release_connection()
+        self.assertEqual(other.state()["connections"], (1, 1024))
 
 
 class Metrics(unittest.TestCase):

@@ -5,8 +5,10 @@ import unittest
 from meshd.api import CONTINUE, STOP, Identity, flag
 from meshd.testing.contract.http import HttpFilterContract
 from meshd.testing.exchange import FakeExchange
-from meshd.testing.site import FakeSite
+from meshd.hot.ledger import LOCKING
+from meshd.testing.site import FakeSite, FakeWorld
 from meshd_plugins.rate_limit import MAX_KEY_BYTES, RateLimit, RateLimitFilter
+from tests.host.workers import Host
 from tests.plugins.reading import read
 
 
@@ -151,6 +153,56 @@ class Reload(unittest.TestCase):
 
     def test_a_named_bucket_is_shared(self):
         self.assertEqual(self.after({"bucket": "all"}, {"bucket": "all"}, owner="listener other"), 0)
+
+
+class Workers(unittest.TestCase):
+    """Two workers of one host; the time is the same for both."""
+
+    def setUp(self):
+        self.host = Host(self, locking=LOCKING)
+
+    def workers(self, **options):
+        found = []
+        for _ in range(2):
+            site = FakeSite("limit", world=FakeWorld())
+            site.world.arena = self.host.worker()
+            self.addCleanup(site.release)
+            found.append(Limited(site, **options))
+        return found
+
+    def test_tokens_are_those_of_all_workers_together(self):
+        for options in ({}, {"key": "client_address"}):
+            one, other = self.workers(rate=10, burst=4, **options)
+            self.assertEqual([worker.passes() for worker in (one, other) * 3], [True] * 4 + [False] * 2)
+            for worker in (one, other):
+                worker.site.advance(0.3)
+            self.assertEqual([worker.passes() for worker in (one, other) * 2], [True] * 3 + [False])
+
+    def test_the_refusal_says_when_to_come_again_and_what_is_left(self):
+        one, other = self.workers(rate=1, per_s=10.0, headers=True)
+        self.assertTrue(one.passes())
+        exchange = other.ask()
+        exchange.response_phase(other.filter)
+        headers = exchange.response.headers
+        self.assertEqual(headers.get(b"retry-after"), b"10")
+        self.assertEqual((headers.get(b"x-ratelimit-remaining"), headers.get(b"x-ratelimit-reset")), (b"0", b"10"))
+
+    def test_buckets_are_bounded_and_each_worker_counts_its_evictions(self):
+        workers = self.workers(rate=1, key="header", header="x-tenant", max_keys=10)
+        for number in range(100):
+            workers[number % 2].passes((b"x-tenant", b"%d" % number))
+        metrics = [worker.site.metrics for worker in workers]
+        self.assertEqual([one.value("meshd_rate_limit_buckets", "limit") for one in metrics], [10, 10])
+        self.assertEqual(sum(one.value("meshd_rate_limit_evictions_total", "limit") for one in metrics), 90)
+
+    def test_a_reload_keeps_the_tokens(self):
+        one, other = self.workers(rate=10)
+        self.assertEqual(sum(one.passes() for _ in range(7)), 7)
+        next_site = FakeSite("limit", table=one.site.table, world=one.site.world)
+        new = Limited(next_site, rate=10)
+        one.site.release()
+        self.assertEqual(sum(new.passes() + other.passes() for _ in range(10)), 3)
+        next_site.release()
 
 
 class Headers(unittest.TestCase):

@@ -9,11 +9,13 @@ import attrs
 from twisted.internet.defer import Deferred, fail, succeed
 
 from meshd.api import ConfigurationError, PluginType
+from meshd.hot.ledger import LOCKING
 from meshd.registry import Registry
 from meshd.runtime.build import build
 from meshd.runtime.reload import START_TIMEOUT_S, Reloader
 from meshd.runtime.site import finish
 from tests.downstream.backlog import backlog
+from tests.host.workers import Host
 from tests.runtime import model
 
 
@@ -359,3 +361,25 @@ class CollapseTest(ReloadTest):
         self.config = model.loaded(model.listener("public", model.plug("late")), digest="late")
         waiting.callback(model.loaded(model.listener("public"), digest="early"))
         self.assertEqual([self.settle(one).digest for one in (first, second)], ["early", "late"])
+
+
+class ArenaTest(ReloadTest):
+    def setUp(self):
+        super().setUp()
+        self.host = Host(self, locking=LOCKING)
+        self.world.arena = self.host.worker()
+        self.addCleanup(self.close)
+        self.begin(model.listener("a"))
+
+    def test_a_refused_reload_leaves_no_claim(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            third = model.listener("c", address="127.0.0.1:%d" % taken.getsockname()[1])
+            moved, new = model.listener("moved"), model.listener("b", address="127.0.0.2:0")
+            self.assertFalse(self.reload(moved, new, third).is_accepted)
+        self.assertEqual(self.host.supervisor.used(), 1)
+
+    def test_claims_follow_the_listeners(self):
+        self.assertTrue(self.reload(model.listener("moved"), model.listener("b", address="127.0.0.2:0")).is_accepted)
+        self.assertEqual(self.host.supervisor.used(), 2)
+        self.assertTrue(self.reload(model.listener("moved")).is_accepted)
+        self.assertEqual(self.host.supervisor.used(), 1)

@@ -7,13 +7,15 @@ from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
 from zope.interface.verify import verifyObject
 
-from meshd.api import ISite, PluginError
+from meshd.api import IBuckets, ILedger, ISite, PluginError
+from meshd.hot.ledger import LOCKING
 from meshd.model.snapshot import Node
 from meshd.runtime import site as module
 from meshd.runtime.site import Ground
 from meshd.runtime.state import Claims, StateTable
-from meshd.testing.site import EPOCH_S, FakeSite
+from meshd.testing.site import EPOCH_S, FakeSite, FakeWorld
 
+from tests.host.workers import Host
 from tests.runtime import model
 
 
@@ -121,6 +123,43 @@ class ThreadTest(SiteCase, TestCase):
         self.site.resolve("192.0.2.7").addCallback(found.append)
         self.reactor.turn()
         self.assertEqual(found, [["192.0.2.7"]])
+
+
+class CellTest(TestCase):
+    """Two sites on one table play two runtimes of a worker; a second host is another worker."""
+
+    def site(self, world=None, table=None):
+        return FakeSite(registry=model.REGISTRY, world=world, table=table)
+
+    def test_counts_and_tokens_outlive_a_runtime(self):
+        old = self.site()
+        new = self.site(table=old.table)
+        self.assertIs(old.ledger("a", 2), new.ledger("a", 2))
+        self.assertIs(old.buckets("a", 10), new.buckets("a", 10))
+        self.assertIsNot(old.buckets("a", 10), new.buckets("a", 20))
+        old.release()
+        new.release()
+        self.assertEqual(len(old.table), 0)
+
+    def test_they_provide_their_interfaces(self):
+        site = self.site()
+        for arena in (None, Host(self, locking=LOCKING).worker()):
+            site.world.arena = arena
+            verifyObject(ILedger, site.ledger(("a", arena is None), 2))
+            verifyObject(IBuckets, site.buckets(("a", arena is None), 2))
+        site.release()
+
+    def test_workers_share_them_until_the_last_runtime_that_asks(self):
+        host = Host(self, locking=LOCKING)
+        sites = [self.site(world=FakeWorld()) for _ in range(2)]
+        for site in sites:
+            site.world.arena = host.worker()
+        one, other = (site.ledger("a", 1) for site in sites)
+        self.assertEqual((one.take(0, 1), other.take(0, 1)), (True, False))
+        sites[0].release()
+        self.assertEqual((other.take(0, 1), host.supervisor.used()), (True, 1))
+        sites[1].release()
+        self.assertEqual(host.supervisor.used(), 0)
 
 
 class FakeSiteTest(TestCase):

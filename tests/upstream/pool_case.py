@@ -6,8 +6,9 @@ from meshd.model.cluster import Cluster as ClusterSpec
 from meshd.model.cluster import EndpointSpec
 from meshd.model.cluster import Pool as PoolSpec
 from meshd.upstream.cluster import Cluster
-from meshd_plugins.limits import Breaker, Counts, Limits
+from meshd_plugins.limits import Breaker, Limits
 from tests.exchange.mesh import OK, InTurn, Upstream, vars_of
+from tests.upstream.counts import Counts
 from tests.upstream.folder import Folder
 
 
@@ -66,7 +67,7 @@ class PoolCase(unittest.TestCase):
         self.folder = Folder()
         self.world = self.folder.world
         self.addCleanup(self.folder.close)
-        self.counts = Counts()
+        self.counts = Counts.made()
 
     def cluster(self, upstreams=1, breaker=(), pool=(), start=True):
         """Return a cluster of new upstreams."""

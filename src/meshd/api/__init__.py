@@ -7,7 +7,7 @@ from meshd.api.kind import (
     IConfigSource, ICtlVerb, IDiscovery, IEndpoint, IHealthChecker, IHttpFilter, IListenerFilter, ILoadBalancer,
     INetworkFilter, IOutlierDetector, IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink, ITerminalFilter,
 )
-from meshd.api.site import IMetrics, ISite
+from meshd.api.site import IBuckets, ILedger, IMetrics, ISite
 from meshd.document.decode import decode
 from meshd.document.merge import merge
 from meshd.document.option import (

@@ -21,6 +21,7 @@ from meshd.host import activation, notify
 from meshd.host.handover import Testament
 from meshd.host.launch import Launch
 from meshd.host.notify import Notify
+from meshd.hot.ledger import LOCKING
 
 UMASK = 0o027
 
@@ -96,7 +97,7 @@ def supervise(arguments: Any, checked: Checked) -> None:
     told = {
         "paths": arguments.config, "argv": arguments.argv, "log_level": arguments.log_level,
         "log_format": arguments.log_format, "workers": worker_count(checked.loaded.snapshot),
-        "settings": attrs.asdict(checked.loaded.snapshot.plugins),
+        "settings": attrs.asdict(checked.loaded.snapshot.plugins), "locking": LOCKING,
     }
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none may be lost, or kill, before it listens
     sys.stderr.flush()

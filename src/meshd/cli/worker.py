@@ -15,6 +15,7 @@ from meshd.cli.log import Log
 from meshd.cli.run import install_reactor
 from meshd.config.child import settings_of
 from meshd.registry import Registry
+from meshd.wire.cell import open_arena
 
 
 class Run:
@@ -29,6 +30,8 @@ class Run:
         sock.set_inheritable(False)
         self.worker = Worker(
             reactor, None, registry, told["paths"], log_levels=log, on_end=self._end, sock=sock)
+
+        self.worker.world.arena = open_arena(told["arena"], told["slot"])
 
     def run(self) -> int:
         """Run the reactor until the worker has ended."""

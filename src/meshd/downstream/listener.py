@@ -13,6 +13,7 @@ from meshd.downstream.lobby import Lobby
 from meshd.errors import MeshdError
 from meshd.wire import spare
 from meshd.wire.address import host_of, render
+from meshd.wire.cell import ledger
 from meshd.wire.poller import READ
 from meshd.wire.sockets import bind, unlink_quietly
 
@@ -47,8 +48,9 @@ class Cells:
 
 
 class LiveListener:
-    """``chain`` is what the next request gets; ``connections`` are those open. ``bind`` raises MeshdError.
+    """``chain`` is what the next request gets; ``connections`` are those open.
 
+    ``places`` counts the connections of all workers of this host. Making one and ``bind`` raise MeshdError.
     ``is_foreign``: the socket stays open elsewhere when it is closed here, so its file is not ours to remove.
     Overload changes ``chain`` (for one that refuses), ``is_keeping`` (answers leave their connections open) and
     ``is_accepting``; ``held_since`` is when the latter ended (monotonic seconds, 0.0 while it has not).
@@ -62,6 +64,7 @@ class LiveListener:
         self.edge = Edge(spec.http, world.random)
         self.cells = Cells(world.metrics, spec.name)
         self.connections: set[Connection] = set()
+        self.places = ledger(world.arena, ("listener", spec.name, spec.address), 1)
         self.socket: socket.socket | None = None
         self.local = spec.address
         self.is_accepting = False
@@ -131,22 +134,34 @@ class LiveListener:
     def on_event(self, mask: int) -> None:
         """Called by the poller: somebody wants in."""
         for _ in range(ACCEPTS):
-            if len(self.connections) >= self.spec.limits.max_connections:
+            if not self.places.take(0, self.spec.limits.max_connections):
                 self.cells.refused.value += 1
                 self.hold()
                 return
-            try:
-                sock, name = self.socket.accept()
-            except BlockingIOError:
+            number = self.accept()
+            if number is None:
+                self.places.give(0)
                 return
-            except OSError as error:
-                self.on_accept_error(error)
-                return
-            number = sock.fileno()
-            self.admit(sock, name)
             if number >= self.ceiling:
                 self.on_shortage("few descriptors are left")
                 return
+
+    def accept(self) -> int | None:
+        """Take one client in, who has a place; return the descriptor's number, or None where nobody could be taken."""
+        try:
+            sock, name = self.socket.accept()
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            self.on_accept_error(error)
+            return None
+        number = sock.fileno()
+        try:
+            self.admit(sock, name)
+        except BaseException:
+            self.places.give(0)
+            raise
+        return number
 
     def on_bug(self) -> None:
         """Beginning to serve a client raised: the others are served all the same."""
@@ -233,11 +248,18 @@ class LiveListener:
         """A connection has ended."""
         if connection in self.connections:
             self.connections.discard(connection)
+            self.places.give(0)
             self.cells.active.value -= 1
-            if self.emptied and not self.connections:
+            if not self.connections:
+                self.leave()
                 emptied, self.emptied = self.emptied, []
                 for deferred in emptied:
                     deferred.callback(None)
+
+    def leave(self) -> None:
+        """Give up the host's count once nobody is here and nobody can come any more."""
+        if self.socket is None and not self.connections:
+            self.places.close()
 
     def tunnel_ended(self, connection: Connection, exchange: Any) -> None:
         """One half of a tunnel has ended; with the second the exchange has, once the upstream has got all.
@@ -262,6 +284,7 @@ class LiveListener:
             self.socket = None
             if self.spec.address.startswith("unix:/") and not self.is_foreign:
                 unlink_quietly(self.spec.address[5:])
+        self.leave()
 
     def drain(self, deadline_s: float) -> Deferred:
         """Ask every connection to close; return a Deferred that fires when all have, or were cut after

@@ -1,10 +1,13 @@
-"""A token bucket that does not drift; called by the rate-limit filter, once per request.
+"""Token buckets that do not drift, alone and by key; called by the rate-limit filter, once per request.
 
 Strategy: nothing is added to the level step by step. The bucket was full at ``_full_at`` and has given ``_taken``
 tokens since, so its level is ``burst + rate * (now - full_at) - taken``: one multiplication, however many
 calls there were.
 When the level reaches the brim, both start anew. Tokens are requests, times are monotonic seconds.
+``hot/shared_bucket`` is the same for all worker processes of a host.
 """
+
+from collections import OrderedDict
 
 SLACK_S = 1e-9
 """A token may be given this much early: what a float clock loses in ``now - full_at``. It is not summed up."""
@@ -64,3 +67,34 @@ class TokenBucket:
         self._limit(rate_per_s, burst)
         self._full_at = now
         self._taken = self.burst - min(level, self.burst)
+
+
+class Buckets:
+    """At most ``max_keys`` buckets by key, in this process; beyond, the one that was used longest ago makes room.
+
+    ``evicted`` is how many did.
+    """
+
+    __slots__ = ("by_key", "max_keys", "evicted")
+
+    def __init__(self, max_keys: int) -> None:
+        self.by_key = OrderedDict()
+        self.max_keys = max_keys
+        self.evicted = 0
+
+    def __len__(self) -> int:
+        return len(self.by_key)
+
+    def find(self, key: object, rate_per_s: float, burst: float, now: float) -> TokenBucket:
+        """Return the bucket of ``key`` with these limits; a new one is full, an older one keeps its level."""
+        bucket = self.by_key.get(key)
+        if bucket is None:
+            bucket = self.by_key[key] = TokenBucket(rate_per_s, burst, now)
+            if len(self.by_key) > self.max_keys:
+                self.by_key.popitem(last=False)
+                self.evicted += 1
+            return bucket
+        self.by_key.move_to_end(key)
+        if bucket.rate_per_s != rate_per_s or bucket.burst != burst:
+            bucket.change(rate_per_s, burst, now)
+        return bucket

@@ -52,7 +52,10 @@ class ListenerLimits:
     max_fields: int = option(Integer(minimum=1, maximum=10_000), default=100, doc="fields in a head: 431 beyond")
     buffer_high_bytes: int = option(Size(minimum=4096), default=65536, doc="buffered output that pauses the other side")
     buffer_low_bytes: int = option(Size(minimum=0), default=32768, doc="buffered output that resumes it")
-    max_connections: int = option(Integer(minimum=1), default=100_000, doc="connections; beyond, none is accepted")
+    max_connections: int = option(
+        Integer(minimum=1), default=100_000,
+        doc="connections to all workers of this host together; beyond, none is accepted"
+    )
     max_requests_per_connection: int = option(Integer(), default=0, doc="then close (0: no limit)")
 
     def check(self):

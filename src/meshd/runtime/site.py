@@ -2,7 +2,7 @@
 
 import random
 import socket
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
@@ -12,7 +12,8 @@ from zope.interface import implementer
 
 from meshd.api import ISite, Plugin, PluginError
 from meshd.model.snapshot import Node
-from meshd.runtime.state import Claims
+from meshd.runtime.state import HOST, Claims
+from meshd.wire.cell import buckets, ledger
 
 MAX_THREAD_CALLS = 1000
 """Calls of plugins that may wait for a thread; more are refused, so that a flood cannot queue without end."""
@@ -35,6 +36,16 @@ class Site:
         self.environment = ground.environment
         self.state = ground.claims.state
         self._ground = ground
+
+    def ledger(self, key: Hashable, size: int) -> Any:
+        """Return the ``ILedger`` of ``key``: counts that all workers of this host share, kept over reloads."""
+        arena = self._ground.world.arena
+        return self.state(HOST, ("ledger", key, size), lambda: ledger(arena, key, size))
+
+    def buckets(self, key: Hashable, max_keys: int) -> Any:
+        """Return the ``IBuckets`` of ``key``: tokens that all workers of this host share, kept over reloads."""
+        arena = self._ground.world.arena
+        return self.state(HOST, ("buckets", key, max_keys), lambda: buckets(arena, key, max_keys))
 
     def cluster(self, name: str) -> Any:
         """Return the live cluster ``name`` of the runtime under construction; raises KeyError."""

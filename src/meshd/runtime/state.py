@@ -3,6 +3,11 @@
 Strategy: each runtime holds ``Claims`` on one ``StateTable``. A cell lives while any runtime claims it. The new runtime
 claims while it is built; when the old one releases its claims, what nobody else claimed ends (``close()``, if it has
 one).
+
+Scopes: a ``worker`` cell is this process's alone. A ``host`` cell means the same in every worker of this host: the
+object is this process's here too, but what it stands for is in the arena (``host/arena.py``), where it lives as long
+as any worker has such a cell. ``site.ledger`` and ``site.buckets`` make them. With one worker there is no arena, and
+the two scopes are the same.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -22,7 +27,7 @@ class _Cell:
 
 
 class StateTable:
-    """The cells of one worker. With one process, ``host`` cells are the worker's too."""
+    """The cells of one worker, of both scopes."""
 
     def __init__(self, on_fault: Callable[[Hashable, Exception], None] | None = None) -> None:
         self._cells: dict[tuple[str, Hashable], _Cell] = {}

@@ -31,10 +31,10 @@ class Swap:
             if known is not None and known.spec.address == spec.address:
                 swap.kept.append(left.pop(spec.name))
             else:
-                fresh.append(LiveListener(spec, runtime.chains[spec.name], runtime.ground.world))
+                fresh.append(spec)
         try:
-            for listener in fresh:
-                swap._place(listener, left)
+            for spec in fresh:
+                swap._place(LiveListener(spec, runtime.chains[spec.name], runtime.ground.world), left)
         except BaseException:
             swap.undo()
             raise
@@ -47,12 +47,12 @@ class Swap:
             if old.spec.address == listener.spec.address:
                 self.moved.append((left.pop(name), listener))
                 return
-        listener.bind()
         self.bound.append(listener)
+        listener.bind()
 
     def undo(self) -> None:
-        """Free what was bound."""
-        for listener in self.bound:
+        """Free what was bound and claimed."""
+        for listener in (*self.bound, *(new for _, new in self.moved)):
             listener.close()
 
     def do(self) -> dict[str, LiveListener]:

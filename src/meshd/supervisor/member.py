@@ -28,10 +28,9 @@ class Member:
     """
 
     def __init__(
-        self, loop: Loop, number: int, slot: int, arguments: dict[str, Any], fds: dict[str, int], *,
+        self, loop: Loop, slot: int, arguments: dict[str, Any], fds: dict[str, int], *,
         on_message: Callable[["Member", Message], Any], on_end: Callable[["Member"], Any],
     ) -> None:
-        self.number = number
         self.slot = slot
         self.index: int | None = None
         self.state = STARTING

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from meshd.host.channel import Message
+from meshd.host.arena import Arena, ArenaError
 from meshd.host.handover import READY_TIMEOUT_S, Heir
 from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
@@ -34,7 +35,7 @@ Told = Callable[[dict[str, Any]], Any]
 
 
 class Supervisor:
-    """``told`` is what the command line knows: paths, log_level, log_format, settings, workers."""
+    """``told`` is what the command line knows: paths, log_level, log_format, settings, workers, locking."""
 
     def __init__(self, loop: Loop, log: Log, told: dict[str, Any], launch: Launch) -> None:
         self.code = 0
@@ -45,8 +46,8 @@ class Supervisor:
         self.lineage = Lineage(launch)
         self.shelf = Shelf()
         self.manager = ServiceManager(self, loop, log, launch)
-        self.team = Team(
-            loop, log, self.shelf, slots=range(64), on_message=self._said, on_gone=self._gone)
+        self.arena = inherited_arena(launch.testament.fd("arena"), told["locking"], log)
+        self.team = Team(loop, log, self.shelf, self.arena, on_message=self._said, on_gone=self._gone)
         self.relay = Relay(loop, self.team, self.facts)
         self._loop = loop
         self._log = log
@@ -83,10 +84,19 @@ class Supervisor:
             "paths": told["paths"], "settings": told["settings"], "log_level": told["log_level"],
             "log_format": told["log_format"],
         }
+        self._watch_elder(os.getppid())
         self.team.wanted = told["workers"]
         self.team.has_spare = False  # until it serves: imports in parallel would only delay each other
         self.team.fill()
         self._read()
+
+    def _watch_elder(self, pid: int) -> None:
+        """Bury the workers of the generation before, should that end without having done so."""
+        if self.lineage.testament.is_alone():
+            for slot in self.arena.reserved(pid):
+                self.arena.bury(slot)
+        else:
+            self._loop.later(LOOK_S, self._watch_elder, pid)
 
     def _actions(self) -> dict[int, Callable[[], Any]]:
         return {
@@ -230,7 +240,7 @@ class Supervisor:
             return
         self._log.info(f"upgrade: {why}: starting a new generation")
         try:
-            heir = self.lineage.start(self.shelf.rows(), {})
+            heir = self.lineage.start(self.shelf.rows(), {"arena": self.arena.fd})
         except OSError as error:
             self._not_upgraded(f"upgrade: the new generation cannot be started: {error.strerror}")
             return
@@ -395,3 +405,15 @@ class Supervisor:
         self.team.is_ending = True
         for member in list(self.team.members):
             member.kill("it did not end in time")
+
+
+def inherited_arena(fd: int | None, locking: str, log: Log) -> Arena:
+    """Return the arena of the generation before, so that its counts go on, or a new one where that cannot be."""
+    if fd is None:
+        return Arena.create()
+    try:
+        return Arena.open(fd, None, locking)
+    except ArenaError as error:
+        log.warn(f"{error}: limits and tokens begin anew")
+        os.close(fd)
+        return Arena.create()

@@ -8,6 +8,7 @@ shared, so a client that waits in a queue is served by whichever worker is there
 from collections.abc import Callable
 from typing import Any
 
+from meshd.host.arena import Arena
 from meshd.host.channel import Message
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
@@ -24,19 +25,19 @@ LONGEST_WAIT_S = 30.0
 
 
 class Team:
-    """``arguments`` and ``fds`` are what each worker is started with; ``wanted`` is how many carry traffic.
+    """``arguments`` are what each worker is started with; ``wanted`` is how many carry traffic.
 
+    ``arena`` holds what they count together: each worker has a slot in it, which is buried when it has ended.
     ``current`` is (head, payload) of the configuration in force, for workers that come later. ``on_message`` gets what
     the team does not answer itself; ``on_gone(member)`` is called when a worker has ended.
     """
 
     def __init__(
-        self, loop: Loop, log: Log, shelf: Shelf, *, slots: range, on_message: Callable[[Member, Message], Any],
+        self, loop: Loop, log: Log, shelf: Shelf, arena: Arena, *, on_message: Callable[[Member, Message], Any],
         on_gone: Callable[[Member], Any],
     ) -> None:
         self.members: list[Member] = []
         self.arguments: dict[str, Any] = {}
-        self.fds: dict[str, int] = {}
         self.wanted = 0
         self.has_spare = True
         self.hang_s = 20.0
@@ -47,7 +48,7 @@ class Team:
         self._loop = loop
         self._log = log
         self._shelf = shelf
-        self._slots = slots
+        self._arena = arena
         self._on_message = on_message
         self._on_gone = on_gone
         self._failures = 0
@@ -96,11 +97,10 @@ class Team:
             self._start()
 
     def _start(self) -> Member:
-        taken = {one.slot for one in self.members}
-        slot = next(slot for slot in self._slots if slot not in taken)
         self.began += 1
+        fds = {"arena": self._arena.fd}
         member = Member(
-            self._loop, self.began, slot, self.arguments, self.fds, on_message=self._message, on_end=self._ended)
+            self._loop, self._arena.reserve(), self.arguments, fds, on_message=self._message, on_end=self._ended)
         self.members.append(member)
         return member
 
@@ -174,6 +174,7 @@ class Team:
 
     def _ended(self, member: Member) -> None:
         self.members.remove(member)
+        self._arena.bury(member.slot)
         self._on_gone(member)
         if self.is_ending or member.state == LEAVING:
             return

@@ -65,6 +65,7 @@ class FakeWorld:
         self.call_later = self.reactor.callLater
         self.on_reopen: list[Callable[[], Any]] = []
         self.node: Any = None
+        self.arena: Any = None
         self.random = random.Random(seed)
         self.metrics = Metrics()
         self.log = None

@@ -23,7 +23,8 @@ class World:
 
     reactor: Twisted's. random: a ``random.Random``. metrics: an ``IMetrics``. log: a ``twisted.logger.Logger``.
     ``clock`` has ``now()``, ``wall()`` and ``call_later``. ``node`` is the model's Node, set by the runtime.
-    ``overload`` says what is refused at the moment; its monitor is the daemon's.
+    ``overload`` says what is refused at the moment; its monitor is the daemon's. ``arena`` is the memory shared with
+    the other workers of this host (``wire/cell.py``), None where there are no others.
     """
 
     def __init__(self, reactor: Any, clock: Any, random: Any, metrics: Any, log: Any) -> None:
@@ -33,6 +34,7 @@ class World:
         self.metrics = metrics
         self.log = log
         self.node: Any = None
+        self.arena: Any = None
         self.poller = Poller(reactor, log)
         self.wheel = Wheel(time.monotonic, self.call_later, log)
         self.sockets = Sockets()
