@@ -30,11 +30,16 @@ def check(view: View, names: tuple[str, ...], folder: str | None) -> int:
     if view.form == "text":
         for row in rows:
             view.write(finding_text(row, view))
-        errors, doubts = (sum(len(row[kind]) for row in rows) for kind in ("errors", "warnings"))
-        view.write(f"\n{len(rows)} plugins, {errors} errors, {doubts} warnings\n")
+        view.write(f"\n{_counts(rows)}\n")
     else:
         view.document("PluginCheck", {"valid": is_valid, "items": rows})
     return code.OK if is_valid else code.FAILED
+
+
+def _counts(rows: list[dict]) -> str:
+    counts = {"plugin": len(rows), "error": sum(len(row["errors"]) for row in rows),
+              "warning": sum(len(row["warnings"]) for row in rows)}
+    return ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for what, count in counts.items())
 
 
 @click.command(short_help="JSON Schema of a plugin's configuration section.",

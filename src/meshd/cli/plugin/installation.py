@@ -70,7 +70,7 @@ class Installation:
         found = clashes(done.text)
         if found:
             raise click.ClickException(
-                f"install: refused: meshd {version} stays as it is: {'; '.join(found)}\nhelp: ask for a release that "
+                f"install: refused: meshd {version} stays as it is: {', '.join(found)}\nhelp: ask for a release that "
                 f"fits meshd {version}, or upgrade meshd first")
         raise click.ClickException(f"install: pip could not resolve it (exit {done.code}):\n{done.tail}")
 

@@ -81,18 +81,27 @@ class Plan:
 
 
 def clashes(text: str) -> list[str]:
-    """Return which requirements on meshd kept pip from a resolution, out of what it said."""
-    found = [f"{match['who']} requires {match['what']}" for match in _DEPENDS.finditer(text) if _is_meshd(match)]
-    found += [f"{match['who']} requires {match['what']}" for match in _FOUND_NONE.finditer(text) if _is_meshd(match)]
-    found += [f"{match['what']} was asked for" for match in _ASKED.finditer(text) if _is_meshd(match)]
+    """Return which requirements on meshd, or of meshd, kept pip from a resolution, out of what it said."""
+    needs = [(match["who"], _requirement(match["what"])) for pattern in (_DEPENDS, _FOUND_NONE)
+             for match in pattern.finditer(text)]
+    ours = {need.name for who, need in needs if need is not None and who.split()[0] == MESHD}
+    found = [f"{who} requires {need}" for who, need in needs if _matters(need, ours)]
+    asked = [_requirement(match["what"]) for match in _ASKED.finditer(text)]
+    found += [f"{need} was asked for" for need in asked if _matters(need, set())]
     return list(dict.fromkeys(found))
 
 
-def _is_meshd(match: re.Match[str]) -> bool:
-    try:
-        return canonicalize_name(Requirement(match["what"].strip()).name) == MESHD
-    except InvalidRequirement:
+def _matters(need: Requirement | None, ours: set[str]) -> bool:
+    if need is None:
         return False
+    return need.name in ours or canonicalize_name(need.name) == MESHD and bool(need.specifier or need.url)
+
+
+def _requirement(text: str) -> Requirement | None:
+    try:
+        return Requirement(text.strip())
+    except InvalidRequirement:
+        return None
 
 
 def _item(row: dict[str, Any], installed: Installed) -> Item:
