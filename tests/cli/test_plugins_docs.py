@@ -5,6 +5,8 @@ import shlex
 from pathlib import Path
 from unittest import TestCase
 
+import pytest
+
 from tests.cli.stage import Stage
 from tests.tree import ROOT
 
@@ -12,6 +14,8 @@ BAD = """
 from meshd.api import PluginType, hookimpl
 
 MESHD_API = ">=1"
+
+pytestmark = pytest.mark.timeout(900)
 
 
 class Hello:

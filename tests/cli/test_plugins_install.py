@@ -2,18 +2,24 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 from unittest import TestCase, skipIf, skipUnless
 
+import pytest
+
 from tests.admin.fake import FakeDaemon
 from tests.cli.server import AdminServer
-from tests.cli.stage import Stage
+from tests.cli.stage import LIMIT_S, Stage
+from tests.integration.process import wait_for
 from tests.tree import ROOT
 
 SYSTEM_PYTHON = "/usr/bin/python3"
+
+pytestmark = pytest.mark.timeout(900)
 
 
 class Case(TestCase):
@@ -147,6 +153,19 @@ class RollbackTest(Case):
         self.stage.plugin("meshd-exit", "1.0", source="import os\nos._exit(7)\n")
         self.assertIn("ended the process (exit 7)", self.refused("install", "--yes", "meshd-exit"))
 
+    def test_ctrl_c_puts_everything_back(self):
+        mark = self.stage.folder / "loading"
+        self.stage.plugin("meshd-slow", "1.0", source=f"import time\nopen({str(mark)!r}, 'w')\ntime.sleep(1000)\n")
+        before = self.stage.files()
+        process = subprocess.Popen(
+            self.stage.command("install", "--yes", "meshd-slow"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env=self.stage.environment, start_new_session=True)
+        wait_for(lambda: mark.exists() or process.poll() is not None, "the check of the plugin", LIMIT_S)
+        os.killpg(process.pid, signal.SIGINT)  # what a terminal does
+        _, err = process.communicate(timeout=LIMIT_S)
+        self.assertEqual((process.returncode, self.stage.files()), (1, before), err)
+        self.assertIn("interrupted: all is as it was\n", err)
+
     def test_an_upgrade_that_breaks_puts_the_old_one_back(self):
         self.stage.unpack(self.stage.plugin("meshd-good", "1.0"))
         self.stage.plugin("meshd-good", "2.0", source="raise RuntimeError('two')\n")
@@ -159,7 +178,14 @@ class RollbackTest(Case):
 
 
 class LockTest(Case):
-    def test_rebuilds_another_host_by_pip_and_by_meshctl_with_the_same_bytes(self):
+    def another(self):
+        """Return another host, with the same wheels."""
+        found = Stage()
+        self.addCleanup(found.close)
+        found.wheels = self.stage.wheels
+        return found
+
+    def test_another_host_gets_the_same_from_it_to_the_byte(self):
         self.stage.plugin("meshd-b", "1.0", "meshd-lib")
         self.stage.plugin("meshd-a", "1.0")
         self.stage.wheel("meshd-lib", "2.5")
@@ -168,17 +194,19 @@ class LockTest(Case):
         locked = self.stage.lock.read_text()
         self.assertEqual(
             [line.split("==")[0] for line in locked.splitlines() if "==" in line], ["meshd-a", "meshd-b", "meshd-lib"])
-        other = Stage()
-        self.addCleanup(other.close)
-        other.wheels = self.stage.wheels
+        other = self.another()
+        code, _, err = other.ctl("install", "--yes", "-r", str(self.stage.lock))
+        self.assertEqual((code, other.lock.read_text()), (0, locked), err)
+        self.assertEqual(other.versions(), self.stage.versions())
+
+    def test_pip_alone_can_read_it(self):
+        self.stage.plugin("meshd-good", "1.0", "meshd-lib")
+        self.stage.wheel("meshd-lib", "2.5")
+        self.done("install", "--yes", "meshd-good")
+        other = self.another()
         code, out, err = other.run(other.python, "-m", "pip", "install", "--require-hashes", "-r", str(self.stage.lock))
         self.assertEqual(code, 0, out + err)
         self.assertEqual(other.versions(), self.stage.versions())
-        third = Stage()
-        self.addCleanup(third.close)
-        third.wheels = self.stage.wheels
-        code, out, err = third.ctl("install", "--yes", "-r", str(self.stage.lock))
-        self.assertEqual((code, third.lock.read_text()), (0, locked), err)
 
     def test_refuses_a_file_that_is_not_the_locked_one(self):
         self.stage.plugin("meshd-good", "1.0")

@@ -9,10 +9,14 @@ import tempfile
 from pathlib import Path
 from unittest import TestCase
 
+import pytest
+
 from meshd.cli.ctl import main
 from meshd.cli.plugin.project import LICENCES
 from tests.cli.console import run
 from tests.cli.stage import LIMIT_S, Stage
+
+pytestmark = pytest.mark.timeout(900)
 
 
 @functools.cache

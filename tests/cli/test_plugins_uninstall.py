@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.cli.test_plugins_install import Case
+
+pytestmark = pytest.mark.timeout(900)
 
 
 class UninstallTest(Case):

@@ -2,9 +2,12 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
+
+import click
 
 from meshd.cli.plugin import pip
 from meshd.cli.plugin.installed import Installed
@@ -21,7 +24,6 @@ class Change:
         self._before = {item.name: installed.digest(item.name) for item in plan.items}
         self._folder = ""
         self._kept: list[tuple[Path, Path]] = []
-        self.is_undone = False
 
     def __enter__(self) -> "Change":
         self._folder = tempfile.mkdtemp(prefix="meshctl-")
@@ -35,6 +37,8 @@ class Change:
         try:
             if kind is not None:
                 self._undo()
+                if kind is KeyboardInterrupt:
+                    sys.stderr.write("interrupted: all is as it was\n")
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -64,13 +68,20 @@ class Change:
                 self._kept.append((path, copy))
 
     def _undo(self) -> None:
-        """Uninstall what is there now and was not before; then put back the files that are gone."""
-        now = Installed()
-        names = [name for name, digest in self._before.items() if now.digest(name) not in ("", digest)]
-        if names:
-            pip.run("uninstall", "--yes", *names, is_shown=self._is_shown)
+        """Uninstall what is there now and was not before; then put back the files that are gone.
+
+        Raises ClickException where that does not lead back to what was there.
+        """
+        names = [name for name in self._changed() if Installed().get(name) is not None]
+        done = pip.run("uninstall", "--yes", *names, is_shown=self._is_shown) if names else pip.Done(0, "")
         for path, copy in self._kept:
             if not os.path.lexists(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(copy, path, follow_symlinks=False)
-        self.is_undone = True
+        if changed := self._changed():
+            raise click.ClickException(f"install: failed, and could not be undone: {', '.join(changed)}: not as before\n"
+                                       f"{done.tail}")
+
+    def _changed(self) -> list[str]:
+        now = Installed()
+        return [name for name, digest in self._before.items() if now.digest(name) != digest]

@@ -18,8 +18,8 @@ from packaging.utils import canonicalize_name
 
 from meshd.api import API_VERSION
 from meshd.cli.plugin.installed import MESHD, Installed
-from meshd.document.plan import plan_of
 from meshd.document.nearest import nearest
+from meshd.document.plan import plan_of
 from meshd.errors import PluginError
 from meshd.registry import REFUSED, Entry, Registry
 from meshd.registry.api_range import api_fits
