@@ -79,7 +79,7 @@ class Change:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(copy, path, follow_symlinks=False)
         if changed := self._changed():
-            raise click.ClickException(f"install: failed, and could not be undone: {', '.join(changed)}: not as before\n"
+            raise click.ClickException(f"install: failed and not undone: {', '.join(changed)}: not as before\n"
                                        f"{done.tail}")
 
     def _changed(self) -> list[str]:
