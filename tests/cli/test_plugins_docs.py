@@ -10,12 +10,12 @@ import pytest
 from tests.cli.stage import Stage
 from tests.tree import ROOT
 
+pytestmark = pytest.mark.timeout(900)
+
 BAD = """
 from meshd.api import PluginType, hookimpl
 
 MESHD_API = ">=1"
-
-pytestmark = pytest.mark.timeout(900)
 
 
 class Hello:
