@@ -15,23 +15,35 @@ _COLOR = click.option("--color", type=click.Choice(terminal.COLOR_CHOICES), defa
 _HEADERS = click.option("--no-headers", is_flag=True, help="leave the header line out.")
 
 
-def asks(*forms: str) -> Callable:
-    """Decorate a verb ``function(client, view, ...)``; ``forms`` are the values of ``-o``, the first is the default."""
-    output = click.option(
+def shows(*forms: str) -> Callable:
+    """Decorate a verb ``function(view, ...)``; ``forms`` are the values of ``-o``, the first is the default."""
+    output_option = click.option(
         "-o", "--output", type=click.Choice(forms or FORMS), default=(forms or FORMS)[0], show_default=True,
         help="form of the output.")
 
     def decorate(function: Callable) -> Callable:
         @functools.wraps(function)
+        def verb(*given: Any, output: str, no_headers: bool, color: str, **options: Any) -> Any:
+            return function(*given, View(form=output, has_headers=not no_headers, color=color), **options)
+
+        return output_option(_HEADERS(_COLOR(verb)))
+
+    return decorate
+
+
+def asks(*forms: str) -> Callable:
+    """Decorate a verb ``function(client, view, ...)``; ``forms`` as those of ``shows``."""
+
+    def decorate(function: Callable) -> Callable:
+        shown = shows(*forms)(function)
+
+        @functools.wraps(shown)
         @click.pass_context
-        def verb(
-            ctx: click.Context, *, admin: str | None, output: str, no_headers: bool, color: str, **options: Any
-        ) -> Any:
+        def verb(ctx: click.Context, *, admin: str | None, **options: Any) -> Any:
             found = ctx.find_root().obj or {}
             client = AdminClient(admin or found.get("admin") or DEFAULT, found.get("timeout", 30.0))
-            return function(client, View(form=output, has_headers=not no_headers, color=color), **options)
+            return shown(client, **options)
 
-        return _ADMIN(output_option(_HEADERS(_COLOR(verb))))
+        return _ADMIN(verb)
 
-    output_option = output
     return decorate

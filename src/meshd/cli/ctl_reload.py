@@ -40,10 +40,15 @@ def _asked(client: Any, view: View, page: str, kind: str) -> int:
         del outcome["apiVersion"]
         view.document(kind, outcome)
     else:
-        view.write(_line(outcome, view))
-        if not outcome["accepted"]:
-            sys.stderr.write(outcome.get("text", "") + "\nThe proxy keeps serving its previous configuration.\n")
+        show(outcome, view)
     return code.OK if outcome["accepted"] else code.FAILED
+
+
+def show(outcome: dict, view: View) -> None:
+    """Write the outcome of a reload for people."""
+    view.write(_line(outcome, view))
+    if not outcome["accepted"]:
+        sys.stderr.write(outcome.get("text", "") + "\nThe proxy keeps serving its previous configuration.\n")
 
 
 def _line(outcome: dict, view: View) -> str:

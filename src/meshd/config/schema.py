@@ -29,6 +29,14 @@ def render_schema(registry: Any) -> str:
     return json.dumps(make_schema(registry), indent=2, ensure_ascii=False) + "\n"
 
 
+def make_type_schema(registry: Any, one: Any) -> dict[str, Any]:
+    """Return the schema of the configuration section of one plugin type (``meshctl plugins schema``)."""
+    maker = _Maker(registry)
+    section = maker.plugin_config(one) if one.config is None else maker.section(one.config)
+    found = {"$schema": DIALECT, "title": f"{one.kind}/{one.name}", **section}
+    return {**found, "$defs": dict(sorted(maker.definitions.items()))} if maker.definitions else found
+
+
 class _Maker:
     """Makes schemas of specs; each class and plugin kind once, in ``definitions``."""
 

@@ -23,12 +23,16 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 
 @attrs.frozen(kw_only=True)
 class Entry:
-    """One plugin module: who ships it, what it offers, whether it was loaded, and why not in one line."""
+    """One plugin module: who ships it, what it offers, whether it was loaded, and why not in one line.
+
+    ``api`` is what it states as ``MESHD_API``, "" where it states nothing or could not be imported.
+    """
 
     name: str
     distribution: str = ""
     version: str = ""
     module: str = ""
+    api: str = ""
     types: tuple[PluginType, ...] = ()
     status: str = LOADED
     reason: str = ""
@@ -59,7 +63,9 @@ class Loader:
         began = time.perf_counter()
         entry = _entry(source)
         try:
-            types = self._types(source)
+            module = source.load()
+            entry = attrs.evolve(entry, api=str(getattr(module, "MESHD_API", None) or ""))
+            types = self._types(module, source)
             self._check_free(types, entry)
         except KeyboardInterrupt:
             raise
@@ -69,8 +75,7 @@ class Loader:
         self._taken.update({(one.kind, one.name): entry for one in types})
         return entry
 
-    def _types(self, source: Source) -> tuple[PluginType, ...]:
-        module = source.load()
+    def _types(self, module: Any, source: Source) -> tuple[PluginType, ...]:
         _check_api(getattr(module, "MESHD_API", None))
         offered = self._hook_of(module, f"{source.distribution}:{source.name}")()
         types = tuple(offered) if offered is not None else ()

@@ -15,10 +15,11 @@ from meshd.runtime.site import Ground, no_cluster
 
 @attrs.frozen(eq=False)
 class Built:
-    """One object of a runtime and the plugin that it was built from."""
+    """One object of a runtime, the plugin that it was built from, and whose it is (``listener public``)."""
 
     plugin: Plugin
     made: Any
+    owner: str = ""
 
 
 class Assembly:
@@ -52,7 +53,7 @@ class Assembly:
             raise self._broken(plugin, str(error)) from error
         except Exception as error:
             raise self._broken(plugin, one_line(error)) from error
-        self.built.append(Built(plugin, made))
+        self.built.append(Built(plugin, made, owner))
         return made
 
     def _broken(self, plugin: Plugin, reason: str) -> ConfigurationError:

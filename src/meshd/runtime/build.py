@@ -25,6 +25,7 @@ from meshd.model.snapshot import Snapshot
 from meshd.registry import Registry
 from meshd.runtime.assembly import Assembly, Built
 from meshd.runtime.clock import Clock
+from meshd.runtime.contract import check_object
 from meshd.runtime.runtime import Runtime
 from meshd.runtime.site import Ground, finish
 from meshd.runtime.state import Claims, StateTable
@@ -222,7 +223,27 @@ def build(
 
 def check(snapshot: Snapshot, registry: Registry) -> None:
     """Build ``snapshot`` in a world without a reactor and throw it away (``--check``); raises ConfigurationError."""
-    clock = task.Clock()
-    world = World(clock, Clock(clock), random.Random(), Metrics(), Logger(namespace="meshd.check"))
-    runtime = finish(build(snapshot, registry, world, table=StateTable(), isolates=False))
+    runtime = finish(build(snapshot, registry, _world(), table=StateTable(), isolates=False))
     finish(runtime.stop())
+
+
+def check_type(kind: str, name: str, registry: Registry) -> None:
+    """Build one type with the defaults of its configuration and throw it away (``meshctl plugins check``).
+
+    Raises PluginError where the object lacks what its kind promises, and whatever the plugin's own code raises.
+    """
+    found = registry.type(kind, name)
+    claims = Claims(StateTable())
+    assembly = Assembly(registry)
+    ground = assembly.ground = Ground(
+        _world(), node=Snapshot().node, claims=claims, environment=os.environ, build=assembly.build)
+    try:
+        made = found.build(found.config() if found.config is not None else None, ground.site(name, ""))
+        check_object(kind, finish(made) if isinstance(made, Generator) else made, found.terminal)
+    finally:
+        finish(claims.release())
+
+
+def _world() -> World:
+    clock = task.Clock()
+    return World(clock, Clock(clock), random.Random(), Metrics(), Logger(namespace="meshd.check"))

@@ -53,7 +53,8 @@ class OutcomeMetrics:
         self._generation = metrics.gauge(
             "meshd_config_generation", "Configurations accepted since the start", scope="host").cell()
         self._is_good = metrics.gauge(
-            "meshd_config_last_reload_successful", "1 where the last configuration was accepted, else 0", scope="host"
+            "meshd_config_last_reload_successful", "1 where the last configuration was accepted, else 0",
+            scope="host"
         ).cell()
         self._good_at = metrics.gauge(
             "meshd_config_last_reload_success_timestamp_seconds", "When a configuration was last accepted",

@@ -37,15 +37,27 @@ def plugin_facts(registry: Any, runtime: Any) -> list[dict]:
         found = uses.setdefault(id(entry), [])
         if not any(use.record is other for other in found):
             found.append(use.record)
-    return [_plugin_fact(entry, uses.get(id(entry), [])) for entry in registry.plugins]
+    configured = _configured(registry, runtime)
+    return [_plugin_fact(entry, uses.get(id(entry), []), configured.get(id(entry), [])) for entry in registry.plugins]
 
 
-def _plugin_fact(entry: Any, records: list) -> dict:
+def _configured(registry: Any, runtime: Any) -> dict[int, list]:
+    """Return what the configuration makes of each plugin's types, once for each owner, by the entry's id."""
+    found: dict[int, dict] = {}
+    for one in runtime.built if runtime is not None else ():
+        plugin = one.plugin
+        key = (plugin.kind, plugin.type, plugin.name, one.owner)
+        entry = registry.entry(plugin.kind, plugin.type)
+        found.setdefault(id(entry), {})[key] = dict(zip(("kind", "type", "name", "owner"), key))
+    return {entry: list(rows.values()) for entry, rows in found.items()}
+
+
+def _plugin_fact(entry: Any, records: list, configured: list) -> dict:
     return {
         "name": entry.name, "distribution": entry.distribution, "version": entry.version, "module": entry.module,
         "status": entry.status, "reason": entry.reason, "load_s": round(entry.load_s, 6),
         "types": [{"kind": one.kind, "name": one.name, "doc": one.doc} for one in entry.types],
-        "uses": [record.snapshot() for record in records],
+        "uses": [record.snapshot() for record in records], "configured": configured,
     }
 
 

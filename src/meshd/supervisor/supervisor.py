@@ -11,21 +11,20 @@ from typing import Any
 
 from meshd.host.channel import Message
 from meshd.host.arena import Arena, ArenaError
-from meshd.host.handover import READY_TIMEOUT_S, Heir
+from meshd.host.handover import Heir
 from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
 from meshd.supervisor.change import Change
 from meshd.supervisor.log import Log
-from meshd.supervisor.loop import READ, Loop
+from meshd.supervisor.loop import Loop
 from meshd.supervisor.manager import ServiceManager
 from meshd.supervisor.member import LEAVING, SERVING, STARTING, Member
 from meshd.supervisor.reading import Reader, Reading
 from meshd.supervisor.relay import Relay
 from meshd.supervisor.sockets import CannotBind, Shelf
+from meshd.supervisor.succession import Succession
 from meshd.supervisor.team import Team
 
-LOOK_S = 0.25
-"""How often it is looked whether the generation before has ended, where a reload waits for that."""
 SPARE_S = 5.0
 """How long workers may take beyond the drain's deadline before they are killed."""
 FAILED = 1
@@ -44,6 +43,8 @@ class Supervisor:
         self.last_reload: dict[str, Any] | None = None
         self.is_draining = False
         self.lineage = Lineage(launch)
+        self._succession = Succession(
+            loop, log, self.lineage, served=self._upgraded, failed=self._not_upgraded, retry=self.hang_up)
         self.shelf = Shelf()
         self.manager = ServiceManager(self, loop, log, launch)
         self.arena = inherited_arena(launch.testament.fd("arena"), told["locking"], log)
@@ -61,7 +62,6 @@ class Supervisor:
         self._askers: list[Told] = []
         self._next: list[Told] = []
         self._is_renewing = False
-        self._is_retrying = False
         self._cut: Any = None
 
     def facts(self) -> dict[str, Any]:
@@ -84,19 +84,11 @@ class Supervisor:
             "paths": told["paths"], "settings": told["settings"], "log_level": told["log_level"],
             "log_format": told["log_format"],
         }
-        self._watch_elder(os.getppid())
+        self._succession.bury_elder(self.arena)
         self.team.wanted = told["workers"]
         self.team.has_spare = False  # until it serves: imports in parallel would only delay each other
         self.team.fill()
         self._read()
-
-    def _watch_elder(self, pid: int) -> None:
-        """Bury the workers of the generation before, should that end without having done so."""
-        if self.lineage.testament.is_alone():
-            for slot in self.arena.reserved(pid):
-                self.arena.bury(slot)
-        else:
-            self._loop.later(LOOK_S, self._watch_elder, pid)
 
     def _actions(self) -> dict[int, Callable[[], Any]]:
         return {
@@ -233,39 +225,13 @@ class Supervisor:
     def _upgrade(self, why: str) -> None:
         """Start the next generation; workers go on until it serves."""
         self._is_renewing = False
-        refusal = self.lineage.refusal
-        if refusal:
-            self._retry()
-            self._not_upgraded(refusal)
-            return
-        self._log.info(f"upgrade: {why}: starting a new generation")
-        try:
-            heir = self.lineage.start(self.shelf.rows(), {"arena": self.arena.fd})
-        except OSError as error:
-            self._not_upgraded(f"upgrade: the new generation cannot be started: {error.strerror}")
-            return
-        late = self._loop.later(READY_TIMEOUT_S, self._heir_failed, heir, f"it did not serve in {READY_TIMEOUT_S:g} s")
-        self._loop.watch(heir.ready_fd, READ, lambda: self._heir_says(heir, why, late))
+        self._succession.begin(why, self.shelf, self.arena)
 
-    def _heir_says(self, heir: Heir, why: str, late: Any) -> None:
-        if not heir.read():
-            return
-        late.cancel()
-        self._loop.forget(heir.ready_fd)
-        fault = self.lineage.answered()
-        if fault:
-            self._heir_failed(heir, fault)
-            return
-        text = f"{why}: a new generation serves (process {heir.pid}), this one drains"
+    def _upgraded(self, text: str, heir: Heir) -> None:
         self._log.info(text)
         self._tell_outcome(self._outcome(text, is_accepted=True, heir=heir.pid))
         self.manager.succeeded(heir.pid)
         self._drain(is_succeeded=True)
-
-    def _heir_failed(self, heir: Heir, fault: str) -> None:
-        self._loop.forget(heir.ready_fd)
-        self.lineage.give_up(heir)
-        self._not_upgraded(f"upgrade: the new generation failed: {fault}")
 
     def _not_upgraded(self, text: str) -> None:
         self._log.error(f"{text}: generation {self.generation} stays in force")
@@ -281,19 +247,6 @@ class Supervisor:
             "text": "" if is_accepted else f"error: {text}\n", "node": self.outline.get("node", "-"),
             "closed_connections": 0, "heir": heir,
         }
-
-    def _retry(self) -> None:
-        """Reload again when the generation before has ended."""
-        if not self._is_retrying and not self.lineage.testament.is_alone():
-            self._is_retrying = True
-            self._loop.later(LOOK_S, self._look_again)
-
-    def _look_again(self) -> None:
-        self._is_retrying = False
-        if self.lineage.testament.is_alone():
-            self.hang_up()
-        else:
-            self._retry()
 
     # What workers say
 

@@ -9,7 +9,7 @@ RECYCLED = {"workers": 2, "overload": {"memory": {"recycle": "200MiB"}}}
 
 
 def upgrade(daemon):
-    """Have a new generation take over; return when it serves. The old one drains meanwhile, and only then the next may."""
+    """Have a new generation take over; return when it serves. The old one drains meanwhile; the next waits for that."""
     before = daemon.json("/server_info")["pid"]
 
     def is_accepted():

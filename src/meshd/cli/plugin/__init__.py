@@ -1,0 +1,1 @@
+"""What ``meshctl plugins`` does: the installed distributions, pip, checks, the lock file, new projects."""

@@ -1,0 +1,87 @@
+"""The supervisor's side of an upgrade: the heir is started, and waited for, while the workers go on."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from meshd.host.arena import Arena
+from meshd.host.handover import READY_TIMEOUT_S, Heir
+from meshd.host.lineage import Lineage
+from meshd.supervisor.log import Log
+from meshd.supervisor.loop import READ, Loop
+from meshd.supervisor.sockets import Shelf
+
+LOOK_S = 0.25
+"""How often it is looked whether the generation before has ended."""
+
+
+class Succession:
+    """``served(text, heir)`` is called when the heir serves, ``failed(text)`` where it does not, ``retry()`` when what
+    was refused because of an older generation can be asked again.
+    """
+
+    def __init__(
+        self, loop: Loop, log: Log, lineage: Lineage, *, served: Callable[[str, Heir], Any],
+        failed: Callable[[str], Any], retry: Callable[[], Any],
+    ) -> None:
+        self._loop = loop
+        self._log = log
+        self._lineage = lineage
+        self._served = served
+        self._failed = failed
+        self._retry = retry
+        self._is_retrying = False
+        self._elder = os.getppid()
+
+    def begin(self, why: str, shelf: Shelf, arena: Arena) -> None:
+        """Start the next generation."""
+        refusal = self._lineage.refusal
+        if refusal:
+            self._wait()
+            self._failed(refusal)
+            return
+        self._log.info(f"upgrade: {why}: starting a new generation")
+        try:
+            heir = self._lineage.start(shelf.rows(), {"arena": arena.fd})
+        except OSError as error:
+            self._failed(f"upgrade: the new generation cannot be started: {error.strerror}")
+            return
+        late = self._loop.later(READY_TIMEOUT_S, self._give_up, heir, f"it did not serve in {READY_TIMEOUT_S:g} s")
+        self._loop.watch(heir.ready_fd, READ, lambda: self._says(heir, why, late))
+
+    def _says(self, heir: Heir, why: str, late: Any) -> None:
+        if not heir.read():
+            return
+        late.cancel()
+        self._loop.forget(heir.ready_fd)
+        fault = self._lineage.answered()
+        if fault:
+            self._give_up(heir, fault)
+        else:
+            self._served(f"{why}: a new generation serves (process {heir.pid}), this one drains", heir)
+
+    def _give_up(self, heir: Heir, fault: str) -> None:
+        self._loop.forget(heir.ready_fd)
+        self._lineage.give_up(heir)
+        self._failed(f"upgrade: the new generation failed: {fault}")
+
+    def _wait(self) -> None:
+        """Ask again when the generation before has ended."""
+        if not self._is_retrying and not self._lineage.testament.is_alone():
+            self._is_retrying = True
+            self._loop.later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        self._is_retrying = False
+        if self._lineage.testament.is_alone():
+            self._retry()
+        else:
+            self._wait()
+
+    def bury_elder(self, arena: Arena) -> None:
+        """Take away what workers of the generation before have left, should that end without having done so."""
+        if self._lineage.testament.is_alone():
+            for slot in arena.reserved(self._elder):
+                arena.bury(slot)
+        else:
+            self._loop.later(LOOK_S, self.bury_elder, arena)
