@@ -1,5 +1,6 @@
 """A real daemon in a process of its own, on free ports of loopback, for the integration tests."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -48,6 +49,15 @@ def wait_for(condition, what, limit_s=15.0):
             return found
         time.sleep(0.02)
     raise AssertionError(f"waited {limit_s} s for {what}")
+
+
+def kill_all(folder):
+    """Kill every process whose command line names a folder: heirs are nobody's children."""
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                if folder.encode() in file.read() and int(pid) != os.getpid():
+                    os.kill(int(pid), signal.SIGKILL)
 
 
 class Upstream:
@@ -162,6 +172,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        kill_all(self.folder)
         self.errors.close()
 
 

@@ -60,7 +60,8 @@ class OutcomeMetrics:
             "meshd_config_last_reload_success_timestamp_seconds", "When a configuration was last accepted",
             scope="host"
         ).cell()
-        self._errors = metrics.counter("meshd_config_errors_total", "Faults of refused configurations", ("code",), "host")
+        self._errors = metrics.counter(
+            "meshd_config_errors_total", "Faults of refused configurations", ("code",), "host")
 
     def note(self, outcome: Outcome) -> None:
         """Count ``outcome``."""

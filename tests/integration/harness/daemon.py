@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 
-from tests.integration.process import wait_for
+from tests.integration.process import kill_all, wait_for
 
 LOG_FIELDS = {
     "method": "%REQ(:METHOD)%", "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%", "status": "%RESPONSE_CODE%",
@@ -292,6 +292,7 @@ class Daemon:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        kill_all(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):

@@ -31,8 +31,8 @@ _NAME = re.compile(r"meshd-[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 MAX_NAME_CHARACTERS = 60
 RESERVED = (
-    "plugins", "name", "on-error", "disabled", "isolation", "percent", "canary-of", "null", "true", "false", "yes", "no",
-    "on", "off", "y", "n",
+    "plugins", "name", "on-error", "disabled", "isolation", "percent", "canary-of", "null", "true", "false", "yes",
+    "no", "on", "off", "y", "n",
 )
 """meshd's own package, keys that stand beside a filter's type, and words that YAML reads as something else."""
 
