@@ -218,3 +218,31 @@ def test_max_connections_is_that_of_all_workers(daemon, settings):
         assert daemon.json("/listeners")["listeners"][0]["connections"] == 4
     for client in held:
         client.close()
+
+
+def test_what_was_ordered_holds_for_a_worker_that_comes_later(daemon):
+    daemon.ask("/healthcheck/fail", "POST")
+    victim = workers(daemon)[0]
+    os.kill(victim["pid"], signal.SIGKILL)
+    wait_for(lambda: victim["pid"] not in [row["pid"] for row in workers(daemon)] and len(workers(daemon)) == 2,
+             "the replacement")
+    assert {daemon.ask("/ready")[0] for _ in range(20)} == {503}
+    daemon.ask("/healthcheck/ok", "POST")
+    wait_for(lambda: {daemon.ask("/ready")[0] for _ in range(20)} == {200}, "readiness everywhere")
+
+
+def test_counters_never_fall_while_workers_come_go_and_reload(daemon):
+    ends = time.monotonic() + 6
+    last, round_ = 0.0, 0
+    while time.monotonic() < ends:
+        ask(daemon.port, 10)
+        found = daemon.metric("envoy_http_downstream_rq_total", listener="public")
+        assert found >= last, "a sum fell"
+        last = found
+        round_ += 1
+        if round_ % 5 == 0:
+            daemon.signal("HUP")
+        if round_ % 12 == 0 and len(workers(daemon)) == 2:
+            os.kill(workers(daemon)[0]["pid"], signal.SIGTERM)
+    wait_for(lambda: daemon.metric("envoy_http_downstream_rq_total", listener="public") == round_ * 10,
+             "every request to be counted")

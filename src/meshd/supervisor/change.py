@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from meshd.supervisor.loop import Loop
-from meshd.supervisor.member import PREPARING, READY, SERVING, Member
+from meshd.supervisor.member import IDLE, PREPARING, READY, SERVING, Member
 from meshd.supervisor.reading import Reading
 from meshd.supervisor.sockets import Key, Shelf
 from meshd.supervisor.team import Team
@@ -19,8 +19,9 @@ LIMIT_S = 60.0
 
 
 class Change:
-    """``number`` tells it from others. ``done(outcome, is_accepted)`` is called once, with a worker's own outcome,
-    or with one that ``refusal(text)`` makes.
+    """``number`` tells it from others; ``everybody`` are the workers that take part.
+
+    ``done(outcome, is_accepted)`` is called once, with a worker's own outcome or one that ``refusal(text)`` makes.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Change:
         self._done = done
         self._sockets: dict[Key, Any] = {}
         self._waiting: set[Member] = set()
-        self._everybody: set[Member] = set()
+        self.everybody: set[Member] = set()
         self._outcome: dict[str, Any] | None = None
         self._is_committing = False
         self._late: Any = None
@@ -43,7 +44,7 @@ class Change:
     def begin(self, reading: Reading, sockets: dict[Key, Any], generation: int, members: list[Member]) -> None:
         """Tell ``members`` to prepare what was read."""
         self._sockets = sockets
-        self._everybody = set(members)
+        self.everybody = set(members)
         self._waiting = set(members)
         self._late = self._loop.later(LIMIT_S, self._too_late)
         head = {"change": self.number, "key": reading.key.hex(), "generation": generation,
@@ -68,9 +69,9 @@ class Change:
 
     def lost(self, member: Member) -> None:
         """A worker has died."""
-        self._everybody.discard(member)
+        self.everybody.discard(member)
         self._waiting.discard(member)
-        if self._is_committing or self._everybody:
+        if self._is_committing or self.everybody:
             self._look()
         else:
             self._refuse(self._refusal(f"every worker {member.fate}"))
@@ -82,16 +83,16 @@ class Change:
             self._finish(self._outcome or self._refusal("the workers died as they took it up"), True)
             return
         self._is_committing = True
-        self._waiting = set(self._everybody)
-        for member in self._everybody:
+        self._waiting = set(self.everybody)
+        for member in self.everybody:
             member.tell({"do": "commit", "change": self.number})
 
     def _refuse(self, outcome: dict[str, Any]) -> None:
         """End it for all; who has not refused by itself is told why."""
-        for member in self._everybody:
+        for member in self.everybody:
             if member.state in (PREPARING, READY):
                 member.tell({"do": "abort", "change": self.number, "text": outcome["summary"]})
-                member.state = SERVING
+                member.state = SERVING if member.is_serving else IDLE
                 member.known = set(self._shelf.held)
         self._shelf.undo(self._sockets)
         self._finish(outcome, False)

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 
 LEVELS = ("debug", "info", "warn", "error")
+ALIASES = {"warning": "warn", "critical": "error", "trace": "debug"}
 PIECE_BYTES = 4096
 """PIPE_BUF of Linux: the longest write to a pipe that is all or nothing."""
 NAMESPACE = "meshd.supervisor"
@@ -48,7 +49,7 @@ class Log:
 
     def set_level(self, level: str) -> None:
         """Log from ``level`` on."""
-        self._lowest = LEVELS.index(level)
+        self._lowest = LEVELS.index(ALIASES.get(level.lower(), level.lower()))
 
     def _write(self, level: str, text: str) -> None:
         if LEVELS.index(level) < self._lowest:

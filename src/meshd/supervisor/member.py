@@ -24,6 +24,8 @@ LEAVING = "leaving"
 class Member:
     """``index`` is its place among the workers, None for a spare; ``slot`` that in the shared memory.
 
+    ``is_serving``: it carries traffic and is to go on with that, also while it prepares another configuration.
+
     ``on_message(member, message)`` and ``on_end(member)`` are called from the loop; the latter once.
     """
 
@@ -34,6 +36,7 @@ class Member:
         self.slot = slot
         self.index: int | None = None
         self.state = STARTING
+        self.is_serving = False
         self.began = self.beat = loop.now()
         self.served_since = 0.0
         self.connections = 0

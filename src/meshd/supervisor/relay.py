@@ -9,12 +9,14 @@ from typing import Any
 
 from meshd.supervisor.ghost import Ghost
 from meshd.supervisor.loop import Loop
-from meshd.supervisor.member import LEAVING, SERVING, Member
+from meshd.supervisor.member import LEAVING, Member
 from meshd.supervisor.team import Team
 
 LIMIT_S = 1.0
 """How long the others may take; the reactor of a healthy worker is never late by more than a few milliseconds."""
 METRICS = "metrics"
+STANDING = ("health", "log", "drain_listeners")
+"""What holds until it is told otherwise."""
 
 
 class Question:
@@ -43,7 +45,7 @@ class Relay:
 
     def ask(self, asker: Member, head: dict[str, Any]) -> None:
         """Ask all, the asker too: what it has counted must be known here should it end."""
-        asked = {one for one in self._team.members if one is asker or one.state in (SERVING, LEAVING)}
+        asked = {one for one in self._team.members if one is asker or one.is_serving or one.state == LEAVING}
         question = Question(asker, head, asked)
         number = next(self._numbers)
         self._questions[number] = question
@@ -64,7 +66,9 @@ class Relay:
         self._look(head["id"])
 
     def tell(self, teller: Member, what: dict[str, Any]) -> None:
-        """Pass on to all others what one was told."""
+        """Pass on to all others what one was told, and to those that come later."""
+        if what["do"] in STANDING:
+            self._team.standing[f"{what['do']} {what.get('namespace', '')}"] = what
         for member in self._team.members:
             if member is not teller:
                 member.tell(what)

@@ -18,7 +18,7 @@ from meshd.supervisor.change import Change
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
 from meshd.supervisor.manager import ServiceManager
-from meshd.supervisor.member import LEAVING, SERVING, STARTING, Member
+from meshd.supervisor.member import IDLE, LEAVING, STARTING, Member
 from meshd.supervisor.reading import Reader, Reading
 from meshd.supervisor.relay import Relay
 from meshd.supervisor.sockets import CannotBind, Shelf
@@ -167,10 +167,11 @@ class Supervisor:
         self._change.begin(reading, sockets, self.generation + 1, members)
 
     def _changed(self, outcome: dict[str, Any], is_accepted: bool) -> None:
-        self._change = None
+        change, self._change = self._change, None
         reading = self._offered
         if is_accepted and reading.outline is not None:
             self._accepted(reading)
+            self._catch_up(change.everybody)
             self.manager.swapped()
         elif not self.outline:
             self._cannot_start(outcome)
@@ -192,6 +193,12 @@ class Supervisor:
         self.team.fill()
         if is_first:
             self._serves()
+
+    def _catch_up(self, everybody: set[Member]) -> None:
+        """Workers that took a dead one's place meanwhile began with the configuration before."""
+        for member in self.team.placed():
+            if member not in everybody and member.state not in (STARTING, IDLE):
+                self.team.prepare(member, *self.team.current, self.shelf.held)
 
     def _serves(self) -> None:
         self.lineage.serves()
@@ -275,6 +282,7 @@ class Supervisor:
         """Some of what workers tell one another concerns us too."""
         if what["do"] == "log" and not what["namespace"]:
             self._log.set_level(what["word"])
+            self.team.arguments["log_level"] = what["word"]
         elif what["do"] == "drain_listeners":
             self.shelf.close()
 
@@ -343,7 +351,7 @@ class Supervisor:
             self._loop.later(grace_s, self.shelf.close)
         self._tell_all({"do": "succeeded" if is_succeeded else "drain"})
         for member in list(self.team.members):
-            if member.state not in (SERVING, LEAVING):
+            if not member.is_serving and member.state != LEAVING:
                 member.kill("not needed any more")
         self._cut_later(grace_s + self.outline.get("deadline_s", 0.0) + SPARE_S)
         if not self.team.members:

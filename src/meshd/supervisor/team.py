@@ -27,8 +27,8 @@ LONGEST_WAIT_S = 30.0
 class Team:
     """``arguments`` are what each worker is started with; ``wanted`` is how many carry traffic.
 
-    ``arena`` holds what they count together: each worker has a slot in it, which is buried when it has ended.
-    ``current`` is (head, payload) of the configuration in force, for workers that come later. ``on_message`` gets what
+    ``standing`` are the orders that hold for workers that come later, too. ``arena`` holds what they count together: each
+    worker has a slot in it, which is buried when it has ended. ``current`` is (head, payload) of the configuration in force, for workers that come later. ``on_message`` gets what
     the team does not answer itself; ``on_gone(member)`` is called when a worker has ended.
     """
 
@@ -43,8 +43,8 @@ class Team:
         self.hang_s = 20.0
         self.current: tuple[dict[str, Any], bytes] | None = None
         self.restarts = 0
+        self.standing: dict[str, dict[str, Any]] = {}
         self.is_ending = False
-        self.began = 0
         self._loop = loop
         self._log = log
         self._shelf = shelf
@@ -64,7 +64,7 @@ class Team:
 
     def serving(self) -> list[Member]:
         """Return those that carry traffic."""
-        return [one for one in self.placed() if one.state == SERVING]
+        return [one for one in self.placed() if one.is_serving]
 
     def spares(self) -> list[Member]:
         """Return those that have no place yet."""
@@ -80,8 +80,9 @@ class Team:
         """Return what is known of each worker, as plain data."""
         now = self._loop.now()
         return [
-            {"index": one.index, "pid": one.pid, "state": one.state, "uptime_s": round(now - one.began, 3),
-             "connections": one.connections, "silent_s": round(now - one.beat, 3)} for one in self.members
+            {"index": one.index, "pid": one.pid, "state": SERVING if one.is_serving else one.state,
+             "uptime_s": round(now - one.began, 3), "connections": one.connections,
+             "silent_s": round(now - one.beat, 3)} for one in self.members
         ]
 
     # Starting and replacing
@@ -97,7 +98,6 @@ class Team:
             self._start()
 
     def _start(self) -> Member:
-        self.began += 1
         fds = {"arena": self._arena.fd}
         member = Member(
             self._loop, self._arena.reserve(), self.arguments, fds, on_message=self._message, on_end=self._ended)
@@ -121,15 +121,11 @@ class Team:
 
     def replace(self, member: Member, why: str) -> None:
         """Let another worker take the place of one that serves, which then drains; nothing is lost."""
-        if self.is_ending or member.state != SERVING:
+        if self.is_ending or not member.is_serving:
             return
         self._log.info(f"{member.label}: replaced: {why}")
-        self._leave(member)
+        member.state, member.is_serving = LEAVING, False  # it accepts until another has taken its place
         self.fill()
-
-    def _leave(self, member: Member) -> None:
-        """Let it accept until somebody has taken its place, then drain."""
-        member.state = LEAVING
 
     def _message(self, member: Member, message: Message) -> None:
         head = message[0]
@@ -150,6 +146,8 @@ class Team:
 
     def _hello(self, member: Member) -> None:
         member.state = IDLE
+        for head in self.standing.values():
+            member.tell(head)
         if member.index is not None and self.current is not None:
             self.prepare(member, *self.current, self._shelf.held)
         self._on_message(member, ({"do": "hello"}, b"", []))
@@ -157,12 +155,11 @@ class Team:
     def serves(self, member: Member) -> None:
         """A worker carries traffic from now on; who was to be replaced by it may leave."""
         member.state = SERVING
-        member.served_since = self._loop.now()
+        if not member.is_serving:
+            member.is_serving, member.served_since = True, self._loop.now()
         for old in self.members:
             if old.state == LEAVING and old.index == member.index:
                 old.tell({"do": "succeeded"})
-        if self.began > self.wanted + self.has_spare:
-            self._log.info(f"{member.label}: serves")
 
     # The end of a worker
 
@@ -179,9 +176,9 @@ class Team:
         if self.is_ending or member.state == LEAVING:
             return
         self.restarts += 1
-        lost = "; its streams were lost" if member.state == SERVING else ""
+        lost = "; its streams were lost" if member.is_serving else ""
         self._log.error(f"{member.label}: {member.fate}: another takes its place{lost}")
-        is_quick = member.state != SERVING or self._loop.now() - member.served_since < QUICK_S
+        is_quick = not member.is_serving or self._loop.now() - member.served_since < QUICK_S
         self._failures = self._failures + 1 if is_quick else 0
         if self._failures > self.wanted + 1:
             self._pause()
