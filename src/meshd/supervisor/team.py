@@ -27,9 +27,10 @@ LONGEST_WAIT_S = 30.0
 class Team:
     """``arguments`` are what each worker is started with; ``wanted`` is how many carry traffic.
 
-    ``standing`` are the orders that hold for workers that come later, too. ``arena`` holds what they count together: each
-    worker has a slot in it, which is buried when it has ended. ``current`` is (head, payload) of the configuration in force, for workers that come later. ``on_message`` gets what
-    the team does not answer itself; ``on_gone(member)`` is called when a worker has ended.
+    ``current`` is (head, payload) of the configuration in force, for workers that come later; ``standing`` are the
+    orders that hold for them too. ``arena`` holds what all count together: each worker has a slot in it, which is
+    buried when it has ended. ``on_message`` gets what the team does not answer itself; ``on_gone(member)`` is called
+    when a worker has ended.
     """
 
     def __init__(
