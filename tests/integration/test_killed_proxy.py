@@ -48,6 +48,8 @@ def is_own(row):
 
 def waited_s(pid):
     """Return how long a process was ready to run and had no core: the machine's part of what it took."""
+    if pid is None:
+        return 0.0
     try:
         with open(f"/proc/{pid}/schedstat") as file:
             return int(file.read().split()[1]) / 1e9
@@ -94,7 +96,9 @@ def test_killed_proxy_serves_again_as_soon_as_its_manager_starts_it(shape):
                 begin = load.now()
                 os.kill(victim, signal.SIGKILL)
                 wait_for(lambda: managed(daemon) not in (None, victim) and serves(daemon), "it to serve again", 60)
-                took.append(load.now() - begin - waited_s(managed(daemon)))
+                main = managed(daemon)
+                late_s = waited_s(main) + max(map(waited_s, set(workers(daemon)) - {main}), default=0)
+                took.append(load.now() - begin - late_s)
                 spans.append((begin, load.now()))
                 load.warm()
             result = load.stop()

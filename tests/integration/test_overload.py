@@ -270,7 +270,7 @@ def survives(daemon):
 def test_near_the_limit_of_its_cgroup_requests_are_refused_and_nothing_is_killed(greedy):
     with memory_group(160 * MIB) as folder:
         prefix = ["sh", "-c", f"echo $$ > {folder}/cgroup.procs; exec \"$@\"", "sh"]
-        with Daemon(greedy(), prefix=prefix) as daemon:
+        with Daemon(greedy(interval="20ms"), prefix=prefix) as daemon:
             survives(daemon)
             assert daemon.json("/server_info")["overload"]["resources"]["memory"]["limit_bytes"] == 160 * MIB
             assert kills(folder) == 0

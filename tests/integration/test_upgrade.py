@@ -53,8 +53,9 @@ def test_upgrades_lose_nothing(shape):
         load.warm()
         began, pids = [], [daemon.json("/server_info")["pid"]]
         for _ in range(UPGRADES):
-            began.append(load.now())
-            upgrade(daemon)
+            asked = []
+            upgrade(daemon, lambda: asked.append(load.now()))
+            began.append(asked[-1])
             pids.append(daemon.json("/server_info")["pid"])
             load.warm()
         result = load.stop()

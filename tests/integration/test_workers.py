@@ -246,3 +246,10 @@ def test_counters_never_fall_while_workers_come_go_and_reload(daemon):
             os.kill(workers(daemon)[0]["pid"], signal.SIGTERM)
     wait_for(lambda: daemon.metric("envoy_http_downstream_rq_total", listener="public") == round_ * 10,
              "every request to be counted")
+
+
+def test_affinity_binds_each_worker_to_a_processor(settings):
+    with Daemon({**settings, "supervisor": {"affinity": True}}) as daemon:
+        allowed = sorted(os.sched_getaffinity(0))
+        found = [os.sched_getaffinity(row["pid"]) for row in workers(daemon)]
+        assert found == [{allowed[0]}, {allowed[1 % len(allowed)]}]

@@ -4,6 +4,7 @@ import faulthandler
 import json
 import os
 import resource
+import secrets
 import signal
 import sys
 import time
@@ -16,6 +17,8 @@ from meshd.cli.check import Checked
 from meshd.cli.daemon import DEBUG_HELP
 from meshd.cli.log import Log
 from meshd.config.outline import worker_count
+from meshd.config.transfer import Writer
+from meshd.config.wire import KEY_BYTES
 from meshd.document.fault import ERROR
 from meshd.host import activation, notify
 from meshd.host.handover import Testament
@@ -99,9 +102,18 @@ def supervise(arguments: Any, checked: Checked) -> None:
         "log_format": arguments.log_format, "workers": worker_count(checked.loaded.snapshot),
         "settings": attrs.asdict(checked.loaded.snapshot.plugins), "locking": LOCKING,
     }
+    told["reading"] = _reading(checked)
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none may be lost, or kill, before it listens
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "meshd.supervisor", json.dumps(told)])
+
+
+def _reading(checked: Checked) -> dict[str, Any]:
+    """Write what was read into memory, as the reader's child would tell it; return its key and descriptor."""
+    key, memory = secrets.token_bytes(KEY_BYTES), os.memfd_create("meshd-configuration", 0)
+    with os.fdopen(memory, "wb", closefd=False) as file:
+        Writer(key, file.write).loaded(checked.loaded)
+    return {"key": key.hex(), "fd": memory}
 
 
 class Run:

@@ -88,6 +88,10 @@ def _add_syntax_fault(source: Source, error: yaml.MarkedYAMLError, faults: Fault
         faults.add("MSH0001", mark, "YAML: found a tab where indentation is expected", hint="replace the tab by spaces")
         return
     column = min(column, len(lines[line]))
+    if "nesting depth" in (error.problem or ""):  # newer libyaml: it looks ahead further than our own bound
+        too_deep = f"nested too deep, expected at most {MAX_DEPTH} levels"
+        faults.add("MSH0010", source.mark(line, column, line, column + 1), too_deep)
+        return
     message = "YAML: " + ": ".join(part for part in (error.context, error.problem) if part)
     faults.add("MSH0002", source.mark(line, column, line, column + 1), message)
 

@@ -113,12 +113,16 @@ class Daemon(MultiService):
 
     def begin(self) -> Deferred:
         """Bind and serve; the Deferred fails with Failed, or OSError and ConfigurationError of the admin's address."""
-        self.world.poller.start()
+        self._begin_work()
         self.systemd.adopt()
         self.startService()
+        return self.reloader.begin(self._first).addCallback(self._begun)
+
+    def _begin_work(self) -> None:
+        """Start what runs whatever the configuration says; ``end`` ends it."""
+        self.world.poller.start()
         self.monitor.start()
         self._sweep.start(SWEEP_S, now=False)
-        return self.reloader.begin(self._first).addCallback(self._begun)
 
     def _begun(self, outcome: Outcome) -> None:
         self._first = None

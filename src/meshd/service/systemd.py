@@ -83,6 +83,8 @@ class Systemd:
             return
         wanted, taken = {}, {}
         for listener in self._daemon.reloader.listeners.values():
+            if listener.socket.fileno() < 0:
+                continue  # it waits to be bound anew
             number = store.identity(listener.socket)
             is_unit = number in self._units
             name = store.kept_name(listener.spec.name, listener.spec.address, is_unit)

@@ -70,8 +70,7 @@ class Worker(Daemon):
 
     def begin(self) -> Deferred:
         """Say that this process is ready to be told something."""
-        self.world.poller.start()
-        self._sweep.start(300.0, now=False)
+        self._begin_work()
         self.link.begin()
         self.link.tell({"do": "hello"})
         self._beat.start(BEAT_S, now=False)
@@ -92,12 +91,20 @@ class Worker(Daemon):
     def _do_prepare(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
         self.index = head["index"]
         self._levels.name(self.index)
-        os.sched_setaffinity(0, _processors(self._allowed, self.index if head["affinity"] else None))
+        self._bind(_processors(self._allowed, self.index if head["affinity"] else None))
         self._offer = (head, payload)
         self.reloader.is_quiet = not head["speaks"]
         self.reloader.generation = head["generation"] - 1
         before, previous = list(self.reloader.listeners.values()), self.generation
         self.reloader.reload().addCallback(self._done, head["change"], before, previous)
+
+    def _bind(self, processors: list[int]) -> None:
+        """Run on these processors; systemd's hardened unit does not allow to change them (@resources)."""
+        try:
+            if sorted(os.sched_getaffinity(0)) != processors:
+                os.sched_setaffinity(0, processors)
+        except OSError as error:
+            log.warn("supervisor.affinity: {reason}: all processors are used", reason=str(error.strerror).lower())
 
     def _read_offer(self) -> Deferred:
         head, payload = self._offer

@@ -50,6 +50,13 @@ class Reading:
             self.error = "configuration reader: ended before its answer was whole"
 
 
+def first_reading(key: str, fd: int) -> Reading:
+    """Return what the command line has left in memory."""
+    with os.fdopen(fd, "rb") as file:
+        file.seek(0)
+        return Reading(bytes.fromhex(key), file.read())
+
+
 class Reader:
     """Runs one child; ``done(Reading)`` is called once."""
 

@@ -19,7 +19,7 @@ from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
 from meshd.supervisor.manager import ServiceManager
 from meshd.supervisor.member import IDLE, LEAVING, STARTING, Member
-from meshd.supervisor.reading import Reader, Reading
+from meshd.supervisor.reading import Reader, Reading, first_reading
 from meshd.supervisor.relay import Relay
 from meshd.supervisor.sockets import CannotBind, Shelf
 from meshd.supervisor.succession import Succession
@@ -34,7 +34,8 @@ Told = Callable[[dict[str, Any]], Any]
 
 
 class Supervisor:
-    """``told`` is what the command line knows: paths, log_level, log_format, settings, workers, locking."""
+    """``told`` is what the command line knows: paths, reading, log_level, log_format, settings...
+    """
 
     def __init__(self, loop: Loop, log: Log, told: dict[str, Any], launch: Launch) -> None:
         self.code = 0
@@ -75,7 +76,7 @@ class Supervisor:
     # The start
 
     def begin(self) -> None:
-        """Start the workers, and read the configuration meanwhile."""
+        """Start the workers with what the command line has read already."""
         self.manager.adopt()
         for number, action in self._actions().items():
             self._loop.on_signal(number, action)
@@ -88,7 +89,8 @@ class Supervisor:
         self.team.wanted = told["workers"]
         self.team.has_spare = False  # until it serves: imports in parallel would only delay each other
         self.team.fill()
-        self._read()
+        self._is_busy = True
+        self._have_read(first_reading(**told["reading"]))
 
     def _actions(self) -> dict[int, Callable[[], Any]]:
         return {

@@ -8,11 +8,15 @@ RECYCLED = {"workers": 2, "overload": {"memory": {"recycle": "200MiB"}}}
 """The top of a configuration whose workers are replaced from this much resident memory on."""
 
 
-def upgrade(daemon):
-    """Have a new generation take over; return when it serves. The old one drains meanwhile; the next waits for that."""
+def upgrade(daemon, note=lambda: None):
+    """Have a new generation take over; return when it serves. The old one drains meanwhile; the next waits for that.
+
+    ``note()`` is called before it is asked for, the last time before it was granted.
+    """
     before = daemon.json("/server_info")["pid"]
 
     def is_accepted():
+        note()
         status, body = daemon.ask("/upgrade", "POST")
         assert status == 200 or b"still drains" in body, body
         return status == 200
