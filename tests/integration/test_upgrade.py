@@ -70,11 +70,10 @@ def test_upgrades_lose_nothing(shape):
         wait_for(lambda: not any(map(is_alive, old)), "the old generations to end", DEADLINE_S + 30)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_upgrade_that_binds_anew_is_seen(shape, tmp_path):
+def test_upgrade_that_binds_anew_is_seen(tmp_path):
     """The same with a hand-over that is broken on purpose must lose something, or the test above proves nothing."""
     top = sabotage.sabotaged(tmp_path, sabotage.BINDS_ANEW_AT_UPGRADE)
-    with Echo() as echo, Daemon(one_cluster(echo.address, **DRAIN, **top, **shape)) as daemon:
+    with Echo() as echo, Daemon(one_cluster(echo.address, **DRAIN, **top)) as daemon:
         with Loss(daemon.port) as load:
             load.warm()
             upgrade(daemon)
@@ -82,3 +81,16 @@ def test_upgrade_that_binds_anew_is_seen(shape, tmp_path):
             result = load.stop()
     assert result.refused > 0, str(result)
     assert result.lost >= result.refused
+
+
+def test_upgrade_of_workers_that_cuts_is_seen(tmp_path):
+    """Broken where the workers of the old generation should drain: what is in flight is cut."""
+    top = sabotage.sabotaged(tmp_path, sabotage.CUTS_AT_DRAIN)
+    with Echo() as echo, Daemon(one_cluster(echo.address, **DRAIN, **top, **TWO_WORKERS)) as daemon:
+        with Loss(daemon.port) as load:
+            load.warm()
+            began = load.now()
+            upgrade(daemon)
+            load.warm()
+            result = load.stop()
+    assert closed_early(result, [began]) or result.lost > 0, str(result)

@@ -219,6 +219,7 @@ class Mesh:
         try:
             self._thread.end()
             if hasattr(self, "daemon"):
+                self.daemon.monitor.stop()  # one that was refused has not ended by itself
                 self.daemon.world.poller.epoll.close()
         finally:
             self.log.close()
