@@ -53,9 +53,7 @@ def test_upgrades_lose_nothing(shape):
         load.warm()
         began, pids = [], [daemon.json("/server_info")["pid"]]
         for _ in range(UPGRADES):
-            asked = []
-            upgrade(daemon, lambda: asked.append(load.now()))
-            began.append(asked[-1])
+            upgrade(daemon, lambda: began.append(load.now()))
             pids.append(daemon.json("/server_info")["pid"])
             load.warm()
         result = load.stop()

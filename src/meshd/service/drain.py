@@ -42,13 +42,17 @@ class Shutdown:
             log.info(
                 "draining: readiness fails now, listeners stop in {grace} s, what is left is cut {deadline} s later",
                 grace=grace_s, deadline=deadline_s)
-        self._grace = self._world.call_later(0.0 if is_succeeded else grace_s, self._stop_listening, deadline_s)
+        grace_s = 0.0 if is_succeeded else grace_s
+        self._grace = self._world.call_later(grace_s, self._stop_listening, deadline_s, is_succeeded)
 
-    def _stop_listening(self, deadline_s: float) -> None:
+    def _stop_listening(self, deadline_s: float, is_succeeded: bool) -> None:
         self._deadline = self._world.clock.now() + deadline_s
         drained: Deferred = self._reloader.drain(deadline_s)
         drained.addErrback(lambda failure: log.failure("bug: the drain failed", failure))
-        self._look()
+        if is_succeeded:
+            self._world.call_later(LOOK_S, self._look)  # the admin API's answer about that is on its way
+        else:
+            self._look()
 
     def _look(self) -> None:
         """Wait for the last connection, also those on runtimes before the last reload, until the deadline.

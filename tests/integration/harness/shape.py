@@ -11,14 +11,15 @@ RECYCLED = {"workers": 2, "overload": {"memory": {"recycle": "200MiB"}}}
 def upgrade(daemon, note=lambda: None):
     """Have a new generation take over; return when it serves. The old one drains meanwhile; the next waits for that.
 
-    ``note()`` is called before it is asked for, the last time before it was granted.
+    ``note()`` is called when it serves and the old one has just begun to drain.
     """
     before = daemon.json("/server_info")["pid"]
 
     def is_accepted():
-        note()
         status, body = daemon.ask("/upgrade", "POST")
         assert status == 200 or b"still drains" in body, body
+        if status == 200:
+            note()
         return status == 200
 
     wait_for(is_accepted, "the end of the generation before", 60)
