@@ -255,6 +255,7 @@ def test_leak_is_seen_in_the_memory_metric(venv, echo):
         daemon.settled()
 
 
+@pytest.mark.timeout(300)
 def test_worker_that_leaks_is_replaced_at_its_limit_and_nothing_is_lost(venv, echo):
     """Fault 38."""
     with Daemon(mesh(echo.address, **RECYCLED), python=venv.python) as daemon, Loss(daemon.port, rate=100) as load:

@@ -107,18 +107,16 @@ def test_a_port_that_is_taken_is_refused_for_all(daemon, settings):
     assert set(ask(daemon.port, 20)) == {"more"}
 
 
-def test_a_killed_worker_is_replaced_within_a_second_and_others_serve_on(daemon):
-    """Fault 20: only its own streams are lost; what it had told of its counts stays."""
+def test_a_killed_worker_is_replaced_and_its_counts_stay(daemon):
+    """Fault 20; how soon, and what is lost, is told in test_killed_proxy.py."""
     ask(daemon.port, 50)
     assert daemon.metric("envoy_http_downstream_rq_total", listener="public") == 50
     victim, other = workers(daemon)
     wait_for(lambda: any(row["state"] == "idle" for row in daemon.json("/server_info")["workers"]), "the spare")
     os.kill(victim["pid"], signal.SIGKILL)
-    began = time.monotonic()
     assert set(ask(daemon.port, 20)) == {"one"}
     wait_for(lambda: victim["pid"] not in [row["pid"] for row in workers(daemon)] and len(workers(daemon)) == 2,
              "the replacement")
-    assert time.monotonic() - began < 1.0
     assert daemon.metric("envoy_http_downstream_rq_total", listener="public") == 70
     assert daemon.json("/server_info")["restarts"] == 1
     assert f"worker {victim['index']} (process {victim['pid']}): ended by SIGKILL" in daemon.log()
