@@ -65,6 +65,7 @@ class LiveListener:
         self.cells = Cells(world.metrics, spec.name)
         self.connections: set[Connection] = set()
         self.places = ledger(world.arena, ("listener", spec.name, spec.address), 1)
+        self.accepts = ACCEPTS if world.arena is None else 1  # what others can take, one worker leaves to them
         self.socket: socket.socket | None = None
         self.local = spec.address
         self.is_accepting = False
@@ -133,7 +134,7 @@ class LiveListener:
 
     def on_event(self, mask: int) -> None:
         """Called by the poller: somebody wants in."""
-        for _ in range(ACCEPTS):
+        for _ in range(self.accepts):
             if not self.places.take(0, self.spec.limits.max_connections):
                 self.cells.refused.value += 1
                 self.hold()

@@ -306,6 +306,8 @@ class Daemon(MultiService):
         closed = sum(len(listener.connections) for listener in before if listener not in now)
         found = fact.outcome_fact(outcome, node=self.loaded.snapshot.node.id, previous=previous, closed=closed)
         self.last_reload = {key: value for key, value in found.items() if key != "text"}
+        if self.reloader.is_quiet:
+            return found
         for fault in outcome.faults[:LOGGED_FAULTS] if len(outcome.faults) > 1 else ():
             log.error("configuration refused: {fault}", fault=fact.fault_line(fault))
         for fault in outcome.warnings[:LOGGED_FAULTS]:
