@@ -61,7 +61,7 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        got = len(self.rfile.read(int(self.headers.get("content-length", 0))))
+        got = self.body_length()
         lines = [f"{name.lower()}: {value}" for name, value in self.headers.items()]
         body = "\n".join([*lines, f"body: {got}", "filler " * 500]).encode()
         self.send_response(200)
@@ -69,6 +69,16 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def body_length(self):
+        """Read the whole body, so that no answer comes before its end; return its length in bytes."""
+        if "transfer-encoding" not in self.headers:
+            return len(self.rfile.read(int(self.headers.get("content-length", 0))))
+        total = 0
+        while size := int(self.rfile.readline() or b"0", 16):
+            total += len(self.rfile.read(size + 2)) - 2
+        self.rfile.readline()
+        return total
 
     do_POST = do_GET
 

@@ -240,8 +240,12 @@ def kills(folder):
 
 
 def fill(daemon, most=1000):
-    """Ask for memory until it is refused; return the answer that refused it."""
+    """Ask for memory until it is refused, at most 100 MiB/s: what no proxy could see in time is the kernel's matter.
+
+    Return the answer that refused it.
+    """
     for _ in range(most):
+        time.sleep(0.01)
         answer = ask(daemon.port, "/hoard")
         if answer[0] != 200:
             return answer
