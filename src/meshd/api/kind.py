@@ -183,7 +183,7 @@ class IAccessLogOperator(Interface):
 
 
 class IConfigDialect(Interface):
-    """Turns parsed documents into the model. Built before there is a site: ``build(None, None)``."""
+    """Turns parsed documents into sections of the native form. Built before there is a site: ``build(None, None)``."""
 
     def accepts(root):
         """Say whether a document is of this dialect; ``root`` is a ``meshd.document.node.Node`` (Mapping, Sequence,
@@ -191,10 +191,11 @@ class IConfigDialect(Interface):
         """
 
     def load(roots, context):
-        """Return the Snapshot of all its documents together (tuple of Node), or None.
+        """Return native sections (an iterable of Mapping nodes) that say what all its documents (tuple of Node) say.
 
-        What is wrong is added with ``context.fault(code, node, path, message)``; ``context`` is a
-        ``meshd.document.context.Context``. Never raises for bad input.
+        The nodes keep the places of what they come from. ``context`` is a ``meshd.document.context.Context``; its
+        ``node`` says who this proxy is. What is wrong is added with ``context.fault(code, node, path, message)``; what
+        is returned beside faults is only checked. Never raises for bad input.
         """
 
 

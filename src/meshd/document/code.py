@@ -52,6 +52,7 @@ CODES = {
     "MSH0115": _code("a plugin is not written as TYPE or {TYPE: CONFIG}"),
     "MSH0116": _code("a word or number is read differently by different YAML readers; it must be quoted or rewritten"),
     "MSH0117": _code("a plugin's own check of its configuration failed unexpectedly"),
+    "MSH0118": _code("a field is accepted, and does nothing yet"),
     "MSH0201": _code("something is referred to that is not configured"),
     "MSH0202": _code("a filter chain does not end in one terminal filter"),
     "MSH0210": _code("a port is already taken by another listener or the admin API"),

@@ -6,6 +6,7 @@ from meshd.document.mark import Mark
 
 ERROR = "error"
 WARNING = "warning"
+INFO = "info"
 MAXIMUM = 1000
 """Faults kept of one run; a thousand is more than anybody reads."""
 
@@ -31,7 +32,10 @@ class Related:
 
 @attrs.frozen
 class Fault:
-    """One finding. ``hint`` stands beside the caret, ``notes`` below, ``help`` says what to do."""
+    """One finding. ``hint`` stands beside the caret, ``notes`` below, ``help`` says what to do.
+
+    With ``is_analysis`` the configuration loads all the same, however severe the finding is.
+    """
 
     code: str
     severity: str
@@ -42,6 +46,7 @@ class Fault:
     related: tuple[Related, ...] = ()
     path: str = ""
     help: str = ""
+    is_analysis: bool = False
 
     def __str__(self) -> str:
         return f"{self.mark}: {self.path}: {self.message}" if self.path else f"{self.mark}: {self.message}"
@@ -56,7 +61,10 @@ class Faults:
         self.dropped = 0
 
     def add(self, code: str, mark: Mark, message: str, *, path: str = "", severity: str = ERROR, **more) -> None:
-        """Keep one finding; ``more`` is hint, notes, related, help. Text that comes from a file is made printable."""
+        """Keep one finding; ``more`` is hint, notes, related, help, is_analysis.
+
+        Text that comes from a file is made printable.
+        """
         message, path = printable(message), printable(path)
         if "hint" in more:
             more["hint"] = printable(more["hint"])
@@ -79,8 +87,8 @@ class Faults:
         return len(self._items) >= MAXIMUM
 
     def errors(self) -> int:
-        """Return how many findings are errors."""
-        return sum(fault.severity == ERROR for fault in self._items) + self.dropped
+        """Return how many findings are errors that keep the configuration from being loaded."""
+        return sum(one.severity == ERROR and not one.is_analysis for one in self._items) + self.dropped
 
     def sorted(self) -> tuple[Fault, ...]:
         """Return all findings by file and place, and a last one that counts those dropped."""
