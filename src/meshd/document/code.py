@@ -57,6 +57,10 @@ CODES = {
     "MSH0202": _code("a filter chain does not end in one terminal filter"),
     "MSH0210": _code("a port is already taken by another listener or the admin API"),
     "MSH0220": _code("isolation, percent or canary_of stands where it has no meaning, or shares do not add up"),
+    "MSH0301": _code("two documents have the same kind, namespace and name"),
+    "MSH0302": _code("a document's group or kind is not known"),
+    "MSH0303": _code("a document's version is not known"),
+    "MSH0304": _code("a document is recognised and has nothing to say to a proxy"),
     "MSH0299": _code("there are more faults than are shown"),
 }
 
