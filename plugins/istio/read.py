@@ -1,4 +1,4 @@
-"""Documents to resources: lists are taken apart, kinds looked up, ``metadata`` and ``spec`` decoded. For the dialect."""
+"""Documents to resources: lists are taken apart, kinds looked up, ``metadata`` and ``spec`` decoded."""
 
 import re
 
