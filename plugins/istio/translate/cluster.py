@@ -1,4 +1,4 @@
-"""Clusters: one for each host, port and subset that a route names; their names are Istio's: ``outbound|80|v1|a.com``."""
+"""Clusters: one for each host, port and subset that a route names; their names are Istio's: ``outbound|80|v1|a.b``."""
 
 from meshd_plugins.istio.emit import At, default, field, seconds, tree
 from meshd_plugins.istio.mesh.policy import policy
