@@ -9,10 +9,11 @@ from meshd.api.kind import (
 )
 from meshd.api.site import IBuckets, ILedger, IMetrics, ISite
 from meshd.document.decode import decode
+from meshd.document.encode import encode_class, encode_plugin
 from meshd.document.merge import merge
 from meshd.document.option import (
     REQUIRED, Address, Anything, Boolean, Choice, Duration, File, HeaderName, HeaderValue, Integer, ListOf, MapOf,
-    Nested, Number, PluginOf, Reference, Regex, Size, Text, config, option,
+    Nested, Number, PluginOf, Reference, Regex, Size, Text, config, option, place,
 )
 from meshd.document.regex import BadRegex, compile_regex
 from meshd.errors import ConfigurationError, MeshdError, PluginError, ProtocolError

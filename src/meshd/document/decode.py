@@ -76,6 +76,8 @@ def _missing(plan: Plan, key: str, node: Node, context: Context, path: str) -> N
 
 
 def _make(plan: Plan, values: dict, node: Mapping, context: Context, path: str) -> Any:
+    if plan.has_place:
+        values["where"] = node.where()
     try:
         found = plan.cls(**values)
         if plan.check is None:

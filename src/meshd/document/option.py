@@ -7,7 +7,8 @@
 
 The YAML key is the attribute's name less its unit suffix (``_s``, ``_bytes``): ``connect_timeout_s`` is
 written ``connect_timeout: 5s``. Attribute values are always in seconds (float) or bytes (int).
-A class may have ``check(self)``, which yields ``(attribute, message)`` pairs, one for each fault.
+A class may have ``check(self)``, which yields ``(attribute, message)`` pairs, one for each fault, and an attribute
+``where = place()``, which gets ``file:line:column`` of the object.
 """
 
 from typing import Any
@@ -173,6 +174,11 @@ def config(cls: type) -> type:
 def option(spec: Spec, *, default: Any = REQUIRED, doc: str) -> Any:
     """One field of a configuration class. ``default`` is in decoded form (seconds, bytes, tuples)."""
     return attrs.field(default=default, metadata={"spec": spec, "doc": doc})
+
+
+def place() -> Any:
+    """The attribute ``where`` of a configuration class: no option, and of no weight where objects are compared."""
+    return attrs.field(default="", eq=False, repr=False)
 
 
 def key_of(name: str) -> str:

@@ -34,6 +34,8 @@ class Plan:
     keys: dict[str, str]
     """attribute -> key"""
     check: Callable | None
+    has_place: bool = False
+    """it has an attribute ``where`` that is no option: ``file:line:column`` of the object"""
 
 
 def options(cls: type) -> list[Field]:
@@ -58,7 +60,11 @@ def plan_of(cls: type) -> Plan:
     fields = {field.key: attrs.evolve(field, function=_function(FUNCTIONS, field.spec)) for field in options(cls)}
     required = tuple(key for key, field in fields.items() if field.default is NO_DEFAULT)
     keys = {field.name: key for key, field in fields.items()}
-    return Plan(cls, fields, required, keys, getattr(cls, "check", None))
+    return Plan(cls, fields, required, keys, getattr(cls, "check", None), _has_place(cls))
+
+
+def _has_place(cls: type) -> bool:
+    return any(one.name == "where" and "spec" not in one.metadata for one in attrs.fields(cls))
 
 
 def _function(functions: dict, spec: Spec) -> Callable:

@@ -1,7 +1,7 @@
 """Clusters: the upstreams, how they are found, balanced and protected."""
 
 from meshd.document.option import (
-    Address, Choice, Duration, Integer, ListOf, MapOf, Nested, PluginOf, Size, Text, config, option,
+    Address, Choice, Duration, Integer, ListOf, MapOf, Nested, PluginOf, Size, Text, config, option, place,
 )
 from meshd.model.listener import NAME
 from meshd.model.plugin import Plugin
@@ -54,6 +54,7 @@ class Cluster:
     )
     connect_timeout_s: float = option(Duration(minimum=0.001), default=5.0, doc="until a connect is given up")
     pool: Pool = option(Nested(Pool), default=Pool(), doc="connections")
+    where: str = place()
 
     def check(self):
         """Yield faults between fields."""
