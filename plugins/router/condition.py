@@ -53,8 +53,13 @@ def _failed(match, item, request):
         value = parameter_reader(item.name.encode())(request)
     else:
         value = field_reader(item.name.lower().encode())(request)
-    state = "is missing" if value is None else f"is {_quoted(_text(value))}"
-    return f"{_subject(item)} {state}, expected {_expected(item)}"
+    return f"{_subject(item)} {_state(item, value)}, expected {_expected(item)}"
+
+
+def _state(item, value):
+    if value is not None:
+        return f"is {_quoted(_text(value))}"
+    return 'is missing and taken as ""' if getattr(item, "treat_missing_as_empty", False) else "is missing"
 
 
 def _subject(item):

@@ -81,6 +81,8 @@ def _header_test(item):
     test = _value_test(item)
     if test is None:
         wanted = (item.present is not False) != item.invert
+        if item.treat_missing_as_empty:  # then it is always there (Envoy)
+            return lambda request: wanted
         return lambda request: (read(request) is not None) is wanted
     missing = item.treat_missing_as_empty and bool(test(b"")) != item.invert
     wanted = not item.invert
