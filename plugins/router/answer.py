@@ -61,8 +61,10 @@ def _location(config, match):
 
 
 def _authority(request, scheme, port):
-    """Return the request's host: without its port where another is given, or where it was the old scheme's own."""
-    name = request.host
+    """Return the request's host as the client wrote it: without its port where another is given, or where it was the
+    old scheme's own.
+    """
+    name = request.headers.get(b"host") or request.host
     bare = without_port(name)
     if port or (scheme != request.scheme and name[len(bare):] == DEFAULT_PORTS.get(request.scheme)):
         return bare

@@ -15,6 +15,7 @@ VERBS = {
     "upgrade": "meshd.cli.ctl_reload:upgrade",
     "stats": "meshd.cli.ctl_stats:stats",
     "proxy-config": "meshd.cli.ctl_proxy_config:proxy_config",
+    "explain": "meshd.cli.ctl_explain:explain",
     "plugins": "meshd.cli.ctl_plugins:plugins",
     "version": "meshd.cli.ctl_version:version",
     "completion": "meshd.cli.ctl_completion:completion",
@@ -30,11 +31,12 @@ examples:
   meshctl upgrade                              hand over to a new generation, with what is installed now
   meshctl stats --filter upstream_rq -o json   numbers, for scripts
   meshctl pc endpoint                          endpoints and their health
+  meshctl explain GET http://shop.example/users what would happen to a request, and why
   meshctl pc log --level meshd.plugin=debug    log more, without a restart
   meshctl --admin unix:/run/meshd/admin.sock status
 
 \b
-exit codes: 0 success   1 could not do it   64 usage
+exit codes: 0 success   1 could not do it   64 usage   65 configuration not valid (explain -c)
 """
 
 
