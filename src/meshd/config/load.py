@@ -101,7 +101,12 @@ def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot
         if roots:
             sections += dialects[name].load(tuple(roots), context)
     context.node = _node(sections, context)
-    return decode(Snapshot, merge(Snapshot, tuple(sections), context), context)
+    return decode(Snapshot, merge(Snapshot, tuple(sections) or _nothing(documents), context), context)
+
+
+def _nothing(documents: Documents) -> tuple[Node, ...]:
+    """Return sections of nothing where there are documents: they need not say anything to this proxy."""
+    return tuple(Mapping(root.source, root.line, root.column, {}) for root in documents.roots[:1])
 
 
 def _node(sections: list[Node], context: Context) -> NodeSpec:
