@@ -1,9 +1,14 @@
-"""The kinds of documents that are known: group, versions and the class of ``spec``. Asked by ``read``, the docs and tests."""
+"""The kinds of documents that are known: group, versions, the class of ``spec``. Asked by ``read``, docs and tests."""
 
 import attrs
 
 from meshd.api import nearest
+from meshd_plugins.istio.schema.destination_rule import DestinationRule
+from meshd_plugins.istio.schema.gateway import Gateway
+from meshd_plugins.istio.schema.service_entry import ServiceEntry
+from meshd_plugins.istio.schema.sidecar import Sidecar
 from meshd_plugins.istio.schema.virtual_service import VirtualService
+from meshd_plugins.istio.schema.workload import WorkloadEntry, WorkloadGroup
 
 ISTIO = "networking.istio.io"
 TRAFFIC = ("v1", "v1beta1", "v1alpha3")
@@ -28,6 +33,13 @@ class Kind:
 
 KINDS = (
     Kind("VirtualService", ISTIO, TRAFFIC, VirtualService),
+    Kind("DestinationRule", ISTIO, TRAFFIC, DestinationRule),
+    Kind("Gateway", ISTIO, TRAFFIC, Gateway),
+    Kind("VirtualGateway", ISTIO, TRAFFIC, Gateway),
+    Kind("ServiceEntry", ISTIO, TRAFFIC, ServiceEntry),
+    Kind("WorkloadEntry", ISTIO, TRAFFIC, WorkloadEntry),
+    Kind("WorkloadGroup", ISTIO, TRAFFIC, WorkloadGroup),
+    Kind("Sidecar", ISTIO, TRAFFIC, Sidecar),
 )
 IGNORED_GROUPS = frozenset((
     "", "apps", "batch", "policy", "autoscaling", "rbac.authorization.k8s.io", "apiextensions.k8s.io",

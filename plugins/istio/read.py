@@ -1,4 +1,4 @@
-"""Documents to resources: lists are taken apart, kinds looked up, ``metadata`` and ``spec`` decoded. For the dialect."""
+"""Documents to resources: lists are taken apart, kinds looked up, ``metadata`` and ``spec`` decoded."""
 
 import re
 
@@ -7,7 +7,7 @@ from meshd_plugins.istio.catalog import GROUPS, IGNORED_GROUPS, find, near
 from meshd_plugins.istio.resource import DEFAULT_NAMESPACE, Metadata, Resource
 
 NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
-METADATA_KEYS = ("name", "namespace", "labels", "annotations")
+METADATA_KEYS = ("name", "namespace", "labels", "annotations", "creationTimestamp")
 TOP_KEYS = ("apiVersion", "kind", "metadata", "status")
 
 

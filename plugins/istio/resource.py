@@ -18,6 +18,7 @@ class Metadata:
     namespace: str = option(Text(maximum=253), default="", doc="its namespace")
     labels: tuple[tuple[str, str], ...] = option(MapOf(value=Text()), default=(), doc="its labels")
     annotations: tuple[tuple[str, str], ...] = option(MapOf(value=Text()), default=(), doc="its annotations")
+    creation_timestamp: str = option(Text(maximum=64), default="", doc="when it was made, by Kubernetes")
 
 
 @attrs.frozen(eq=False)

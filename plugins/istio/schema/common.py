@@ -1,11 +1,23 @@
 """What several kinds share: string matches, ports, label selectors, percentages, header edits."""
 
-from meshd.api import Integer, ListOf, MapOf, Nested, Number, Regex, Text, camel_config, option
+from meshd.api import Duration, Integer, ListOf, MapOf, Nested, Number, Regex, Text, camel_config, option
 
 PORT = Integer(minimum=1, maximum=65535)
 HOST = Text(minimum=1, maximum=253)
 LABELS = MapOf(value=Text(maximum=63), key=Text(minimum=1, maximum=317))
 NAMESPACES = ListOf(item=Text(minimum=1, maximum=253))
+WORDS = ListOf(item=Text(minimum=1))
+TIME = Duration()
+COUNT = Integer(maximum=2**31 - 1)
+"""proto's int32, where istiod takes no negative number."""
+
+COUNT32 = Integer(maximum=2**32 - 1)
+"""proto's uint32."""
+
+NO_TLS = "there is no TLS yet"
+NO_TCP = "TCP is not proxied yet"
+NO_LOCALITIES = "there are no localities yet"
+NO_HTTP2 = "HTTP/2 is not spoken yet"
 
 
 @camel_config

@@ -1,11 +1,10 @@
 """VirtualService (networking.istio.io): how requests to hosts are routed."""
 
-from meshd.api import Boolean, Choice, Duration, Integer, ListOf, MapOf, Nested, Regex, Text, camel_config, option
+from meshd.api import Boolean, Choice, Integer, ListOf, MapOf, Nested, Regex, Text, camel_config, option
 from meshd_plugins.istio.schema.common import (
-    HOST, LABELS, NAMESPACES, PORT, Headers, Percent, PortSelector, StringMatch,
+    HOST, LABELS, NAMESPACES, PORT, TIME, Headers, Percent, PortSelector, StringMatch,
 )
 
-TIME = Duration()
 LATER = "the daemon does not do this yet"
 
 

@@ -1,0 +1,118 @@
+"""All resources of a configuration, looked up as translation and analysis ask: by kind, host, namespace."""
+
+from collections import defaultdict
+
+from meshd_plugins.istio.mesh import entry, kubernetes
+from meshd_plugins.istio.mesh.name import covers, kubernetes_host, specificity
+from meshd_plugins.istio.mesh.order import order
+
+ROOT_NAMESPACE = "istio-system"
+EVERYWHERE, HERE, NOWHERE = "*", ".", "~"
+MESH = "mesh"
+
+
+class Mesh:
+    """``resources`` are decoded documents; ``config`` is the MeshConfig's spec or None."""
+
+    def __init__(self, resources):
+        self.resources = tuple(resources)
+        self._kinds = defaultdict(list)
+        for one in resources:
+            self._kinds[one.kind.group, one.kind.name].append(one)
+        for found in self._kinds.values():
+            found.sort(key=order)
+        configs = self.of("MeshConfig", "mesh.istio.io")
+        self.config = configs[0].spec if configs else None
+        self.root_namespace = (self.config and self.config.root_namespace) or ROOT_NAMESPACE
+        self.services = tuple(self._services())
+        self._hosts = defaultdict(list)
+        for service in self.services:
+            self._hosts[service.host.lower()].append(service)
+        self._rules = None
+
+    def of(self, kind, group="networking.istio.io"):
+        """Return all resources of a kind, in their order (``mesh.order``)."""
+        return tuple(self._kinds.get((group, kind), ()))
+
+    def _services(self):
+        workloads = self.of("WorkloadEntry")
+        slices, endpoints = self.of("EndpointSlice", "discovery.k8s.io"), self.of("Endpoints", "")
+        for resource in self.of("Service", ""):
+            yield kubernetes.service(resource, slices, endpoints, workloads)
+        for resource in self.of("ServiceEntry"):
+            yield from entry.services(resource, workloads)
+
+    @property
+    def gateways(self):
+        """Return all Gateway and VirtualGateway resources, in their order."""
+        return tuple(sorted((*self.of("Gateway"), *self.of("VirtualGateway")), key=order))
+
+    def service(self, namespace, name):
+        """Return the Service of a Kubernetes document, or None."""
+        return self.find(kubernetes_host(name, namespace), namespace)
+
+    def find(self, host, namespace=None):
+        """Return the visible Service of an exact host, that of ``namespace`` before others; None where there is none."""
+        found = [one for one in self._hosts.get(host.lower(), ()) if self.is_visible(one, namespace)]
+        return next((one for one in found if one.namespace == namespace), found[0] if found else None)
+
+    def resolve(self, name, namespace):
+        """Return the host that a rule in ``namespace`` means.
+
+        A name without dots is the Kubernetes Service of the rule's own namespace (as Istio has it) where there is
+        such a service, else the host of exactly this name.
+        """
+        if "." in name or name.startswith("*"):
+            return name.lower()
+        long = kubernetes_host(name, namespace).lower()
+        return long if long in self._hosts or name.lower() not in self._hosts else name.lower()
+
+    def is_visible(self, service, namespace):
+        """Say whether a proxy in ``namespace`` (None: anywhere) sees a service."""
+        default = self.config.default_service_export_to if self.config else ()
+        return namespace is None or exported(service.export_to or default, service.namespace, namespace)
+
+    def sees(self, resource, namespace, default=()):
+        """Say whether a rule is exported to ``namespace``."""
+        return exported(resource.spec.export_to or default, resource.namespace, namespace)
+
+    def destination_rule(self, host, service_namespace, client_namespace):
+        """Return the DestinationRules that hold for ``host`` together, the first one first, or ().
+
+        Istio's look-up: the client's namespace, then the service's, then the root namespace; there the most specific
+        host. Rules of one host and namespace are merged by who uses them.
+        """
+        seen = set()
+        for namespace in (client_namespace, service_namespace, self.root_namespace):
+            if namespace in seen:
+                continue
+            seen.add(namespace)
+            found = self._most_specific(self._of_namespace().get(namespace, {}), host, namespace, client_namespace)
+            if found:
+                return found
+        return ()
+
+    def _most_specific(self, by_host, host, namespace, client):
+        default = self.config.default_destination_rule_export_to if self.config else ()
+        hosts = [host] if host in by_host else []
+        hosts += sorted((one for one in by_host if one.startswith("*") and covers(one, host) and one != host),
+                        key=specificity)
+        for one in hosts:
+            rules = tuple(rule for rule in by_host[one] if self.sees(rule, client, default))
+            if rules:
+                return rules
+        return ()
+
+    def _of_namespace(self):
+        if self._rules is None:
+            self._rules = defaultdict(lambda: defaultdict(list))
+            for rule in self.of("DestinationRule"):
+                self._rules[rule.namespace][self.resolve(rule.spec.host, rule.namespace)].append(rule)
+        return self._rules
+
+
+def exported(export_to, owner, namespace):
+    """Say whether something of the namespace ``owner`` with this ``exportTo`` is seen in ``namespace``."""
+    if not export_to:
+        return True
+    return any(one == EVERYWHERE or (one == HERE and owner == namespace) or one == namespace for one in export_to)
