@@ -3,15 +3,26 @@
 import attrs
 
 from meshd.api import nearest
+from meshd_plugins.istio.schema.authentication import PeerAuthentication, RequestAuthentication
+from meshd_plugins.istio.schema.authorization_policy import AuthorizationPolicy
 from meshd_plugins.istio.schema.destination_rule import DestinationRule
+from meshd_plugins.istio.schema.envoy_filter import EnvoyFilter
 from meshd_plugins.istio.schema.gateway import Gateway
+from meshd_plugins.istio.schema.kubernetes import Endpoints, EndpointSlice, KubernetesServiceSpec, NamespaceSpec
+from meshd_plugins.istio.schema.mesh_config import MeshConfig
+from meshd_plugins.istio.schema.proxy_config import ProxyConfig
+from meshd_plugins.istio.schema.rate_limit_policy import RateLimitPolicy
 from meshd_plugins.istio.schema.service_entry import ServiceEntry
 from meshd_plugins.istio.schema.sidecar import Sidecar
+from meshd_plugins.istio.schema.telemetry import Telemetry
 from meshd_plugins.istio.schema.virtual_service import VirtualService
+from meshd_plugins.istio.schema.wasm_plugin import WasmPlugin
 from meshd_plugins.istio.schema.workload import WorkloadEntry, WorkloadGroup
 
 ISTIO = "networking.istio.io"
+SECURITY = "security.istio.io"
 TRAFFIC = ("v1", "v1beta1", "v1alpha3")
+POLICY = ("v1", "v1beta1")
 SECTION = "spec"
 
 
@@ -40,6 +51,21 @@ KINDS = (
     Kind("WorkloadEntry", ISTIO, TRAFFIC, WorkloadEntry),
     Kind("WorkloadGroup", ISTIO, TRAFFIC, WorkloadGroup),
     Kind("Sidecar", ISTIO, TRAFFIC, Sidecar),
+    Kind("ProxyConfig", ISTIO, ("v1beta1",), ProxyConfig),
+    Kind("EnvoyFilter", ISTIO, ("v1alpha3",), EnvoyFilter),
+    Kind("MeshConfig", "mesh.istio.io", ("v1alpha1",), MeshConfig),
+    Kind("PeerAuthentication", SECURITY, POLICY, PeerAuthentication),
+    Kind("RequestAuthentication", SECURITY, POLICY, RequestAuthentication),
+    Kind("AuthorizationPolicy", SECURITY, POLICY, AuthorizationPolicy),
+    Kind("Telemetry", "telemetry.istio.io", ("v1", "v1alpha1"), Telemetry),
+    Kind("WasmPlugin", "extensions.istio.io", ("v1alpha1",), WasmPlugin),
+    Kind("TrafficExtension", "extensions.istio.io", ("v1alpha1",),
+         says="runs Wasm or Lua, which this proxy does not: left alone; a Python plugin does the same"),
+    Kind("RateLimitPolicy", "meshd.io", ("v1alpha1",), RateLimitPolicy),
+    Kind("Service", "", ("v1",), KubernetesServiceSpec),
+    Kind("Endpoints", "", ("v1",), Endpoints, ""),
+    Kind("EndpointSlice", "discovery.k8s.io", ("v1",), EndpointSlice, ""),
+    Kind("Namespace", "", ("v1",), NamespaceSpec, is_namespaced=False),
 )
 IGNORED_GROUPS = frozenset((
     "", "apps", "batch", "policy", "autoscaling", "rbac.authorization.k8s.io", "apiextensions.k8s.io",

@@ -52,7 +52,7 @@ class Mesh:
         return self.find(kubernetes_host(name, namespace), namespace)
 
     def find(self, host, namespace=None):
-        """Return the visible Service of an exact host, that of ``namespace`` before others; None where there is none."""
+        """Return the visible Service of an exact host, that of ``namespace`` before others, or None."""
         found = [one for one in self._hosts.get(host.lower(), ()) if self.is_visible(one, namespace)]
         return next((one for one in found if one.namespace == namespace), found[0] if found else None)
 

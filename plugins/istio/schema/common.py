@@ -1,6 +1,6 @@
 """What several kinds share: string matches, ports, label selectors, percentages, header edits."""
 
-from meshd.api import Duration, Integer, ListOf, MapOf, Nested, Number, Regex, Text, camel_config, option
+from meshd.api import Duration, Integer, ListOf, MapOf, Nested, Number, Regex, Text, camel_config, option, options
 
 PORT = Integer(minimum=1, maximum=65535)
 HOST = Text(minimum=1, maximum=253)
@@ -88,13 +88,19 @@ class LabelSelector:
     labels: tuple[tuple[str, str], ...] = option(LABELS, default=(), doc="labels that all must be there")
 
 
-def given(one, names):
-    """Return those of ``names`` that are not None."""
-    return [name for name in names if getattr(one, name) is not None]
+def given(one, names, absent=None):
+    """Return those of ``names`` that are given."""
+    return [name for name in names if getattr(one, name) != absent]
 
 
-def at_most_one(one, names):
-    """Yield a fault where several of ``names`` are given."""
-    found = given(one, names)
+def at_most_one(one, names, absent=None):
+    """Yield a fault where several of ``names`` are given; ``absent`` is the value of one that is not."""
+    found = given(one, names, absent)
     if len(found) > 1:
-        yield found[1], f"expected at most one of {', '.join(names)}, got {', '.join(found)}"
+        yield found[1], f"expected at most one of {keys_of(one, names)}, got {keys_of(one, found)}"
+
+
+def keys_of(one, names):
+    """Return the keys of these attributes, for a message."""
+    keys = {field.name: field.key for field in options(type(one))}
+    return ", ".join(keys[name] for name in names)
