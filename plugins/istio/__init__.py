@@ -1,17 +1,23 @@
 """The dialect ``istio``: VirtualService, DestinationRule, Gateway and their kin, as Istio reads them, for this node.
 
-``read`` makes resources of documents, ``mesh`` an index of services and rules, ``translate`` native sections of them.
+``read`` makes resources of documents, ``mesh`` an index of services and rules, ``translate`` native sections of them;
+``analysis`` says what is in them that is surely not meant.
 """
 
 from zope.interface import implementer
 
 from meshd.api import IConfigDialect, PluginType, hookimpl, is_resource
+from meshd_plugins.istio.analysis import CODES, analyze
+from meshd_plugins.istio.mesh import Mesh
 from meshd_plugins.istio.read import read
+from meshd_plugins.istio.translate.compose import compose
 
 
 @implementer(IConfigDialect)
 class Istio:
     """Documents with ``apiVersion`` and ``kind``."""
+
+    codes = CODES
 
     def accepts(self, root):
         """Take every document with ``apiVersion`` and ``kind``."""
@@ -19,8 +25,9 @@ class Istio:
 
     def load(self, roots, context):
         """Return native sections for ``context.node``."""
-        read(roots, context)
-        return ()
+        mesh = Mesh(read(roots, context))
+        analyze(mesh, context)
+        return (compose(mesh, context, roots[0]),)
 
 
 def build(config, site):

@@ -16,6 +16,7 @@ VERBS = {
     "analyze": "meshd.cli.ctl_analyze:analyze",
     "stats": "meshd.cli.ctl_stats:stats",
     "proxy-config": "meshd.cli.ctl_proxy_config:proxy_config",
+    "explain": "meshd.cli.ctl_explain:explain",
     "plugins": "meshd.cli.ctl_plugins:plugins",
     "version": "meshd.cli.ctl_version:version",
     "completion": "meshd.cli.ctl_completion:completion",
@@ -32,6 +33,7 @@ examples:
   meshctl analyze mesh.d/                      what is wrong or doubtful in files; no daemon is asked
   meshctl stats --filter upstream_rq -o json   numbers, for scripts
   meshctl pc endpoint                          endpoints and their health
+  meshctl explain GET http://shop.test/users   what would happen to a request, and why
   meshctl pc log --level meshd.plugin=debug    log more, without a restart
   meshctl --admin unix:/run/meshd/admin.sock status
 

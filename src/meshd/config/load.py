@@ -29,7 +29,7 @@ def load(paths: list[str], registry: Any, *, with_origins: bool = False) -> Load
 
     ``registry`` has ``type(kind, name)`` and ``names(kind)`` as ``meshd.registry.Registry`` has.
     """
-    with _no_collection():
+    with no_collection():
         return load_documents(read(paths), registry, with_origins=with_origins)
 
 
@@ -116,7 +116,7 @@ def _node(sections: list[Node], context: Context) -> NodeSpec:
 
 
 @contextmanager
-def _no_collection():
+def no_collection():
     """Keep the garbage collector away while a million small objects are made that all stay."""
     was_on = gc.isenabled()
     gc.disable()

@@ -14,6 +14,7 @@ from zope.interface import implementer
 from meshd import __version__
 from meshd.admin.view import IDaemon
 from meshd.document.fault import Fault
+from meshd.explain.answer import explain
 from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
 from meshd.model.snapshot import Loaded
@@ -269,6 +270,11 @@ class Daemon(MultiService):
     def overload(self) -> dict:
         """Return what is refused at the moment, and the figures behind it."""
         return self.monitor.fact()
+
+    def explain(self, asked: Any) -> Deferred:
+        """Return a Deferred of what would happen to a request now; nothing is sent, counted or taken."""
+        bound = {name: listener.local for name, listener in self.reloader.listeners.items()}
+        return pump(self.world, explain(self.runtime, asked, bound))
 
     def origins(self) -> Deferred:
         """Return a Deferred of where the values in force came from."""
