@@ -84,7 +84,7 @@ def _subset(report, resource, target, subsets):
     hint = "no such subset" if rules else "no DestinationRule has this host"
     report.add("IST0101", resource, value(destination, "subset"), f"{target.path}.subset",
                f'referenced {target.what}host+subset not found: "{destination.host}" subset "{destination.subset}"',
-               hint=report.guess(destination.subset, names) or hint, related=related, help=_lost(target))
+               hint=hint, related=related, help=_lost(target))
 
 
 def _defines(rule):

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from meshd.api import INFO, WARNING
-from meshd_plugins.istio.analysis.place import parts, select, words, workloads
+from meshd_plugins.istio.analysis.place import parts, select, words
 from meshd_plugins.istio.analysis.report import item, listed, there, value
 from meshd_plugins.istio.mesh.order import reason
 
@@ -22,7 +22,7 @@ def _selectors(report):
     labels = dict(report.node.labels)
     if report.node.role in IMPLIED:
         labels.setdefault(*IMPLIED[report.node.role])
-    known = [one for found in workloads(report).values() for one in found]
+    known = [one for found in report.workloads.values() for one in found]
     for gateway in report.mesh.gateways:
         wanted = dict(gateway.spec.selector)
         if not wanted or wanted.items() <= labels.items() or select(known, wanted):

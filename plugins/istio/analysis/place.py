@@ -77,18 +77,17 @@ class Workload:
     labels: dict
 
 
-def workloads(report):
+def workloads(mesh, node):
     """Return the workloads that are known, by namespace: this one, WorkloadEntries, endpoints of ServiceEntries."""
     found = defaultdict(list)
-    node = report.node
     found[node.namespace].append(Workload(node.id, node.namespace, dict(node.labels)))
-    for one in report.mesh.of("WorkloadEntry"):
+    for one in mesh.of("WorkloadEntry"):
         labels = dict(one.spec.labels) or one.labels
         found[one.namespace].append(Workload(one.title, one.namespace, labels))
-    for one in report.mesh.of("WorkloadGroup"):
+    for one in mesh.of("WorkloadGroup"):
         labels = dict(one.spec.template.labels) or dict(getattr(one.spec.metadata, "labels", ()))
         found[one.namespace].append(Workload(one.title, one.namespace, labels))
-    for entry in report.mesh.of("ServiceEntry"):
+    for entry in mesh.of("ServiceEntry"):
         for place, one in enumerate(entry.spec.endpoints):
             if one.labels:
                 found[entry.namespace].append(

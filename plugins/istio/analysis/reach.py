@@ -4,7 +4,7 @@ from collections import defaultdict
 
 from meshd.api import Related
 from meshd_plugins.istio.analysis.cover import includes, includes_l4
-from meshd_plugins.istio.analysis.report import item, key
+from meshd_plugins.istio.analysis.report import item, start
 
 MAX_MATCHES = 500
 """Matches of one list of rules that are compared with one another; beyond that only equal ones are found."""
@@ -45,8 +45,8 @@ def _rules(report, resource, section, rules, covers):
 
 def _unreachable(report, resource, rule, path, first, why):
     label = f" {rule.name!r}" if getattr(rule, "name", "") else ""
-    report.add("IST0130", resource, rule.node, path, f"rule{label} is never reached: {why}", hint="never reached",
-               related=(Related(_start(first[1]).mark(), "this one comes first"),),
+    report.add("IST0130", resource, start(rule.node), path, f"rule{label} is never reached: {why}", hint="never reached",
+               related=(Related(start(first[1].node).mark(), "this one comes first"),),
                notes=("rules are tried from the first to the last, and the first that matches is taken",),
                help="put the narrower rule first, or remove this one")
 
@@ -54,11 +54,7 @@ def _unreachable(report, resource, rule, path, first, why):
 def _ineffective(report, resource, rule, place, section, path, first):
     report.add("IST0131", resource, item(rule, "match", place), f"{path}.match[{place}]",
                f"this match has no effect: spec.{section}[{first[0]}] takes all that it matches", hint="covered",
-               related=(Related(_start(first[1]).mark(), "this one comes first"),))
-
-
-def _start(rule):
-    return key(rule, "match")
+               related=(Related(start(first[1].node).mark(), "this one comes first"),))
 
 
 class Seen:

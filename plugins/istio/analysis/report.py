@@ -7,13 +7,17 @@ from functools import lru_cache
 
 from meshd.api import ERROR, Mapping, Related, nearest
 from meshd_plugins.istio.analysis.codes import severity_of
+from meshd_plugins.istio.analysis.place import workloads
 
 SUPPRESS = "galley.istio.io/analyze-suppress"
 MAX_LISTED = 10
 
 
 class Report:
-    """``mesh`` is what is analysed; ``node`` who this proxy is; ``is_strict`` means istiod's severity exactly."""
+    """``mesh`` is what is analysed; ``node`` who this proxy is; ``is_strict`` means istiod's severity exactly.
+
+    ``find`` and ``resolve`` are the mesh's, remembered; ``workloads`` those that are known, by namespace.
+    """
 
     def __init__(self, mesh, context):
         self.mesh = mesh
@@ -22,6 +26,7 @@ class Report:
         self._context = context
         self.find = lru_cache(maxsize=None)(mesh.find)
         self.resolve = lru_cache(maxsize=None)(mesh.resolve)
+        self.workloads = workloads(mesh, context.node)
 
     def add(self, code, resource, node, path, message, *, severity=None, **more):
         """Add a finding on ``resource`` at ``node``; ``more`` is hint, notes, related, help.
@@ -51,18 +56,24 @@ def _is_spared(resource, code):
 
 
 def value(one, key):
-    """Return the node of the value of ``key`` in a decoded object, or of the object."""
-    return one.node.get(key) or one.node
+    """Return the node of the value of ``key`` in a decoded object, or where the object begins."""
+    return start(one.node.get(key) or one.node)
 
 
 def key(one, name):
-    """Return the node of the key ``name`` in a decoded object, or of the object."""
+    """Return the node of the key ``name`` in a decoded object, or where the object begins."""
     return key_in(one.node, name)
 
 
 def key_in(node, name):
-    """Return the node of the key ``name`` of a mapping, or the mapping."""
+    """Return the node of the key ``name`` of a mapping, or where the mapping begins."""
     entry = node.entries.get(name)
+    return entry[0] if entry is not None else start(node)
+
+
+def start(node):
+    """Return the first key of a mapping, which has a place that can be underlined; another node as it is."""
+    entry = next(iter(node.entries.values()), None) if type(node) is Mapping else None
     return entry[0] if entry is not None else node
 
 
@@ -70,7 +81,7 @@ def item(one, name, place):
     """Return the node of an item of the list ``name`` in a decoded object, or of what is there."""
     found = one.node.get(name)
     items = getattr(found, "items", ())
-    return items[place] if place < len(items) else found or one.node
+    return start(items[place] if place < len(items) else found or one.node)
 
 
 def name_of(resource):

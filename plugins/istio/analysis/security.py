@@ -1,7 +1,7 @@
 """Policies of security: namespaces that nobody is in (IST0101), and claims that nobody checks (IST0149)."""
 
 from meshd.api import INFO
-from meshd_plugins.istio.analysis.place import gateway_key, gateways_by_name, select, workloads
+from meshd_plugins.istio.analysis.place import gateway_key, gateways_by_name, select
 from meshd_plugins.istio.analysis.report import item, key_in, listed, there
 from meshd_plugins.istio.analysis.route import CLAIM
 from meshd_plugins.istio.mesh.index import MESH
@@ -14,7 +14,7 @@ def analyze(report):
     _namespaces(report)
     authentications = report.mesh.of("RequestAuthentication", SECURITY)
     gateways = gateways_by_name(report.mesh)
-    known = workloads(report)
+    known = report.workloads
     for resource in report.mesh.of("VirtualService"):
         found = _claim(resource)
         for name in resource.spec.gateways if found is not None else ():

@@ -10,7 +10,7 @@ from collections import defaultdict
 import attrs
 
 from meshd.api import INFO
-from meshd_plugins.istio.analysis.place import select, words, workloads
+from meshd_plugins.istio.analysis.place import select, words
 from meshd_plugins.istio.analysis.report import listed, name_of, there, value
 from meshd_plugins.istio.mesh.order import reason
 
@@ -44,7 +44,7 @@ RULES = (
 
 def analyze(report):
     """Look at the selectors of every kind that has one."""
-    known = workloads(report)
+    known = report.workloads
     described = {one.namespace for kind in ("WorkloadEntry", "WorkloadGroup") for one in report.mesh.of(kind)}
     for rule in RULES:
         picked = defaultdict(list)
