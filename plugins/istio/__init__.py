@@ -7,17 +7,17 @@
 from zope.interface import implementer
 
 from meshd.api import IConfigDialect, PluginType, hookimpl, is_resource
-from meshd_plugins.istio.analysis import CODES, analyze
-from meshd_plugins.istio.mesh import Mesh
-from meshd_plugins.istio.read import read
-from meshd_plugins.istio.translate.compose import compose
 
 
 @implementer(IConfigDialect)
 class Istio:
     """Documents with ``apiVersion`` and ``kind``."""
 
-    codes = CODES
+    @property
+    def codes(self):
+        """Return what the codes of its own findings mean."""
+        from meshd_plugins.istio.analysis.codes import CODES
+        return CODES
 
     def accepts(self, root):
         """Take every document with ``apiVersion`` and ``kind``."""
@@ -25,6 +25,12 @@ class Istio:
 
     def load(self, roots, context):
         """Return native sections for ``context.node``."""
+        # a proxy without such documents pays nothing for some 300 classes
+        from meshd_plugins.istio.analysis import analyze
+        from meshd_plugins.istio.mesh import Mesh
+        from meshd_plugins.istio.read import read
+        from meshd_plugins.istio.translate.compose import compose
+
         mesh = Mesh(read(roots, context))
         analyze(mesh, context)
         return (compose(mesh, context, roots[0]),)

@@ -69,6 +69,8 @@ CODES = {
     "MSH0301": _code("two documents have the same kind, namespace and name"),
     "MSH0302": _code("a document's group or kind is not known"),
     "MSH0303": _code("a document's version is not known"),
+    "MSH0320": _code("a document asks for encryption that is not there yet; plain text is not sent in its place"),
+    "MSH0321": _code("a security document selects this proxy and cannot be enforced yet"),
     "MSH0304": _code("a document is recognised and has nothing to say to a proxy", severity=INFO),
     "MSH0401": _finding("outlier detection can never eject: the share that may be ejected is less than one endpoint"),
     "MSH0402": _finding("locality balancing does nothing, for there is no outlier detection"),
