@@ -42,7 +42,8 @@ def _services(report, rule, host):
     if not found:
         known = sorted({one.host for one in report.mesh.services} | {one.resource.name for one in report.mesh.services})
         report.add("IST0174", rule, value(rule.spec, "host"), "spec.host",
-                   f'"{rule.spec.host}" is no known service', hint=report.guess(rule.spec.host, known) or "no such host",
+                   f'"{rule.spec.host}" is no known service',
+                   hint=report.guess(rule.spec.host, known) or "no such host",
                    notes=("the rule has no effect",),
                    help="add a ServiceEntry for it, or write the host of an existing service")
     return exact

@@ -6,8 +6,8 @@ from meshd.api import INFO, WARNING
 from meshd_plugins.istio.analysis.place import parts, select, words
 from meshd_plugins.istio.analysis.report import item, listed, there, value
 from meshd_plugins.istio.mesh.order import reason
+from meshd_plugins.istio.translate.gateway_label import gateway_labels
 
-IMPLIED = {"ingress": ("istio", "ingressgateway"), "egress": ("istio", "egressgateway")}
 ANY = ("", "0.0.0.0", "::")
 
 
@@ -19,9 +19,7 @@ def analyze(report):
 
 
 def _selectors(report):
-    labels = dict(report.node.labels)
-    if report.node.role in IMPLIED:
-        labels.setdefault(*IMPLIED[report.node.role])
+    labels = gateway_labels(report.node)
     known = [one for found in report.workloads.values() for one in found]
     for gateway in report.mesh.gateways:
         wanted = dict(gateway.spec.selector)
@@ -79,6 +77,6 @@ def _certificates(report):
             name = "credentialName" if tls.credential_name else "serverCertificate"
             report.add("IST0138", gateway, value(tls, name), f"spec.servers[{place}].tls.{name}",
                        f"the certificate is that of {first.title} too", hint="a second time", related=(there(first),),
-                       notes=("a client may use one HTTP/2 connection for hosts of both, and gets 404 for those of one: "
+                       notes=("a client may use one HTTP/2 connection for hosts of both, and gets 404 for some of "
                               f"{listed(server.hosts)}",),
                        help="put the servers into one Gateway, or use a certificate for each")

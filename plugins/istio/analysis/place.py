@@ -5,6 +5,7 @@ from collections import defaultdict
 import attrs
 
 from meshd_plugins.istio.mesh.index import MESH
+from meshd_plugins.istio.translate.gateway_label import gateway_labels
 
 GATEWAY_API = "gateway.networking.k8s.io"
 
@@ -80,7 +81,7 @@ class Workload:
 def workloads(mesh, node):
     """Return the workloads that are known, by namespace: this one, WorkloadEntries, endpoints of ServiceEntries."""
     found = defaultdict(list)
-    found[node.namespace].append(Workload(node.id, node.namespace, dict(node.labels)))
+    found[node.namespace].append(Workload(node.id, node.namespace, gateway_labels(node)))
     for one in mesh.of("WorkloadEntry"):
         labels = dict(one.spec.labels) or one.labels
         found[one.namespace].append(Workload(one.title, one.namespace, labels))

@@ -55,8 +55,10 @@ def _virtual_service(report, resource):
                        "an abort without a status aborts nothing", hint="no status", help="write httpStatus: 503")
         body = rule.direct_response.body if rule.direct_response is not None else None
         if body is not None and len(body.string or body.bytes_ or "") > LARGE_BODY:
-            report.add("IST0133", resource, key(rule.direct_response, "body"), f"spec.http[{number}].directResponse.body",
-                       "a body of more than 100 KiB is held in memory for every proxy")
+            report.add("IST0133", resource, key(rule.direct_response, "body"),
+                       f"spec.http[{number}].directResponse.body",
+                       "a body of more than 100 KiB is held in memory by every proxy",
+                       hint="more than 100 KiB", help="serve it from a service")
 
 
 def _server(report, resource, server, path):

@@ -160,8 +160,9 @@ class TestReach(AnalysisCase):
     def test_a_prefix_covers_what_is_below_it(self):
         for wide, narrow in (
             ("uri: {prefix: /a}", "uri: {prefix: /ab}"), ("uri: {prefix: /a/}", "uri: {exact: /a/b}"),
-            ("uri: {prefix: /}", "uri: {exact: /x}, headers: {a: {exact: b}}"), ("port: 80", "port: 80, method: {exact: GET}"),
-            ("uri: {prefix: /A}, ignoreUriCase: true", "uri: {prefix: /a/b}"), ("headers: {a: {}}", "headers: {A: {regex: x}}"),
+            ("uri: {prefix: /}", "uri: {exact: /x}, headers: {a: {exact: b}}"),
+            ("port: 80", "port: 80, method: {exact: GET}"), ("headers: {a: {}}", "headers: {A: {regex: x}}"),
+            ("uri: {prefix: /A}, ignoreUriCase: true", "uri: {prefix: /a/b}"),
             ("uri: {regex: /a.*}", "uri: {regex: /a.*}, scheme: {exact: http}"), ("sourceLabels: {a: b}",) * 2,
             ("withoutHeaders: {a: {}}", "withoutHeaders: {a: {}, b: {}}"), ("gateways: [mesh, a]", "gateways: [mesh]"),
         ):
@@ -172,9 +173,11 @@ class TestReach(AnalysisCase):
         for wide, narrow in (
             ("uri: {prefix: /a/}", "uri: {prefix: /a}"), ("uri: {prefix: /A}", "uri: {prefix: /a/b}"),
             ("uri: {prefix: /a}, headers: {a: {exact: b}}", "uri: {prefix: /a/b}"), ("port: 80", "port: 81"),
-            ("uri: {exact: /a}", "uri: {exact: /a}, ignoreUriCase: true"), ("headers: {a: {exact: b}}", "headers: {a: {}}"),
+            ("uri: {exact: /a}", "uri: {exact: /a}, ignoreUriCase: true"),
+            ("headers: {a: {exact: b}}", "headers: {a: {}}"),
             ("uri: {regex: /a.*}", "uri: {exact: /ab}"), ("sourceLabels: {a: b}", "port: 80"),
-            ("withoutHeaders: {a: {}}", "port: 80"), ("gateways: [mesh]", "port: 80"), ("sourceNamespace: a", "port: 80"),
+            ("withoutHeaders: {a: {}}", "port: 80"), ("gateways: [mesh]", "port: 80"),
+            ("sourceNamespace: a", "port: 80"),
             ("queryParams: {a: {exact: b}}", "queryParams: {b: {exact: b}}"),
         ):
             with self.subTest(wide=wide, narrow=narrow):
