@@ -61,6 +61,9 @@ CODES = {
     "MSH0302": _code("a document's group or kind is not known"),
     "MSH0303": _code("a document's version is not known"),
     "MSH0304": _code("a document is recognised and has nothing to say to a proxy"),
+    "MSH0311": _code("host * without gateways, which Istio refuses, is bound to the mesh and to every VirtualGateway"),
+    "MSH0312": _code("kind VirtualGateway, which Istio does not know, is read as Gateway"),
+    "MSH0313": _code("a document of security cannot be enforced yet, so the configuration is refused"),
     "MSH0299": _code("there are more faults than are shown"),
 }
 
