@@ -6,7 +6,9 @@
 from zope.interface import implementer
 
 from meshd.api import IConfigDialect, PluginType, hookimpl, is_resource
+from meshd_plugins.istio.mesh import Mesh
 from meshd_plugins.istio.read import read
+from meshd_plugins.istio.translate.compose import compose
 
 
 @implementer(IConfigDialect)
@@ -19,8 +21,8 @@ class Istio:
 
     def load(self, roots, context):
         """Return native sections for ``context.node``."""
-        read(roots, context)
-        return ()
+        resources = read(roots, context)
+        return (compose(Mesh(resources), context, roots[0]),)
 
 
 def build(config, site):

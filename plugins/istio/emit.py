@@ -7,7 +7,7 @@ makes a mapping at the place of ``route.node``; None values are left out, nodes 
 
 import attrs
 
-from meshd.api import Mapping, Node, Scalar, Sequence
+from meshd.api import Mapping, Node, Scalar, Sequence, Source
 
 
 @attrs.frozen
@@ -16,6 +16,15 @@ class At:
 
     node: Node | None
     value: object
+
+
+DEFAULT = Scalar(Source("default of istio"), -1, 0, -1, 0, "", False)
+"""The place of what no document says."""
+
+
+def default(value):
+    """Return a value of Istio's that no document gives."""
+    return At(DEFAULT, value)
 
 
 def tree(at, value):

@@ -1,4 +1,4 @@
-"""Services that Kubernetes' Service documents describe, with endpoints from EndpointSlice, Endpoints or WorkloadEntry."""
+"""Services of Kubernetes' Service documents, with endpoints from EndpointSlice, Endpoints or WorkloadEntry."""
 
 from meshd_plugins.istio.mesh import entry
 from meshd_plugins.istio.mesh.name import kubernetes_aliases, kubernetes_host
@@ -18,7 +18,8 @@ def service(resource, slices, endpoints, workloads):
     if spec.type_ == EXTERNAL_NAME:
         found, resolution = (Endpoint(spec.external_name, spec.node),), DNS
     else:
-        found = (*_of_slices(resource, slices), *_of_endpoints(resource, endpoints), *_of_workloads(resource, workloads))
+        listed = (*_of_slices(resource, slices), *_of_endpoints(resource, endpoints))
+        found = (*listed, *_of_workloads(resource, workloads))
     exported = tuple(word.strip() for word in resource.annotations.get(EXPORT_TO, "").split(",") if word.strip())
     addresses = tuple(one for one in (spec.cluster_ip,) if one and one != "None")
     return Service(host, namespace, ports, resource, spec.node, resolution, endpoints=found, export_to=exported,

@@ -30,3 +30,8 @@ def overlap(one, two):
 def specificity(pattern):
     """Return a key that sorts the most specific host first: exact ones, then longer wildcards."""
     return (pattern.startswith("*"), -len(pattern))
+
+
+def qualified(names, namespace):
+    """Return the names of gateways as ``namespace/name``; ``mesh`` stays."""
+    return {one if "/" in one or one == "mesh" else f"{namespace}/{one}" for one in names}

@@ -30,7 +30,7 @@ class ServicePort:
 
 @attrs.frozen(eq=False)
 class Endpoint:
-    """One instance. ``address`` is an IP address, a name or ``unix://PATH``; ``ports`` has those that differ, by name."""
+    """One instance. ``address`` is an IP, a name or ``unix://PATH``; ``ports`` are those that differ, by name."""
 
     address: str
     node: Node

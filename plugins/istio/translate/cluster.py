@@ -1,15 +1,15 @@
-"""Clusters: one for each host, port and subset that a route names. Names are Istio's: ``outbound|80|v1|example.com``."""
+"""Clusters: one for each host, port and subset that a route names; their names are Istio's: ``outbound|80|v1|a.b``."""
 
-from meshd_plugins.istio.emit import At, field, seconds, tree
+from meshd_plugins.istio.emit import At, default, field, seconds, tree
 from meshd_plugins.istio.mesh.policy import policy
 from meshd_plugins.istio.mesh.service import DNS_ROUND_ROBIN, DYNAMIC_DNS, NONE
 
 UNLIMITED = 2**32 - 1
 CONNECT_TIMEOUT_S = 10.0
 """Istio's default (meshConfig.connectTimeout)."""
+FEWEST = "least_request"
 BALANCERS = {
-    "": "least_request", "UNSPECIFIED": "least_request", "LEAST_REQUEST": "least_request", "LEAST_CONN": "least_request",
-    "ROUND_ROBIN": "round_robin",
+    "": FEWEST, "UNSPECIFIED": FEWEST, "LEAST_REQUEST": FEWEST, "LEAST_CONN": FEWEST, "ROUND_ROBIN": "round_robin",
 }
 UNSAFE = "requests would leave in plain text"
 
@@ -38,7 +38,8 @@ class Clusters:
         """Return the name of the cluster of the workload itself."""
         name = f"inbound|{port}||"
         self.sections.setdefault(name, tree(node, {
-            "name": name, "endpoints": [{"address": address}], "connect_timeout": seconds(self._connect_timeout_s()),
+            "name": name, "endpoints": [{"address": address}],
+            "connect_timeout": default(seconds(self._connect_timeout_s())),
             "circuit_breaker": {"limits": _limits(None)},
         }))
         return name
@@ -88,7 +89,7 @@ class Clusters:
 
     def _balancer(self, settings):
         if settings is None:
-            return "least_request"
+            return default(FEWEST)
         word = settings.simple or ""
         found = BALANCERS.get(word)
         if found is None:
@@ -114,7 +115,7 @@ def _missing(name, node):
 
 
 def _at(block, key, given_s, default_s):
-    return seconds(default_s) if given_s is None else At(field(block, key), seconds(given_s))
+    return default(seconds(default_s)) if given_s is None else At(field(block, key), seconds(given_s))
 
 
 def _limits(pool):
@@ -122,4 +123,5 @@ def _limits(pool):
     tcp, http = getattr(pool, "tcp", None), getattr(pool, "http", None)
     rows = (("max_connections", tcp, "max_connections"), ("max_pending", http, "http1_max_pending_requests"),
             ("max_requests", http, "http2_max_requests"), ("max_retries", http, "max_retries"))
-    return {key: getattr(block, name, None) or UNLIMITED for key, block, name in rows}
+    return {key: At(field(block, name), value) if (value := getattr(block, name, None)) else default(UNLIMITED)
+            for key, block, name in rows}

@@ -10,7 +10,7 @@ import attrs
 
 from meshd_plugins.istio.emit import At, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE
-from meshd_plugins.istio.mesh.name import overlap, specificity
+from meshd_plugins.istio.mesh.name import overlap, qualified, specificity
 from meshd_plugins.istio.translate.listener import address, http_listener, is_http
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.virtual_host import routes_of
@@ -59,9 +59,9 @@ def gateway_listeners(mesh, context, clusters):
 
 def _listener(bind, port, bounds, mesh, context, clusters):
     hosts = _hosts(bounds, port, mesh, context, clusters)
-    return http_listener(
-        bounds[0].server.node, f"{bind}_{port}".replace(":", "_"), At(field(bounds[0].server.port, "number"), address(bind, port, context.node)),
-        hosts, mesh, is_edge=True)
+    server = bounds[0].server
+    where = At(field(server.port, "number"), address(bind, port, context.node))
+    return http_listener(server.node, f"{bind}_{port}".replace(":", "_"), where, hosts, mesh, is_edge=True)
 
 
 def _hosts(bounds, port, mesh, context, clusters):
@@ -107,11 +107,6 @@ def is_bound(service, gateway):
     if not spec.gateways:
         return "*" in spec.hosts and gateway.kind.name == "VirtualGateway"
     return f"{gateway.namespace}/{gateway.name}" in qualified(spec.gateways, service.namespace)
-
-
-def qualified(names, namespace):
-    """Return gateway names as ``namespace/name``; ``mesh`` stays."""
-    return {one if "/" in one or one == "mesh" else f"{namespace}/{one}" for one in names}
 
 
 def shared_hosts(service, bound):

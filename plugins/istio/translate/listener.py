@@ -1,6 +1,6 @@
 """A native HTTP listener with Istio's settings; gateways and sidecars fill in the virtual hosts."""
 
-from meshd_plugins.istio.emit import At
+from meshd_plugins.istio.emit import At, default
 
 IDLE = "1h"
 """Istio's idle time-out of connections; it has none for quiet streams, which get the same here."""
@@ -37,9 +37,9 @@ def http_listener(place, name, where, hosts, mesh, *, is_edge=False):
         hosts = [{**host, "disabled_filters": ["cors"]} for host in hosts]
     return At(place, {
         "name": name, "address": where,
-        "http": {**_normalization(mesh), "accept_http_10": False, "use_remote_address": is_edge,
-                 "xff_num_trusted_hops": _trusted_proxies(mesh) if is_edge else None},
-        "timeouts": {"idle": IDLE, "stream_idle": IDLE, "body_gap": BODY_GAP},
+        "http": default({**_normalization(mesh), "accept_http_10": False, "use_remote_address": is_edge,
+                         "xff_num_trusted_hops": _trusted_proxies(mesh) if is_edge else None}),
+        "timeouts": default({"idle": IDLE, "stream_idle": IDLE, "body_gap": BODY_GAP}),
         "filters": [*([cors] if cors is not None else []), {"router": {"virtual_hosts": hosts}}],
     })
 

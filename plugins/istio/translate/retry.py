@@ -1,6 +1,6 @@
 """Retries and cross-origin rules to the native ``retry`` policy and ``cors`` filter, with Istio's defaults."""
 
-from meshd_plugins.istio.emit import At, field, seconds
+from meshd_plugins.istio.emit import At, default, field, seconds
 
 ATTEMPTS = 2
 RETRY_ON = ("connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes")
@@ -15,7 +15,7 @@ def native_retry(rule, scope):
     config = scope.mesh.config
     retries = rule.retries if rule.retries is not None else getattr(config, "default_http_retry_policy", None)
     if retries is None:
-        return _policy(RETRY_ON, ATTEMPTS)
+        return default(_policy(RETRY_ON, ATTEMPTS))
     if retries.attempts == 0:
         return At(retries.node, {"retry": {}, "disabled": True})
     words = tuple(word.strip() for word in retries.retry_on.split(",") if word.strip())

@@ -8,8 +8,10 @@ import binascii
 
 import attrs
 
-from meshd_plugins.istio.emit import At, field, seconds
+from meshd_plugins.istio.emit import At, default, field, seconds
+from meshd_plugins.istio.mesh.delegate import rules_of
 from meshd_plugins.istio.mesh.index import MESH
+from meshd_plugins.istio.mesh.name import qualified
 from meshd_plugins.istio.translate.edit import destination_host, native_edits
 from meshd_plugins.istio.translate.match import is_catch_all, native_match
 from meshd_plugins.istio.translate.retry import native_cors, native_retry
@@ -27,11 +29,11 @@ class Scope:
     clusters: object
     node: object
 
-    def takes(self, block):
-        """Say whether a match block is for proxies like this one."""
+    def takes(self, block, namespace):
+        """Say whether a match block of a rule in ``namespace`` is for proxies like this one."""
         if block is None:
             return True
-        if block.gateways and self.gateway not in block.gateways:
+        if block.gateways and self.gateway not in qualified(block.gateways, namespace):
             return False
         if block.port and self.port and block.port != self.port:
             return False
@@ -41,15 +43,15 @@ class Scope:
         return not block.source_namespace or block.source_namespace == self.node.namespace
 
 
-def native_routes(service, scope):
+def native_routes(resource, scope):
     """Return [(native route, whether it takes every request)] of a VirtualService, up to its first catch-all."""
     found = []
-    for rule in service.http:
+    for rule, owner in rules_of(resource, scope.mesh):
         for block in rule.match or (None,):
-            if not scope.takes(block):
+            if not scope.takes(block, resource.namespace):
                 continue
             is_last = is_catch_all(block)
-            found.append((_route(service.resource, rule, block, scope), is_last))
+            found.append((_route(owner, rule, block, scope), is_last))
             if is_last:
                 return found
     return found
@@ -73,7 +75,7 @@ def _action(resource, rule, scope):
         return {"direct_response": _direct_response(rule.direct_response)}
     return {
         **_destinations(resource, rule.route, scope), **_rewrite(rule),
-        "timeout": At(field(rule, "timeout"), seconds(rule.timeout_s or 0.0)),
+        "timeout": default("0s") if rule.timeout_s is None else At(field(rule, "timeout"), seconds(rule.timeout_s)),
         "retry": native_retry(rule, scope),
         "per_try_timeout": _per_try(rule.retries),
     }

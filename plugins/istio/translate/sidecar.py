@@ -2,7 +2,7 @@
 
 import attrs
 
-from meshd_plugins.istio.emit import At, field
+from meshd_plugins.istio.emit import At, default, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
 from meshd_plugins.istio.mesh.name import covers, specificity
 from meshd_plugins.istio.translate.listener import address, http_listener, is_http
@@ -70,8 +70,8 @@ def _ingress(one, place, view):
         return
     number = one.port.number
     cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node)
-    route = At(one.node, {"name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": "0s",
-                          "retry": INBOUND_RETRY})
+    route = At(one.node, {"name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
+                          "retry": default(INBOUND_RETRY)})
     host = {"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))

@@ -1,10 +1,10 @@
 """Virtual hosts: the rules of all VirtualServices of a host put together, and the host's own default route.
 
-Several VirtualServices on one host are merged the same way at gateways and in sidecars: in their order (``mesh.order``),
-what takes every request last, and of these the first wins.
+Several VirtualServices on one host are merged the same way at gateways and in sidecars: in their order
+(``mesh.order``), what takes every request last, and of these the first wins.
 """
 
-from meshd_plugins.istio.emit import At
+from meshd_plugins.istio.emit import At, default
 from meshd_plugins.istio.translate.retry import native_retry
 from meshd_plugins.istio.translate.route import native_routes
 
@@ -25,7 +25,7 @@ def routes_of(resources, scope):
 def default_route(service, port, scope):
     """Return the route to a service that no VirtualService speaks of."""
     return At(service.node, {
-        "name": "default", "match": {"prefix": "/"}, "timeout": "0s", "retry": native_retry(NoRule, scope),
+        "name": "default", "match": {"prefix": "/"}, "timeout": default("0s"), "retry": native_retry(NoRule, scope),
         "cluster": scope.clusters.use(service.host, port.number, "", service.node),
     })
 
