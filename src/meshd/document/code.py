@@ -70,7 +70,6 @@ CODES = {
     "MSH0302": _code("a document's group or kind is not known"),
     "MSH0303": _code("a document's version is not known"),
     "MSH0320": _code("a document asks for encryption that is not there yet; plain text is not sent in its place"),
-    "MSH0321": _code("a security document selects this proxy and cannot be enforced yet"),
     "MSH0304": _code("a document is recognised and has nothing to say to a proxy", severity=INFO),
     "MSH0311": _code("host * without gateways, which Istio refuses, is bound to the mesh and to every VirtualGateway",
                      severity=WARNING),
