@@ -198,6 +198,12 @@ class IConfigDialect(Interface):
         is returned beside faults is only checked. Never raises for bad input.
         """
 
+    def write(snapshot):
+        """Return (documents as plain Python, sentences that say what could not be written) of a Snapshot.
+
+        Documents of this dialect that mean the same, for ``meshctl convert``.
+        """
+
 
 class IConfigSource(Interface):
     """Brings documents from somewhere."""
