@@ -3,6 +3,8 @@
 import json
 from unittest import TestCase
 
+from twisted.internet.defer import succeed
+
 from tests.admin.fake import FakeDaemon
 from tests.admin.wire import Wire
 
@@ -30,6 +32,14 @@ class Explain(TestCase):
     def test_get_is_asked_where_no_method_is_named(self):
         self.ask("url=http://a.com/")
         self.assertEqual(self.daemon.told[0].method, "GET")
+
+    def test_many_routes_are_written_in_pieces_and_are_all_there(self):
+        rows = [{"name": str(number), "reason": "x"} for number in range(3000)]
+        self.daemon.explain = lambda asked: succeed({"passed_over": rows, "result": {"kind": "forward"}})
+        status, fields, body = Wire(self.daemon).ask("/explain?url=http://a/")
+        self.assertEqual((status, fields.get("transfer-encoding")), (200, "chunked"))
+        found = json.loads(body)
+        self.assertEqual((found["passed_over"], found["result"], found["generation"]), (rows, {"kind": "forward"}, 3))
 
     def test_what_cannot_be_asked_is_400(self):
         for query, said in (("", "expected http://HOST"), ("url=http://a/&header=x", "expected NAME:VALUE"),

@@ -25,9 +25,8 @@ ROUTES = """
 
 
 class Routes(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.runtime = built(listener(ROUTES) + CLUSTERS)
+    def setUp(self):
+        self.runtime = built(listener(ROUTES) + CLUSTERS)
 
     def test_a_forwarded_request(self):
         found = answer(self.runtime, url="http://shop.example:8080/users/7?x=1")
