@@ -13,6 +13,10 @@ class IHttpFilter(Interface):
 
     All methods are optional but one of them; a filter without ``on_response`` costs nothing on the way back.
     ``on_request`` answers CONTINUE, STOP (after ``exchange.reply``), or a Deferred or coroutine of either.
+
+    A filter may also have ``explain(exchange)``, for ``meshctl explain``: return a sentence (str) on what it would do
+    with this request, at once and without any effect. ``exchange`` is a view: the head is a copy that may be changed as
+    ``on_request`` would, and ``reply`` notes what would be answered.
     """
 
     def on_request(exchange):
@@ -29,7 +33,9 @@ class IHttpFilter(Interface):
 
 
 class ITerminalFilter(IHttpFilter):
-    """The last filter of a chain: the router."""
+    """The last filter of a chain: the router. Its ``explain``, where it has one, returns a dict ready for JSON, or is a
+    generator that returns one; ``on_request`` then does nothing but ``forward`` or ``reply``.
+    """
 
     def match(exchange):
         """Return the route (``IRoute``) of the request as it is now, or None. Pure: called when ``exchange.route`` is
