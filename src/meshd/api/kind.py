@@ -189,7 +189,10 @@ class IAccessLogOperator(Interface):
 
 
 class IConfigDialect(Interface):
-    """Turns parsed documents into sections of the native form. Built before there is a site: ``build(None, None)``."""
+    """Turns parsed documents into sections of the native form. Built before there is a site: ``build(None, None)``.
+
+    May have ``codes``, a dict of code -> ``meshd.api.Code``, where its faults and findings have codes of their own.
+    """
 
     def accepts(root):
         """Say whether a document is of this dialect; ``root`` is a ``meshd.document.node.Node`` (Mapping, Sequence,
