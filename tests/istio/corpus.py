@@ -17,7 +17,7 @@ FOLDER = Path(__file__).with_name("documents")
 NOT_IN_FORCE = frozenset(("MSH0118", "MSH0313"))
 """Istiod accepts what these are about; only this proxy cannot do it yet."""
 
-_EXPECTED = re.compile(r"# (MSH\d{4}) (\d+) (.*?): (.*)")
+_EXPECTED = re.compile(r"# (MSH\d{4}) (-?\d+) (.*?): (.*)")
 SECTIONS = {kind.name: kind.section for kind in KINDS}
 
 
