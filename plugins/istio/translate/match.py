@@ -31,9 +31,10 @@ def is_catch_all(block):
     if block is None:
         return True
     uri = block.uri
-    is_any = uri is None or uri.prefix == "/" or uri.regex in (".*", "*") or (
+    is_any = uri is None or uri.prefix == "/" or uri.regex == ".*" or (
         uri.exact is None and uri.prefix is None and uri.regex is None)
-    others = (block.headers, block.without_headers, block.query_params, block.method, block.scheme, block.authority)
+    headers = [name for name, _ in block.headers if name.lower() not in FOREIGN_KEYS]
+    others = (headers, block.without_headers, block.query_params, block.method, block.scheme, block.authority)
     return is_any and not any(others)
 
 
