@@ -73,11 +73,11 @@ def _query(name, value):
 
 
 def _value(value):
-    """``{}`` asks for presence, and so does the regular expression ``*``. An empty prefix is every value there is."""
+    """``{}`` asks for presence. An empty prefix is every value there is."""
     if value.exact is not None:
         return {"exact": value.exact}
     if value.prefix:
         return {"prefix": value.prefix}
-    if value.regex is not None and value.regex != "*":
+    if value.regex is not None:
         return {"regex": value.regex}
     return {"present": True}
