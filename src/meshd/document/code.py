@@ -61,6 +61,9 @@ CODES = {
     "MSH0302": _code("a document's group or kind is not known"),
     "MSH0303": _code("a document's version is not known"),
     "MSH0304": _code("a document is recognised and has nothing to say to a proxy"),
+    "MSH0330": _code("a Gateway or one of its listeners is not served as it stands (Gateway API)"),
+    "MSH0331": _code("a route is not taken by a parent that it names (Gateway API)"),
+    "MSH0332": _code("something that a Gateway API document refers to is not there or not allowed"),
     "MSH0299": _code("there are more faults than are shown"),
 }
 
