@@ -33,6 +33,15 @@ class BodyLimitFilter:
             return STOP
         return CONTINUE
 
+    def explain(self, exchange):
+        """Say what would happen to a request."""
+        self.on_request(exchange)
+        length = exchange.request.content_length
+        if length < 0:
+            return f"counts the chunks, at most {self._max_bytes} bytes"
+        passes = "refuses" if length > self._max_bytes else "passes"
+        return f"{passes} a body of {length} bytes, at most {self._max_bytes}"
+
 
 def refuse(exchange):
     """Answer 413."""

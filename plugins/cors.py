@@ -141,6 +141,17 @@ class CorsFilter:
         for name, value in self._marks:
             headers.set(name, value)
 
+    def explain(self, exchange):
+        """Say what would happen to a request."""
+        origin = exchange.request.headers.joined(b"origin")
+        if origin is None:
+            return "no origin: nothing to grant"
+        shown = origin[:200].decode("latin-1")
+        is_allowed = f"origin {shown} is {'allowed' if self._allows(origin) else 'not allowed'}"
+        if self.on_request(exchange) is STOP:
+            return f"{is_allowed}: answers the preflight"
+        return f"{is_allowed}: passes the request on"
+
     def _shown(self, origin):
         return b"*" if self._any else origin
 

@@ -117,6 +117,11 @@ def overwrite_if_exists(headers: Headers, name: bytes, value: bytes) -> None:
 
 VERBS = {APPEND: Headers.add, ABSENT: add_if_absent, OVERWRITE: Headers.set, EXISTING: overwrite_if_exists}
 
+WORDS = {
+    remove_field: "removes", Headers.add: "adds", add_if_absent: "adds where absent", Headers.set: "sets",
+    overwrite_if_exists: "overwrites",
+}
+
 
 def compile_steps(mutations, operator):
     """Return a tuple of (verb, name, constant value or None, render or None); raises ValueError on a bad operator."""
@@ -157,6 +162,14 @@ class HeaderMutationFilter:
         if self._response_steps or not self._request_steps:
             self.on_response = self._change_response
 
+    def explain(self, exchange):
+        """Say what would happen to a request, and change the fields that routes may ask for."""
+        change = getattr(self, "on_request", None)
+        if change is not None:
+            change(exchange)
+        parts = (("request", self._request_steps), ("response", self._response_steps))
+        return "; ".join(f"{what}: {_listed(steps)}" for what, steps in parts if steps) or "changes nothing"
+
     def _change_request(self, exchange):
         apply_steps(self._request_steps, exchange.request.headers, exchange)
         return CONTINUE
@@ -168,6 +181,10 @@ class HeaderMutationFilter:
 
     def _change_response(self, exchange):
         apply_steps(self._response_steps, exchange.response.headers, exchange)
+
+
+def _listed(steps):
+    return ", ".join(f"{WORDS[verb]} {name.decode()}" for verb, name, _, _ in steps)
 
 
 def build_operator(site, name):

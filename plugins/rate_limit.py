@@ -82,6 +82,7 @@ class RateLimitFilter:
         self._name = site.name
         self._now = site.clock.now
         self._key = key_function(config)
+        self._kind = config.key
         owner = config.bucket or (site.owner, site.name)
         meaning = (config.key, config.header, config.path_segments, config.ipv6_prefix)
         max_keys = 1 if config.key == "none" else config.max_keys
@@ -129,10 +130,33 @@ class RateLimitFilter:
             self._shadowed.inc()
             return CONTINUE
         self._refused.inc()
-        wait = b"%d" % max(1, math.ceil(bucket.wait_s(now)))
+        self._answer(exchange, bucket.wait_s(now))
+        return STOP
+
+    def _answer(self, exchange, wait_s):
+        wait = b"%d" % max(1, math.ceil(wait_s))
         headers = ((b"retry-after", wait), (b"x-envoy-ratelimited", b"true"))
         exchange.reply(self._status, BODY, headers, flag=flag.RL, detail=DETAIL)
-        return STOP
+
+    def explain(self, exchange):
+        """Say what would happen to a request now; no token is taken, and no bucket made."""
+        left = self._left(self._key(exchange), self._now())
+        whose = {"none": "all requests", "client_address": f"client {exchange.client}"}.get(self._kind, self._kind)
+        state = f"{math.floor(left + 1e-9)} of {self.burst} tokens are left for {whose}"
+        if left + 1e-9 >= 1:
+            return f"takes a token: {state}"
+        if not self._is_enforced:
+            return f"would refuse, but only counts: {state}"
+        self._answer(exchange, (1 - left) / self.rate_per_s)
+        return f"refuses: {state}"
+
+    def _left(self, key, now):
+        """Return the tokens of ``key``; one process's table makes a bucket when it is asked for one, so it is read."""
+        kept = getattr(self._buckets, "by_key", None)
+        if kept is None:
+            return self._buckets.find(key, self.rate_per_s, self.burst, now).available(now)
+        bucket = kept.get(key)
+        return self.burst if bucket is None else min(bucket.available(now), self.burst)
 
     def _tell(self, exchange):
         bucket = exchange.metadata.get(self._name)

@@ -111,6 +111,9 @@ class ApiKeyAuthenticator:
                 return self._judge(key)
         return None
 
+    explain = authenticate
+    """A look-up has no effect."""
+
     def _judge(self, key):
         if len(key) > MAX_KEY_BYTES:
             raise Denied(f"key of {len(key)} bytes: expected at most {MAX_KEY_BYTES}")

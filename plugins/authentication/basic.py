@@ -103,6 +103,15 @@ class BasicAuthenticator:
             return self._hash(user, password, digest)
         return self._answer(known, user)
 
+    def explain(self, exchange):
+        """Return None without Basic credentials, else what can be said without a hash; raises Denied."""
+        value = exchange.request.headers.joined(b"authorization")
+        if value is None or value[:6].lower() != b"basic ":
+            return None
+        user, _, _ = self._read(value)
+        known = "known" if user in self._hashes else "unknown"
+        return f"checks the password of the {known} user {user[:64].decode('utf-8', 'replace')}"
+
     def _read(self, value):
         if len(value) > MAX_HEADER_BYTES:
             raise Denied(f"credentials of {len(value)} bytes: expected at most {MAX_HEADER_BYTES}")

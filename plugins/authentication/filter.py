@@ -45,6 +45,8 @@ class AuthenticationFilter:
     def __init__(self, config, site):
         self._log = site.log
         built = [site.build(plugin) for plugin in config.authenticators]
+        self._explains = tuple((getattr(one, "explain", None), plugin.name)
+                               for one, plugin in zip(built, config.authenticators))
         self._asked = tuple((one.authenticate, plugin.name) for one, plugin in zip(built, config.authenticators))
         self._strips = tuple(one.strip for one in built if hasattr(one, "strip"))
         challenges = [one.challenge(config.realm) for one in built if hasattr(one, "challenge")]
@@ -101,33 +103,68 @@ class AuthenticationFilter:
 
     def _accept(self, exchange, identity):
         self._accepted.inc()
+        self._let_in(exchange, identity)
+        return CONTINUE
+
+    def _let_in(self, exchange, identity):
         exchange.identity = identity
         for strip in self._strips:
             strip(exchange)
         if self._header is not None:
             value = identity.name.encode("utf-8", "replace").translate(None, CONTROLS)
             exchange.request.headers.add(self._header, value)
-        return CONTINUE
 
     def _without(self, exchange):
         self._missing.inc()
+        return CONTINUE if self._pass_without(exchange) else STOP
+
+    def _pass_without(self, exchange):
+        """Say whether the request goes on although nobody knows who it is from; else it is answered."""
         if self._allows_missing:
             for strip in self._strips:
                 strip(exchange)
-            return CONTINUE
-        exchange.reply(401, b"authentication is required\n", self._refusal, detail=MISSING)
-        return STOP
+        else:
+            exchange.reply(401, b"authentication is required\n", self._refusal, detail=MISSING)
+        return self._allows_missing
 
     def _caught(self, exchange, error, name):
         if isinstance(error, Denied):
             self._denied.inc()
             self._log.debug("{name}: denied: {reason!r}", name=name, reason=str(error)[:200])
-            exchange.reply(401, b"authentication failed\n", self._refusal, detail=DENIED)
+            self._deny(exchange)
             return STOP
         self._failed.inc()
         self._log.error("{name}: cannot authenticate: {error!r}", name=name, error=error)
         exchange.reply(500, b"authentication is not possible now\n", detail=FAILED)
         return STOP
+
+    def _deny(self, exchange):
+        exchange.reply(401, b"authentication failed\n", self._refusal, detail=DENIED)
+
+    def explain(self, exchange):
+        """Say what would happen to a request; no password is hashed, and what only that can tell is left open.
+
+        An authenticator may have ``explain(exchange)``: it answers as ``authenticate`` does, at once and without an
+        effect, or with a text where it cannot tell.
+        """
+        if self._header is not None:
+            drop_lookalikes(exchange.request.headers, self._header)
+        for explain, name in self._explains:
+            if explain is None:
+                return f"asks {name}, which cannot tell without being asked"
+            try:
+                answer = explain(exchange)
+            except Denied as error:
+                self._deny(exchange)
+                return f"{name} denies: {str(error)[:200]}"
+            if isinstance(answer, Identity):
+                self._let_in(exchange, answer)
+                return f"{name} knows the caller {answer.name}"
+            if answer is not None:
+                return f"{name}: {answer}"
+        if self._pass_without(exchange):
+            return "no credentials: passes the request on without an identity"
+        return "no credentials: refuses"
 
 
 def unexpected(name, answer):

@@ -62,8 +62,10 @@ def _location(config, match):
 
 
 def _authority(request, scheme, is_bare):
-    """Return the request's host: without its port where ``is_bare``, or where it was the old scheme's own."""
-    name = request.host
+    """Return the request's host as the client wrote it: without its port where ``is_bare``, or where it was the old
+    scheme's own.
+    """
+    name = request.headers.get(b"host") or request.host
     bare = without_port(name)
     if is_bare or (scheme != request.scheme and name[len(bare):] == DEFAULT_PORTS.get(request.scheme)):
         return bare

@@ -6,7 +6,8 @@ from meshd.api import Plan, Plugin, Timeouts
 from meshd_plugins.router.answer import compile_direct_response, compile_redirect
 from meshd_plugins.router.domain import Domains
 from meshd_plugins.router.edit import compile_edits, request_edit, response_edit
-from meshd_plugins.router.filter import CatchAllFilter, Route, RouterFilter
+from meshd_plugins.router.explain import CatchAllRouter, ListRouter
+from meshd_plugins.router.filter import Route
 from meshd_plugins.router.matcher import compile_conditions
 from meshd_plugins.router.rewrite import compile_rewrite
 from meshd_plugins.router.split import alone_with, compile_split
@@ -17,7 +18,7 @@ DEFAULT_RETRY = Plugin(kind="retry_policy", type="retry", config=None, name="ret
 
 
 def build(config, site):
-    """A generator that returns the RouterFilter of a Router configuration."""
+    """A generator that returns the filter of a Router configuration."""
     factory = RouteFactory(config, site)
     hosts, everything = Domains(), []
     for host in config.virtual_hosts:
@@ -29,7 +30,8 @@ def build(config, site):
         for domain in host.domains:
             hosts.add(domain, table.find)
         everything += routes
-    return (CatchAllFilter if takes_all(config.virtual_hosts) else RouterFilter)(hosts, tuple(everything))
+    made = CatchAllRouter if takes_all(config.virtual_hosts) else ListRouter
+    return made(hosts, tuple(everything), config)
 
 
 def takes_all(virtual_hosts):

@@ -2,7 +2,7 @@
 
 from meshd.api import (
     REQUIRED, Boolean, Duration, Integer, ListOf, MapOf, Nested, Plugin, PluginOf, Reference, Regex, Text, config,
-    option,
+    option, place,
 )
 from meshd_plugins.router.domain import domain_fault
 from meshd_plugins.router.edit_config import FRAMING, RequestEdits, ResponseEdits, is_field_name, value_fault
@@ -164,6 +164,7 @@ class Route:
     disabled_filters: tuple[str, ...] = option(
         ListOf(item=Text(minimum=1), maximum=100), default=(), doc="HTTP filter instances that are off on this route"
     )
+    where: str = place()
 
     def check(self):
         """Yield faults between fields."""
@@ -214,6 +215,7 @@ class VirtualHost:
     disabled_filters: tuple[str, ...] = option(
         ListOf(item=Text(minimum=1), maximum=100), default=(), doc="HTTP filter instances that are off in this host"
     )
+    where: str = place()
 
     def check(self):
         """Yield faults of the domains."""

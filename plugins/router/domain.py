@@ -58,35 +58,36 @@ class Domains:
         try:
             return self.known[authority]
         except KeyError:
-            found = self._search(authority)
+            found = self.matched(authority)[1]
             if len(self.known) < KNOWN_LIMIT and len(authority) <= KNOWN_LENGTH_BYTES:
                 self.known[authority] = found
             return found
 
-    def _search(self, authority):
+    def matched(self, authority):
+        """Return (the domain that an authority matches, its value), or (None, None)."""
         bare = without_port(authority)
         forms = (authority,) if bare == authority else (authority, bare)
         for step in (self._exact, self._suffix, self._prefix):
             for form in forms:
-                found = step(form)
+                domain, found = step(form)
                 if found is not None:
-                    return found
-        return self.default
+                    return domain.decode(), found
+        return (None, None) if self.default is None else ("*", self.default)
 
     def _exact(self, host):
-        return self.exact.get(host)
+        return host, self.exact.get(host)
 
     def _suffix(self, host):
         for length, values in self.suffixes:
             if len(host) > length and (found := values.get(host[-length:])) is not None:
-                return found
-        return None
+                return b"*" + host[-length:], found
+        return None, None
 
     def _prefix(self, host):
         for length, values in self.prefixes:
             if len(host) > length and (found := values.get(host[:length])) is not None:
-                return found
-        return None
+                return host[:length] + b"*", found
+        return None, None
 
 
 def _enter(groups, text, value):

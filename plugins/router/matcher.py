@@ -32,18 +32,22 @@ def path_text(match):
 
 def compile_conditions(match, without=None):
     """Return a callable(request) -> bool for all but the path and ``without``; None where nothing is left."""
-    tests = []
-    if match.methods:
-        methods = frozenset(method.encode() for method in match.methods)
-        tests.append(lambda request: request.method in methods)
-    tests += [_header_test(item) for item in match.headers if item is not without]
-    tests += [_query_test(item) for item in match.query]
+    tests = [test for item, test in conditions(match) if item is None or item is not without]
     if len(tests) < 2:
         return tests[0] if tests else None
     if len(tests) == 2:
         first, second = tests
         return lambda request: first(request) and second(request)
     return _all(tuple(tests))
+
+
+def conditions(match):
+    """Yield (HeaderMatch, QueryMatch or None for the methods; callable(request) -> bool), in the order of trying."""
+    if match.methods:
+        methods = frozenset(method.encode() for method in match.methods)
+        yield None, lambda request: request.method in methods
+    yield from ((item, _header_test(item)) for item in match.headers)
+    yield from ((item, _query_test(item)) for item in match.query)
 
 
 def _all(tests):
@@ -65,17 +69,20 @@ def field_value(request, name):
     return value
 
 
-def _reader(name):
+def field_reader(name):
+    """Return a callable(request) -> value or None of a field or pseudo header (lower-case bytes)."""
     if name.startswith(b":") or name == b"host":
         return lambda request: pseudo_or_field(request, name)
     return lambda request: field_value(request, name)
 
 
 def _header_test(item):
-    read = _reader(item.name.lower().encode())
+    read = field_reader(item.name.lower().encode())
     test = _value_test(item)
     if test is None:
         wanted = (item.present is not False) != item.invert
+        if item.treat_missing_as_empty:  # then it is always there (Envoy)
+            return lambda request: wanted
         return lambda request: (read(request) is not None) is wanted
     missing = item.treat_missing_as_empty and bool(test(b"")) != item.invert
     wanted = not item.invert
@@ -88,7 +95,7 @@ def _header_test(item):
 
 
 def _query_test(item):
-    read = _parameter_reader(item.name.encode())
+    read = parameter_reader(item.name.encode())
     test = _value_test(item)
     if test is None:
         wanted = item.present is not False
@@ -101,7 +108,7 @@ def _query_test(item):
     return matches
 
 
-def _parameter_reader(name):
+def parameter_reader(name):
     """Return a callable(request) -> value of the first parameter of this name, or None; nothing is decoded (Envoy).
 
     The query is searched and never split, so that one of many thousand parameters costs no more than its length.

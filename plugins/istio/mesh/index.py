@@ -87,27 +87,31 @@ class Mesh:
             if namespace in seen:
                 continue
             seen.add(namespace)
-            found = self._most_specific(self._of_namespace().get(namespace, {}), host, namespace, client_namespace)
+            found = self._most_specific(self._of_namespace().get(namespace, ({}, ())), host, client_namespace)
             if found:
                 return found
         return ()
 
-    def _most_specific(self, by_host, host, namespace, client):
+    def _most_specific(self, rules_by_host, host, client):
         default = self.config.default_destination_rule_export_to if self.config else ()
+        by_host, wildcards = rules_by_host
         hosts = [host] if host in by_host else []
-        hosts += sorted((one for one in by_host if one.startswith("*") and covers(one, host) and one != host),
-                        key=specificity)
-        for one in hosts:
+        for one in hosts + [wildcard for wildcard in wildcards if wildcard != host and covers(wildcard, host)]:
             rules = tuple(rule for rule in by_host[one] if self.sees(rule, client, default))
             if rules:
                 return rules
         return ()
 
     def _of_namespace(self):
+        """Return namespace -> (DestinationRules by host, its wildcard hosts, the most specific first)."""
         if self._rules is None:
-            self._rules = defaultdict(lambda: defaultdict(list))
+            found = defaultdict(lambda: defaultdict(list))
             for rule in self.of("DestinationRule"):
-                self._rules[rule.namespace][self.resolve(rule.spec.host, rule.namespace)].append(rule)
+                found[rule.namespace][self.resolve(rule.spec.host, rule.namespace)].append(rule)
+            self._rules = {
+                namespace: (by_host, sorted((one for one in by_host if one.startswith("*")), key=specificity))
+                for namespace, by_host in found.items()
+            }
         return self._rules
 
 

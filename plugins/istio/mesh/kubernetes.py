@@ -15,7 +15,7 @@ def service(resource, slices, endpoints, workloads):
     ports = tuple(ServicePort(one.port, one.name, protocol_of(one.name, one.app_protocol), _number(one.target_port))
                   for one in spec.ports)
     host, resolution = kubernetes_host(resource.name, namespace), STATIC
-    if spec.type_ == EXTERNAL_NAME:
+    if spec.type == EXTERNAL_NAME:
         found, resolution = (Endpoint(spec.external_name, spec.node),), DNS
     else:
         listed = (*_of_slices(resource, slices), *_of_endpoints(resource, endpoints))

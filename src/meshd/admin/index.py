@@ -4,7 +4,7 @@ from typing import Any
 
 from twisted.internet.defer import maybeDeferred
 
-from meshd.admin import page_cluster, page_config, page_control, page_metric, page_status
+from meshd.admin import page_cluster, page_config, page_control, page_explain, page_metric, page_status
 from meshd.admin.page import POST, Page, Query, Reply, table, text
 
 
@@ -29,6 +29,8 @@ PAGES = (
     Page(path="/listeners", render=page_status.listeners, help="listeners and their addresses; ?format=text|json"),
     Page(path="/server_info", render=page_status.server_info, help="version, node, state, generation, last reload"),
     Page(path="/plugins", render=page_status.plugins, help="plugins, types, timings, faults; ?format=json|text"),
+    Page(path="/explain", render=page_explain.explain,
+         help="what would happen to a request; ?method=GET&url=URL, &header=NAME:VALUE..., &listener=NAME, &client=IP"),
     Page(path="/logging", methods=POST, render=page_control.logging,
          help="set levels: ?level=debug|info|warn|error, ?NAMESPACE=LEVEL; answers the levels in use"),
     Page(path="/reload", methods=POST, render=page_control.reload,

@@ -33,6 +33,11 @@ class IDaemon(Interface):
     def overload():
         """Return a dict: actions in force and for how many seconds, resources with pressure (percent) and figures."""
 
+    def explain(asked):
+        """Return a Deferred of what would happen to a request (``meshd.explain.asked.Asked``): plain data. Fails with
+        BadQuestion where it cannot be said.
+        """
+
     def origins():
         """Return a Deferred of a dict: path of a value -> where it came from."""
 

@@ -9,12 +9,13 @@ from meshd.api.kind import (
 )
 from meshd.api.site import IBuckets, ILedger, IMetrics, ISite
 from meshd.document.decode import decode
+from meshd.document.encode import encode_class, encode_plugin
 from meshd.document.fault import ERROR, INFO, WARNING, Related
 from meshd.document.nearest import nearest
 from meshd.document.node import Mapping, Node, Scalar, Sequence, Source
 from meshd.document.option import (
     REQUIRED, Address, Anything, Boolean, Choice, Duration, File, HeaderName, HeaderValue, Integer, ListOf, MapOf,
-    Nested, Number, PluginOf, Reference, Regex, Size, Text, camel_config, config, option,
+    Nested, Number, PluginOf, Reference, Regex, Size, Text, camel_config, config, option, place,
 )
 from meshd.document.plan import options
 from meshd.document.quantity import format_duration

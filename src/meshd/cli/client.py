@@ -36,7 +36,10 @@ class AdminClient:
 
     def get(self, target: str) -> Any:
         """Return the JSON of a page. Raises AdminError."""
-        status, body = self.ask("GET", target)
+        return self.read(target, *self.ask("GET", target))
+
+    def read(self, target: str, status: int, body: bytes) -> Any:
+        """Return the JSON of an answer to a question about ``target``. Raises AdminError where it was refused."""
         if status != 200:
             raise AdminError(f"admin {self.address}: {target}: {status}: {_text(body)}")
         return _json(body, f"admin {self.address}: {target}")

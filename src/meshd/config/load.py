@@ -29,7 +29,7 @@ def load(paths: list[str], registry: Any, *, with_origins: bool = False) -> Load
 
     ``registry`` has ``type(kind, name)`` and ``names(kind)`` as ``meshd.registry.Registry`` has.
     """
-    with _no_collection():
+    with no_collection():
         return load_documents(read(paths), registry, with_origins=with_origins)
 
 
@@ -101,7 +101,12 @@ def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot
         if roots:
             sections += dialects[name].load(tuple(roots), context)
     context.node = _node(sections, context)
-    return decode(Snapshot, merge(Snapshot, tuple(sections), context), context)
+    return decode(Snapshot, merge(Snapshot, tuple(sections) or _nothing(documents), context), context)
+
+
+def _nothing(documents: Documents) -> tuple[Node, ...]:
+    """Return sections of nothing where there are documents: they need not say anything to this proxy."""
+    return tuple(Mapping(root.source, root.line, root.column, {}) for root in documents.roots[:1])
 
 
 def _node(sections: list[Node], context: Context) -> NodeSpec:
@@ -111,7 +116,7 @@ def _node(sections: list[Node], context: Context) -> NodeSpec:
 
 
 @contextmanager
-def _no_collection():
+def no_collection():
     """Keep the garbage collector away while a million small objects are made that all stay."""
     was_on = gc.isenabled()
     gc.disable()

@@ -83,6 +83,8 @@ def _missing(plan: Plan, key: str, node: Node, context: Context, path: str) -> N
 
 
 def _make(plan: Plan, values: dict, node: Mapping, context: Context, path: str) -> Any:
+    if plan.has_place:
+        values["where"] = node.where()
     try:
         found = plan.cls(**values, node=node) if plan.has_node else plan.cls(**values)
         if plan.check is None:

@@ -7,7 +7,8 @@
 
 The YAML key is the attribute's name less its unit suffix (``_s``, ``_bytes``): ``connect_timeout_s`` is
 written ``connect_timeout: 5s``. Attribute values are always in seconds (float) or bytes (int).
-A class may have ``check(self)``, which yields ``(attribute, message)`` pairs, one for each fault.
+A class may have ``check(self)``, which yields ``(attribute, message)`` pairs, one for each fault, and an attribute
+``where = place()``, which gets ``file:line:column`` of the object.
 """
 
 from typing import Any
@@ -211,6 +212,11 @@ def option(spec: Spec, *, default: Any = REQUIRED, doc: str, key: str = "", unsu
     """
     metadata = {"spec": spec, "doc": doc, "unsupported": unsupported}
     return attrs.field(default=default, metadata={**metadata, CAMEL: key} if key else metadata)
+
+
+def place() -> Any:
+    """The attribute ``where`` of a configuration class: no option, and of no weight where objects are compared."""
+    return attrs.field(default="", eq=False, repr=False)
 
 
 def key_of(name: str) -> str:

@@ -35,8 +35,10 @@ class Plan:
     keys: dict[str, str]
     """attribute -> key"""
     check: Callable | None
-    has_node: bool
+    has_node: bool = False
     """Made with ``camel_config``."""
+    has_place: bool = False
+    """it has an attribute ``where`` that is no option: ``file:line:column`` of the object"""
 
 
 def options(cls: type) -> list[Field]:
@@ -63,7 +65,11 @@ def plan_of(cls: type) -> Plan:
     required = tuple(key for key, field in fields.items() if field.default is NO_DEFAULT)
     keys = {field.name: key for key, field in fields.items()}
     has_node = any(one.name == "node" and "spec" not in one.metadata for one in attrs.fields(cls))
-    return Plan(cls, fields, required, keys, getattr(cls, "check", None), has_node)
+    return Plan(cls, fields, required, keys, getattr(cls, "check", None), has_node, _has_place(cls))
+
+
+def _has_place(cls: type) -> bool:
+    return any(one.name == "where" and "spec" not in one.metadata for one in attrs.fields(cls))
 
 
 def _function(functions: dict, spec: Spec) -> Callable:

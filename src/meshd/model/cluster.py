@@ -1,7 +1,7 @@
 """Clusters: the upstreams, how they are found, balanced and protected."""
 
 from meshd.document.option import (
-    Address, Boolean, Choice, Duration, Integer, ListOf, MapOf, Nested, PluginOf, Size, Text, config, option,
+    Address, Boolean, Choice, Duration, Integer, ListOf, MapOf, Nested, PluginOf, Size, Text, config, option, place,
 )
 from meshd.model.listener import NAME
 from meshd.model.plugin import Plugin
@@ -57,6 +57,7 @@ class Cluster:
     missing: bool = option(
         Boolean(), default=False, doc="it is referred to and not defined: 503 NC, as Envoy answers for such a cluster"
     )
+    where: str = place()
 
     def check(self):
         """Yield faults between fields."""

@@ -1,7 +1,7 @@
 """Listeners: where traffic enters, and its limits. Defaults are the native dialect's."""
 
 from meshd.document.option import (
-    Address, Boolean, Choice, Duration, Integer, ListOf, Nested, PluginOf, Size, Text, config, option,
+    Address, Boolean, Choice, Duration, Integer, ListOf, Nested, PluginOf, Size, Text, config, option, place,
 )
 from meshd.model.plugin import Plugin
 
@@ -97,3 +97,4 @@ class Listener:
     http: HttpOptions = option(Nested(HttpOptions), default=HttpOptions(), doc="HTTP rules")
     limits: ListenerLimits = option(Nested(ListenerLimits), default=ListenerLimits(), doc="bounds")
     timeouts: ListenerTimeouts = option(Nested(ListenerTimeouts), default=ListenerTimeouts(), doc="timers")
+    where: str = place()

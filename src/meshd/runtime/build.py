@@ -223,8 +223,15 @@ def build(
 
 def check(snapshot: Snapshot, registry: Registry) -> None:
     """Build ``snapshot`` in a world without a reactor and throw it away (``--check``); raises ConfigurationError."""
-    runtime = finish(build(snapshot, registry, _world(), table=StateTable(), isolates=False))
-    finish(runtime.stop())
+    finish(asleep(snapshot, registry).stop())
+
+
+def asleep(snapshot: Snapshot, registry: Registry) -> Runtime:
+    """Return the Runtime of ``snapshot`` in a world without a reactor, to be looked at and not to be started.
+
+    Raises ConfigurationError.
+    """
+    return finish(build(snapshot, registry, _world(), table=StateTable(), isolates=False))
 
 
 def check_type(kind: str, name: str, registry: Registry) -> None:

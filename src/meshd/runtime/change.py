@@ -5,7 +5,6 @@ from typing import Any
 
 import attrs
 
-from meshd.model.plugin import Plugin
 from meshd.model.snapshot import Snapshot
 
 KINDS = ("listeners", "clusters", "routes")
@@ -51,7 +50,7 @@ def changes(old: Snapshot | None, new: Snapshot) -> Generator[None, None, tuple[
 
 
 def same(one: Any, other: Any) -> Generator[None, None, bool]:
-    """Say whether two values of the model are equal; where plugins stand in their files does not count."""
+    """Say whether two values of the model are equal; where it stands in its files does not count."""
     if one is other:
         return True
     if type(one) is not type(other):
@@ -59,8 +58,7 @@ def same(one: Any, other: Any) -> Generator[None, None, bool]:
     if isinstance(one, tuple):
         return (yield from _all_same(zip(one, other))) if len(one) == len(other) else False
     if attrs.has(type(one)):
-        hidden = "where" if isinstance(one, Plugin) else None
-        names = [field.name for field in attrs.fields(type(one)) if field.name != hidden]
+        names = [field.name for field in attrs.fields(type(one)) if field.eq]
         return (yield from _all_same((getattr(one, name), getattr(other, name)) for name in names))
     return one == other
 

@@ -14,6 +14,7 @@ from zope.interface import implementer
 from meshd import __version__
 from meshd.admin.view import IDaemon
 from meshd.document.fault import Fault
+from meshd.explain.answer import explain
 from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
 from meshd.model.snapshot import Loaded
@@ -27,6 +28,7 @@ from meshd.runtime.watchdog import Watchdog
 from meshd.service import fact, origin
 from meshd.service.admin import AdminService
 from meshd.service.drain import Shutdown
+from meshd.service.finding import log_findings
 from meshd.service.generation import Generations
 from meshd.service.systemd import Systemd
 from meshd.telemetry import process
@@ -269,6 +271,11 @@ class Daemon(MultiService):
         """Return what is refused at the moment, and the figures behind it."""
         return self.monitor.fact()
 
+    def explain(self, asked: Any) -> Deferred:
+        """Return a Deferred of what would happen to a request now; nothing is sent, counted or taken."""
+        bound = {name: listener.local for name, listener in self.reloader.listeners.items()}
+        return pump(self.world, explain(self.runtime, asked, bound))
+
     def origins(self) -> Deferred:
         """Return a Deferred of where the values in force came from."""
         return origin.ask(self.reactor, self.paths, self.loaded.digest)
@@ -310,8 +317,7 @@ class Daemon(MultiService):
             return found
         for fault in outcome.faults[:LOGGED_FAULTS] if len(outcome.faults) > 1 else ():
             log.error("configuration refused: {fault}", fault=fact.fault_line(fault))
-        for fault in outcome.warnings[:LOGGED_FAULTS]:
-            log.warn("configuration: {fault}", fault=fact.fault_line(fault))
+        log_findings(log, outcome.warnings)
         return found
 
     def drain_listeners(self) -> None:

@@ -1,0 +1,113 @@
+"""The whole answer: listener, edge, filters, route, clusters, result. One function for files and for a live daemon."""
+
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from meshd.document.encode import encode_class
+from meshd.exchange.reply import DETAILS
+from meshd.explain.asked import Asked
+from meshd.explain.edge import enter, text
+from meshd.explain.place import choose
+from meshd.explain.target import DEFAULT, cluster_fact, is_usable
+from meshd.explain.view import View, copied
+from meshd.explain.walk import Walk
+from meshd.http import flag
+
+BODY_SHOWN = 200
+
+
+def explain(
+    runtime: Any, asked: Asked, bound: Mapping[str, str] | None = None
+) -> Generator[None, None, dict]:
+    """Return what would happen to a request as plain data, in small steps; raises BadQuestion.
+
+    ``bound`` maps listeners' names to the addresses that they have now; None where nothing is bound: then what
+    only a running daemon knows is left open.
+    """
+    is_live = bound is not None
+    listener, why = choose(runtime.snapshot.listeners, bound or {}, asked)
+    chain = runtime.chains[listener.name]
+    local = (bound or {}).get(listener.name, listener.address)
+    view, edge = enter(asked, listener, chain, runtime.ground.world, local)
+    yield
+    walk = Walk(chain, view)
+    yield from walk.run()
+    found = {
+        "request": asked.fields(),
+        "listener": {"name": listener.name, "address": local, "where": listener.where, "why": why},
+        "edge": edge, "filters": walk.rows, **walk.facts,
+    }
+    if view.plan is not None:
+        found["upstream"], found["clusters"] = _forwarded(view, is_live)
+        found["timeouts"] = _timeouts(found.get("timeouts", {}), listener)
+        found["retry"] = _retry(found.get("retry"), runtime.registry)
+    found["result"] = _result(view, walk.by, found)
+    notes = list(_notes(asked, walk))
+    return found | ({"notes": notes} if notes else {})
+
+
+def _forwarded(view: View, is_live: bool) -> tuple[list[dict], list[dict]]:
+    """Run the plan's edits on copies of the head, one for each cluster, and tell what would be sent where."""
+    plan, before = view.plan, 0
+    total = plan.clusters[-1][0] if plan.clusters else 0
+    heads, clusters = [], {}
+    original = view.request
+    for bound, cluster, edit, _ in plan.clusters:
+        view.request = copied(original)
+        for change in (edit, plan.on_request):
+            if change is not None:
+                change(view)
+        heads.append({
+            "cluster": cluster.name, "percent": round(100.0 * (bound - before) / total, 4),
+            "path": text(view.request.target), "host": text(view.request.host),
+        })
+        before = bound
+        clusters.setdefault(cluster.name, cluster)
+    view.request = original
+    return heads, [cluster_fact(cluster, is_live) for cluster in clusters.values()]
+
+
+def _timeouts(route: dict, listener: Any) -> dict:
+    """Return the route's timeouts; a silence that the route does not bound is bounded by the listener."""
+    idle = route.get("idle_timeout")
+    if idle is None or idle["seconds"]:
+        return route
+    seconds = listener.timeouts.stream_idle_s
+    is_default = seconds == type(listener.timeouts)().stream_idle_s
+    return route | {"idle_timeout": {"seconds": seconds, "where": DEFAULT if is_default else listener.where}}
+
+
+def _retry(policy: dict | None, registry: Any) -> dict:
+    """Return the retry policy with what it does: that of one without a configuration are its type's defaults."""
+    if policy is None or policy["type"] is None or "config" in policy:
+        return policy or {"type": None, "where": DEFAULT}
+    found = registry.type("retry_policy", policy["type"])
+    return policy if found is None or found.config is None else policy | {"config": encode_class(found.config())}
+
+
+def _result(view: View, by: str, found: dict) -> dict:
+    answer = view.answered
+    if answer is not None:
+        result = {"kind": "answer", "by": by, "status": answer.status, "flags": flag.text(answer.flags),
+                  "detail": answer.detail}
+        fields = [[text(name), text(value)] for name, value in answer.headers]
+        shown = text(answer.body[:BODY_SHOWN])
+        return result | ({"headers": fields} if fields else {}) | ({"body": shown} if shown else {})
+    if view.plan is None:
+        return {"kind": "unknown", "by": by, "status": 0, "flags": "-", "detail": "the terminal filter cannot tell"}
+    usable = [one["name"] for one in found["clusters"] if is_usable(one)]
+    wanted = sorted({one["cluster"] for one in found["upstream"]})
+    if usable:
+        return {"kind": "forward", "by": "route", "status": 0, "flags": "-", "detail": "via_upstream"}
+    status, detail = DETAILS[flag.UH]
+    return {"kind": "answer", "by": f"cluster {', '.join(wanted)}", "status": status, "flags": "UH", "detail": detail}
+
+
+def _notes(asked: Asked, walk: Walk) -> Iterator[str]:
+    if walk.asked_by and walk.is_outdated():
+        yield (f"the route was found when filter {walk.asked_by} asked for it: what later filters change of the "
+               "request does not count, unless they clear the route")
+    if asked.source:
+        yield "no rule of this version asks which workload the request is from"
+    if asked.sni or asked.scheme == "https":
+        yield "listeners of this version speak plain HTTP: TLS, and so a server name, is not looked at"

@@ -1,0 +1,61 @@
+"""Which listener would take the request: the one that was named, or those on the URL's port."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from meshd.document.address import split_address
+from meshd.explain.asked import Asked, BadQuestion
+
+WILDCARDS = ("0.0.0.0", "::")
+
+
+def choose(listeners: tuple[Any, ...], bound: Mapping[str, str], asked: Asked) -> tuple[Any, str]:
+    """Return (listener of the model, why it is that one); raises BadQuestion where none would take the request.
+
+    ``bound`` maps a listener's name to the address that it has, where that is known better than by its configuration.
+    """
+    if not listeners:
+        raise BadQuestion("listener: the configuration has none")
+    if asked.listener:
+        return _named(listeners, asked.listener), "it was asked for"
+    port = asked.wanted_port
+    addresses = {one.name: bound.get(one.name, one.address) for one in listeners}
+    found = [one for one in listeners if _port(addresses[one.name]) == port]
+    if not found:
+        if len(listeners) == 1 and asked.port is None:
+            return listeners[0], "it is the only one, and the URL names no port"
+        raise BadQuestion(f"url: no listener has port {port}: expected one of {_list(listeners, addresses)}, "
+                          "or the name of a listener")
+    if len(found) == 1:
+        return found[0], f"it has port {port}"
+    return _best(found, addresses, asked)
+
+
+def _best(found: list[Any], addresses: dict[str, str], asked: Asked) -> tuple[Any, str]:
+    """Choose as the kernel does among sockets on one port: the exact address, then one on all addresses."""
+    others = ", ".join(one.name for one in found)
+    for one in found:
+        if split_address(addresses[one.name])[0] == asked.host:
+            return one, f"of {others} on port {asked.wanted_port} it has the URL's address"
+    for one in found:
+        if split_address(addresses[one.name])[0] in WILDCARDS:
+            return one, f"of {others} on port {asked.wanted_port} it takes every address"
+    return found[0], f"of {others} on port {asked.wanted_port} it is the first; the URL's host names no address of them"
+
+
+def _named(listeners: tuple[Any, ...], name: str) -> Any:
+    for one in listeners:
+        if one.name == name:
+            return one
+    known = ", ".join(sorted(one.name for one in listeners))
+    raise BadQuestion(f"listener: {name!r}: unknown: expected one of {known}")
+
+
+def _port(address: str) -> int | None:
+    """Return the port; None of a unix socket. The kernel's text may have a port of 0, the configuration's never."""
+    return None if address.startswith("unix:") else int(address.rpartition(":")[2])
+
+
+def _list(listeners: tuple[Any, ...], addresses: dict[str, str]) -> str:
+    return ", ".join(f"{_port(addresses[one.name])} ({one.name})" if _port(addresses[one.name]) is not None
+                     else f"{addresses[one.name]} ({one.name})" for one in listeners)
