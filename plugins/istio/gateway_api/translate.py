@@ -34,8 +34,8 @@ def _listener(bind, port, listeners, routes, mesh, context, clusters):
     hosts = [host for one in listeners for host in _hosts(one, listeners, routes, scope)]
     hosts.sort(key=lambda host: (specificity(host["domains"][0]), host["domains"][0]))
     first = listeners[0].spec
-    return http_listener(first.node, f"{bind}_{port}".replace(":", "_"), At(field(first, "port"), where), hosts, mesh,
-                         is_edge=True)
+    word = f"ip6{bind.replace(':', '_')}" if ":" in bind else bind
+    return http_listener(first.node, f"{word}_{port}", At(field(first, "port"), where), hosts, mesh, is_edge=True)
 
 
 class _Unmapped:

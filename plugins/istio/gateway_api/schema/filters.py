@@ -68,7 +68,7 @@ class HTTPRequestRedirectFilter:
     scheme: str | None = option(Choice(("http", "https")), default=None, doc="the new scheme (the request's)")
     hostname: str | None = option(PRECISE_HOSTNAME, default=None, doc="the new host (the request's)")
     path: HTTPPathModifier | None = option(Nested(HTTPPathModifier), default=None, doc="the new path (the request's)")
-    port: int | None = option(PORT, default=None, doc="the new port (the scheme's if one is given, else the listener's)")
+    port: int | None = option(PORT, default=None, doc="the new port (the scheme's, else the listener's)")
     status_code: int = option(Integer(), default=302, doc="301, 302, 303, 307 or 308")
 
     def check(self):

@@ -69,13 +69,18 @@ class LabelSelector:
 class RouteNamespaces:
     """Namespaces whose routes may attach."""
 
-    from_: str = option(Choice(("All", "Selector", "Same", "None")), default="Same", doc="which", key="from")
+    from_: str = option(Choice(("All", "Selector", "Same")), default="Same", doc="which", key="from")
     selector: LabelSelector | None = option(Nested(LabelSelector), default=None, doc="with from: Selector")
 
     def check(self):
         """Yield a fault for a selection without a selector."""
-        if self.from_ == "Selector" and self.selector is None:
-            yield "selector", "expected a selector with from: Selector"
+        yield from selector_faults(self)
+
+
+def selector_faults(namespaces):
+    """Yield a fault for a selection of namespaces without a selector."""
+    if namespaces.from_ == "Selector" and namespaces.selector is None:
+        yield "selector", "expected a selector with from: Selector"
 
 
 @camel_config
@@ -94,11 +99,6 @@ class AllowedRoutes:
     kinds: tuple[RouteGroupKind, ...] = option(
         ListOf(item=Nested(RouteGroupKind), maximum=8), default=(), doc="their kinds (all that the protocol takes)"
     )
-
-    def check(self):
-        """Yield a fault for namespaces that routes cannot be asked for."""
-        if self.namespaces.from_ == "None":
-            yield "namespaces", "expected from: All, Selector or Same"
 
 
 @camel_config
@@ -188,11 +188,23 @@ class GatewayInfrastructure:
 
 
 @camel_config
+class ListenerNamespaces:
+    """Namespaces whose ListenerSets may attach."""
+
+    from_: str = option(Choice(("All", "Selector", "Same", "None")), default="None", doc="which", key="from")
+    selector: LabelSelector | None = option(Nested(LabelSelector), default=None, doc="with from: Selector")
+
+    def check(self):
+        """Yield a fault for a selection without a selector."""
+        yield from selector_faults(self)
+
+
+@camel_config
 class AllowedListeners:
     """ListenerSets that may attach."""
 
-    namespaces: RouteNamespaces = option(
-        Nested(RouteNamespaces), default=RouteNamespaces(from_="None"), doc="their namespaces"
+    namespaces: ListenerNamespaces = option(
+        Nested(ListenerNamespaces), default=ListenerNamespaces(), doc="their namespaces"
     )
 
 
