@@ -1,8 +1,8 @@
 """Gateways of this node to native listeners: one for each address and port, with the routes of all its listeners.
 
-Every listener has its own hostname as a virtual host, so that a request finds the most specific listener and only
-its routes (listener isolation). In the virtual host of a hostname stand first the routes that have just this one, then those
-of wildcards that cover it: the more specific hostname wins where both match.
+Every listener has its own hostname as a virtual host, so that a request finds the most specific listener and no routes
+but its own (listener isolation). In the virtual host of a hostname stand first the routes that have just this one, then
+those of wildcards that cover it: the more specific hostname wins where both match.
 """
 
 from collections import defaultdict

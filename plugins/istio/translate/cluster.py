@@ -3,6 +3,7 @@
 from meshd_plugins.istio.emit import At, default, field, seconds, tree
 from meshd_plugins.istio.mesh.policy import policy
 from meshd_plugins.istio.mesh.service import DNS_ROUND_ROBIN, DYNAMIC_DNS, NONE
+from meshd_plugins.istio.translate.rate_limit import rate_limits
 
 UNLIMITED = 2**32 - 1
 CONNECT_TIMEOUT_S = 10.0
@@ -25,6 +26,7 @@ class Clusters:
     def __init__(self, mesh, context):
         self.mesh = mesh
         self.context = context
+        self.limits = rate_limits(mesh, context.node)
         self.sections = {}
 
     def use(self, host, port, subset, node):

@@ -6,11 +6,13 @@ from meshd_plugins.istio.gateway_api.report import report
 from meshd_plugins.istio.gateway_api.translate import translate
 from meshd_plugins.istio.translate.cluster import Clusters
 from meshd_plugins.istio.translate.gateway import gateway_listeners
+from meshd_plugins.istio.translate.safety import check_safety
 from meshd_plugins.istio.translate.sidecar import sidecar_listeners
 
 
 def compose(mesh, context, root):
     """Return one mapping with the native ``listeners`` and ``clusters``; ``root`` is where it stands for faults."""
+    check_safety(mesh, context)
     clusters = Clusters(mesh, context)
     plan = Plan(mesh, context.node)
     report(plan, context)

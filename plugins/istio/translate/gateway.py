@@ -11,12 +11,12 @@ import attrs
 from meshd_plugins.istio.emit import At, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE
 from meshd_plugins.istio.mesh.name import overlap, qualified, specificity
-from meshd_plugins.istio.translate.listener import address, http_listener, is_http
+from meshd_plugins.istio.translate.gateway_label import gateway_labels
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http
+from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.virtual_host import routes_of
 
-IMPLIED = {"ingress": ("istio", "ingressgateway"), "egress": ("istio", "egressgateway")}
-"""A gateway has the label that Istio's own gateways have, unless its labels say otherwise."""
 ANY = "0.0.0.0"
 NO_TLS = "TLS is not terminated yet: this server is not bound"
 
@@ -32,14 +32,6 @@ class Bound:
     def name(self):
         """Return ``namespace/name`` of the Gateway."""
         return f"{self.gateway.namespace}/{self.gateway.name}"
-
-
-def gateway_labels(node):
-    """Return the labels by which Gateways select this node."""
-    labels = dict(node.labels)
-    if node.role in IMPLIED:
-        labels.setdefault(*IMPLIED[node.role])
-    return labels
 
 
 def gateway_listeners(mesh, context, clusters):
@@ -61,7 +53,7 @@ def _listener(bind, port, bounds, mesh, context, clusters):
     hosts = _hosts(bounds, port, mesh, context, clusters)
     server = bounds[0].server
     where = At(field(server.port, "number"), address(bind, port, context.node))
-    return http_listener(server.node, f"{bind}_{port}".replace(":", "_"), where, hosts, mesh, is_edge=True)
+    return http_listener(server.node, f"{bind}_{port}".replace(":", "_"), where, hosts, clusters, is_edge=True)
 
 
 def _hosts(bounds, port, mesh, context, clusters):
@@ -97,7 +89,8 @@ def _host(host, pairs, port, mesh, context, clusters):
 
 def _redirect(host, bound):
     place = field(bound.server.tls, "httpsRedirect")
-    route = At(place, {"name": "https-redirect", "match": {"prefix": "/"}, "redirect": {"https_redirect": True}})
+    route = At(place, {"name": "https-redirect", "match": {"prefix": "/"}, "redirect": {"https_redirect": True},
+                       TAGS: Tags(gateway=bound.name)})
     return {"name": f"{host}:{bound.server.port.number}", "domains": [host], "routes": [route]}
 
 

@@ -13,7 +13,9 @@ from meshd_plugins.istio.mesh.delegate import rules_of
 from meshd_plugins.istio.mesh.index import MESH
 from meshd_plugins.istio.mesh.name import qualified
 from meshd_plugins.istio.translate.edit import destination_host, native_edits
+from meshd_plugins.istio.translate.listener import TAGS
 from meshd_plugins.istio.translate.match import is_catch_all, native_match
+from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.retry import native_cors, native_retry
 
 REDIRECT_CODE = 301
@@ -59,11 +61,13 @@ def native_routes(resource, scope):
 
 def _route(resource, rule, block, scope):
     name = ".".join(one for one in (rule.name, block.name if block is not None else "") if one)
+    hosts = frozenset(scope.mesh.resolve(one.destination.host, resource.namespace) for one in rule.route)
     place = block.node if block is not None else rule.node
     return At(place, {
         "name": name or None, "match": native_match(block), **_action(resource, rule, scope),
         "request_headers": native_edits(rule.headers, "request", scope),
         "response_headers": native_edits(rule.headers, "response", scope),
+        TAGS: Tags(resource, rule.name, scope.gateway, hosts),
         "filters": {"cors": native_cors(rule.cors_policy)} if rule.cors_policy is not None else None,
     })
 

@@ -5,7 +5,8 @@ import attrs
 from meshd_plugins.istio.emit import At, default, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
 from meshd_plugins.istio.mesh.name import covers, specificity
-from meshd_plugins.istio.translate.listener import address, http_listener, is_http
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http
+from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.virtual_host import default_route, domains, routes_of
 
@@ -33,7 +34,7 @@ def sidecar_listeners(mesh, context, clusters):
         hosts = tuple(host for one in (spec.egress if spec is not None else ()) for host in one.hosts) or EVERYTHING
         at = field(mesh.config, "proxyHttpPort")
         yield http_listener(at, f"{LOOPBACK}_{port}", address(LOOPBACK, port, context.node),
-                            view.proxied_hosts(hosts), mesh)
+                            view.proxied_hosts(hosts), clusters)
 
 
 def find_sidecar(mesh, node):
@@ -61,7 +62,7 @@ def _egress(one, place, view):
     bind = one.bind or LOOPBACK
     where = At(field(one.port or one, "number"), address(bind, number, node))
     hosts = view.hosts(number, one.hosts) if number else view.proxied_hosts(one.hosts)
-    yield http_listener(one.node, f"{_word(bind)}_{number}", where, hosts, view.mesh)
+    yield http_listener(one.node, f"{_word(bind)}_{number}", where, hosts, view.clusters)
 
 
 def _ingress(one, place, view):
@@ -71,11 +72,11 @@ def _ingress(one, place, view):
     number = one.port.number
     cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node)
     route = At(one.node, {"name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
-                          "retry": default(INBOUND_RETRY)})
+                          "retry": default(INBOUND_RETRY), TAGS: Tags(is_inbound=True)})
     host = {"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))
-    yield http_listener(one.node, f"{_word(bind)}_{number}", where, [host], view.mesh)
+    yield http_listener(one.node, f"{_word(bind)}_{number}", where, [host], view.clusters)
 
 
 def _workload(endpoint, port):

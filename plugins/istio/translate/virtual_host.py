@@ -5,6 +5,8 @@ Several VirtualServices on one host are merged the same way at gateways and in s
 """
 
 from meshd_plugins.istio.emit import At, default
+from meshd_plugins.istio.translate.listener import TAGS
+from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.retry import native_retry
 from meshd_plugins.istio.translate.route import native_routes
 
@@ -27,6 +29,7 @@ def default_route(service, port, scope):
     return At(service.node, {
         "name": "default", "match": {"prefix": "/"}, "timeout": default("0s"), "retry": native_retry(NoRule, scope),
         "cluster": scope.clusters.use(service.host, port.number, "", service.node),
+        TAGS: Tags(gateway=scope.gateway, hosts=frozenset((service.host,))),
     })
 
 

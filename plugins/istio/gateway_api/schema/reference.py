@@ -35,7 +35,8 @@ PARENT_REFS = option(
     ListOf(item=Nested(ParentReference), maximum=32), default=(), doc="Gateways, ListenerSets or Services to attach to"
 )
 USE_DEFAULT_GATEWAYS = option(
-    Text(maximum=16), default="", doc="attach to default Gateways (All, None)", unsupported="no Gateway is a default one"
+    Text(maximum=16), default="", doc="attach to default Gateways (All, None)",
+    unsupported="no Gateway is a default one"
 )
 
 
