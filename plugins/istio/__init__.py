@@ -35,6 +35,12 @@ class Istio:
         analyze(mesh, context)
         return (compose(mesh, context, roots[0]),)
 
+    def write(self, snapshot):
+        """Return Gateway, VirtualService, ServiceEntry and DestinationRule documents."""
+        from meshd_plugins.istio.write import write
+
+        return write(snapshot)
+
 
 def build(config, site):
     """Return the dialect; it has no configuration and needs no site."""
