@@ -32,22 +32,27 @@ def _selectors(report):
 
 
 def _clashes(report):
-    """Servers are compared by selector, port, address and host."""
+    """Servers are compared by port, address and host, where the same proxies may serve them."""
     seen = defaultdict(list)
     for gateway in report.mesh.gateways:
-        group = tuple(sorted(gateway.spec.selector))
         for place, server in enumerate(gateway.spec.servers):
             bind = "" if server.bind in ANY else server.bind
             rivals = {}
             for host in server.hosts:
                 name = "/".join(parts(host)) if not host.startswith("./") else f"{gateway.namespace}/{host[2:]}"
-                place_of = group, server.port.number, bind, name
+                place_of = server.port.number, bind, name
                 for other, other_server in seen[place_of]:
-                    if other is not gateway:
+                    if other is not gateway and _same_proxies(gateway, other):
                         rivals.setdefault(other.key, (other, other_server, host))
                 seen[place_of].append((gateway, server))
             for other, other_server, host in rivals.values():
                 _clash(report, gateway, place, server, other, other_server, host)
+
+
+def _same_proxies(one, two):
+    """Say whether one's selector picks every proxy that the other's picks."""
+    first, second = dict(one.spec.selector).items(), dict(two.spec.selector).items()
+    return first <= second or second <= first
 
 
 def _clash(report, gateway, place, server, other, other_server, host):
@@ -64,15 +69,16 @@ def _clash(report, gateway, place, server, other, other_server, host):
 
 def _certificates(report):
     """One certificate at two Gateways lets clients use one HTTP/2 connection for both, which then meets a 404."""
-    seen = {}
+    seen = defaultdict(list)
     for gateway in report.mesh.gateways:
         for place, server in enumerate(gateway.spec.servers):
             tls = server.tls
             if tls is None or not (tls.credential_name or (tls.server_certificate and tls.private_key)):
                 continue
             same = tls.credential_name or (tls.server_certificate, tls.private_key)
-            first = seen.setdefault((tuple(sorted(gateway.spec.selector)), same), gateway)
-            if first is gateway:
+            first = next((one for one in seen[same] if one is not gateway and _same_proxies(one, gateway)), None)
+            seen[same].append(gateway)
+            if first is None:
                 continue
             name = "credentialName" if tls.credential_name else "serverCertificate"
             report.add("IST0138", gateway, value(tls, name), f"spec.servers[{place}].tls.{name}",

@@ -37,6 +37,7 @@ RULES = (
     Rule("AuthorizationPolicy", SECURITY, "selector", "match_labels", "IST0127"),
     Rule("RequestAuthentication", SECURITY, "selector", "match_labels", "IST0127"),
     Rule("PeerAuthentication", SECURITY, "selector", "match_labels", "IST0127"),
+    Rule("WasmPlugin", "extensions.istio.io", "selector", "match_labels", "IST0127"),
     Rule("RateLimitPolicy", "meshd.io", "selector", "match_labels", "IST0127"),
     Rule("DestinationRule", "networking.istio.io", "workloadSelector", "match_labels", "IST0127"),
 )

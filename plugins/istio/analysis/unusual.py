@@ -82,13 +82,6 @@ def _service_entry(report, resource):
         report.add("IST0133", resource, key(spec, "workloadSelector"), "spec.workloadSelector",
                    "a workloadSelector has no effect with resolution NONE", hint="selects nothing",
                    notes=("connections go to the address that the client asked for",), help="write resolution: STATIC")
-    if spec.addresses and len(spec.hosts) > 1:
-        for place, port in enumerate(spec.ports):
-            if protocol_of(port.name, port.protocol) in ("", "tcp"):
-                report.add("IST0133", resource, item(spec, "hosts", 1), "spec.hosts",
-                           f"several hosts share the addresses, and nothing tells them apart at TCP port {port.number}",
-                           help="write a ServiceEntry for each host")
-                break
 
 
 def _egress(report, resource, listener, path):

@@ -126,10 +126,6 @@ class TestUnusual(AnalysisCase):
         self.check_both("workloadSelector", doc("ServiceEntry", "b", text % "NONE"),
                         doc("ServiceEntry", "b", text % "STATIC"))
 
-    def test_hosts_that_share_an_address(self):
-        text = "{hosts: [b.test, c.test], addresses: [240.0.0.1], resolution: DNS, ports: [{number: 80, name: %s}]}"
-        self.check_both("c.test", doc("ServiceEntry", "b", text % "db"), doc("ServiceEntry", "b", text % "http"))
-
     def test_a_large_body(self):
         text = "{directResponse: {status: 200, body: {string: %s}}}"
         self.check_both("body", routes(text % ("x" * 110_000)), routes(text % "x"))

@@ -30,7 +30,8 @@ class TestGateway(AnalysisCase):
         self.assertEqual(self.only("IST0145", *pair).severity, "error")
 
     def test_other_selectors_and_namespaces_of_hosts_are_apart(self):
-        self.assertNotIn("IST0145", self.codes(gateway(), gateway("b", selector="{}")))
+        self.assertNotIn("IST0145", self.codes(gateway(), gateway("b", selector="{app: b}")))
+        self.assertIn("IST0145", self.codes(gateway(), gateway("b", selector="{istio: ingressgateway, app: b}")))
         self.assertNotIn("IST0145", self.codes(gateway(hosts="[./a.test]"), gateway(hosts="[./a.test]", namespace="b")))
 
     def test_one_certificate_at_two_gateways(self):
