@@ -23,4 +23,7 @@ def analyze(mesh, context):
     """Add the findings on a ``mesh.Mesh`` to ``context.faults``, for ``context.node``."""
     report = Report(mesh, context)
     for one in ANALYZERS:
-        one.analyze(report)
+        try:
+            one.analyze(report)
+        except Exception as error:  # a bug of ours is no reason to serve nothing
+            report.failed(one.__name__.rpartition(".")[2], error)

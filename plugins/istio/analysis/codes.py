@@ -12,6 +12,7 @@ def _code(severity, text):
 
 
 CODES = {
+    "IST0001": _code(ERROR, "an analyzer failed unexpectedly"),
     "IST0002": _code(WARNING, "a deprecated field is used"),
     "IST0101": _code(ERROR, "something is referred to that does not exist"),
     "IST0107": _code(WARNING, "an annotation stands on a kind that it is not for"),

@@ -48,11 +48,10 @@ def _why(report, name, host, namespace):
     hidden = report.find(host, None)
     if hidden is not None:
         return "not visible here", (f"{hidden.resource.title} is not exported to namespace {namespace}",)
-    wild = next((one.host for one in report.mesh.services if one.host.startswith("*") and covers(one.host, host)), None)
+    wild = next((one for one in report.wildcards if covers(one, host)), None)
     if wild is not None:
         return f'only "{wild}" is known', (f'a wildcard host is a destination as it is written: host: "{wild}"',)
-    known = {one.host for one in report.mesh.services} | {one.resource.name for one in report.mesh.services}
-    return report.guess(name, sorted(known)) or "no such host", ()
+    return report.guess(name, report.hosts) or "no such host", ()
 
 
 def _port(report, resource, target, service):

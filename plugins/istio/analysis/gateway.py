@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from meshd.api import INFO, WARNING
-from meshd_plugins.istio.analysis.place import parts, select, words
+from meshd_plugins.istio.analysis.place import parts, words
 from meshd_plugins.istio.analysis.report import item, listed, there, value
 from meshd_plugins.istio.mesh.order import reason
 from meshd_plugins.istio.translate.gateway_label import gateway_labels
@@ -20,10 +20,9 @@ def analyze(report):
 
 def _selectors(report):
     labels = gateway_labels(report.node)
-    known = [one for found in report.workloads.values() for one in found]
     for gateway in report.mesh.gateways:
         wanted = dict(gateway.spec.selector)
-        if not wanted or wanted.items() <= labels.items() or select(known, wanted):
+        if not wanted or wanted.items() <= labels.items() or report.workloads.select(wanted):
             continue
         report.add("IST0101", gateway, value(gateway.spec, "selector"), "spec.selector",
                    f'referenced selector not found: "{words(wanted)}"', severity=INFO,
@@ -41,9 +40,10 @@ def _clashes(report):
             for host in server.hosts:
                 name = "/".join(parts(host)) if not host.startswith("./") else f"{gateway.namespace}/{host[2:]}"
                 place_of = server.port.number, bind, name
-                for other, other_server in seen[place_of]:
-                    if other is not gateway and _same_proxies(gateway, other):
-                        rivals.setdefault(other.key, (other, other_server, host))
+                first = next((pair for pair in seen[place_of] if pair[0] is not gateway
+                              and _same_proxies(gateway, pair[0])), None)
+                if first is not None:
+                    rivals.setdefault(first[0].key, (*first, host))
                 seen[place_of].append((gateway, server))
             for other, other_server, host in rivals.values():
                 _clash(report, gateway, place, server, other, other_server, host)

@@ -1,6 +1,7 @@
 """EnvoyFilters, WasmPlugins, annotations, unusual settings; what all analyzers share."""
 
 import re
+from unittest import mock
 
 from meshd.api import CODES as OWN
 from meshd_plugins.istio.analysis.codes import CODES
@@ -136,6 +137,12 @@ class TestReport(AnalysisCase):
         for text, expected in (("IST0101", []), ("'IST0002, IST0101'", []), ("'*'", []), ("IST0102", ["IST0101"])):
             noted = routes(TO_A, annotations=f"{{galley.istio.io/analyze-suppress: {text}}}")
             self.assertEqual(self.codes(noted), expected)
+
+    def test_a_bug_of_an_analyzer_stops_neither_the_others_nor_the_daemon(self):
+        with mock.patch("meshd_plugins.istio.analysis.reach.analyze", side_effect=KeyError("x")):
+            found = self.read(routes(TO_A))
+        self.assertEqual(sorted(one.code for one in found), ["IST0001", "IST0101"])
+        self.assertIn("analyzer reach failed: KeyError('x')", found[0].message)
 
     def test_a_good_mesh_has_nothing_to_be_said_of(self):
         self.assertEqual(self.codes(service(), routes(TO_A)), [])
