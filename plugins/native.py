@@ -1,8 +1,8 @@
-"""The native dialect: ``etc/meshd.yaml``. Files are merged section by section, then decoded into a Snapshot."""
+"""The native dialect: ``etc/meshd.yaml``. Its documents are the form that all others are turned into."""
 
 from zope.interface import implementer
 
-from meshd.api import IConfigDialect, PluginType, Snapshot, decode, hookimpl, merge
+from meshd.api import IConfigDialect, PluginType, hookimpl, is_resource
 
 
 @implementer(IConfigDialect)
@@ -11,12 +11,11 @@ class Native:
 
     def accepts(self, root):
         """Take every document but a Kubernetes-style one (``apiVersion`` and ``kind``)."""
-        entries = getattr(root, "entries", {})
-        return not ("apiVersion" in entries and "kind" in entries)
+        return not is_resource(root)
 
     def load(self, roots, context):
-        """Return the Snapshot of all roots together, or None after adding faults."""
-        return decode(Snapshot, merge(Snapshot, roots, context), context)
+        """Return the documents as they are."""
+        return roots
 
 
 def build(config, site):

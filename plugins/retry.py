@@ -44,7 +44,8 @@ class Retry:
     methods: tuple[str, ...] = option(
         ListOf(item=Text(minimum=1, maximum=64), maximum=50),
         default=("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"),
-        doc="methods retried although a part of the request was sent (RFC 9110's idempotent ones); others only before",
+        doc="methods retried although a part of the request was sent (RFC 9110's idempotent ones; *: all, as Envoy "
+            "has it); others only before",
     )
     base_s: float = option(Duration(minimum=0.001, maximum=60.0), default=0.025, doc="base of the back-off (Envoy's)")
     cap_s: float | None = option(
@@ -76,6 +77,7 @@ class RetryPolicy:
         self._attempts = options.attempts
         self._random = random.random
         self._methods = frozenset(method.encode() for method in options.methods)
+        self._is_any_method = "*" in options.methods
         self._reasons = frozenset(reason for reason, words in REASONS.items() if words & set(options.retry_on))
         self._statuses = _statuses(options)
         self._is_rate_limited_retried = "envoy-ratelimited" in options.retry_on
@@ -90,7 +92,7 @@ class RetryPolicy:
             return None
         if not (self._wants_status(outcome) if outcome.status else self._wants_failure(outcome)):
             return None
-        if outcome.began and exchange.request.method not in self._methods:
+        if outcome.began and not self._is_any_method and exchange.request.method not in self._methods:
             return None
         return self._delay(exchange.attempts, outcome)
 

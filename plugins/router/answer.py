@@ -49,10 +49,11 @@ def _location(config, match):
     host = None if config.host is None else config.host.encode()
     port = b"" if config.port is None else b":%d" % config.port
     change = _path(config, match)
+    is_bare = bool(port) or config.strip_port
 
     def location(request):
         new_scheme = scheme or request.scheme
-        name = host if host is not None else _authority(request, new_scheme, port)
+        name = host if host is not None else _authority(request, new_scheme, is_bare)
         if not name:  # an HTTP/1.0 client without Host: one slash, so that no path can pass for a host
             return b"/" + change(request).lstrip(b"/")
         return b"".join([new_scheme, b"://", name, port, change(request)])
@@ -60,13 +61,13 @@ def _location(config, match):
     return location
 
 
-def _authority(request, scheme, port):
-    """Return the request's host as the client wrote it: without its port where another is given, or where it was the
-    old scheme's own.
+def _authority(request, scheme, is_bare):
+    """Return the request's host as the client wrote it: without its port where ``is_bare``, or where it was the old
+    scheme's own.
     """
     name = request.headers.get(b"host") or request.host
     bare = without_port(name)
-    if port or (scheme != request.scheme and name[len(bare):] == DEFAULT_PORTS.get(request.scheme)):
+    if is_bare or (scheme != request.scheme and name[len(bare):] == DEFAULT_PORTS.get(request.scheme)):
         return bare
     return name
 

@@ -10,6 +10,7 @@ from meshd_plugins.router.explain import CatchAllRouter, ListRouter
 from meshd_plugins.router.filter import Route
 from meshd_plugins.router.matcher import compile_conditions
 from meshd_plugins.router.rewrite import compile_rewrite
+from meshd_plugins.router.split import Split, alone_with
 from meshd_plugins.router.substitution import Context
 from meshd_plugins.router.table import build_table
 
@@ -61,12 +62,15 @@ class RouteFactory:
         overrides = {**_overrides(host), **_overrides(route)}
         if route.redirect is not None or route.direct_response is not None:
             return Route(route.name, host.name, overrides, answer=self._answer(host, route))
+        if not all(share.is_plain for share in route.weighted_clusters or ()):
+            return Route(route.name, host.name, overrides, answer=self._split(host, route))
         return Route(route.name, host.name, overrides, plan=self._plan(host, route))
 
-    def _answer(self, host, route):
+    def _answer(self, host, route, *first):
+        """Return the callable of a redirect or direct response; ``first`` are edits that run before the route's."""
         status = route.redirect.response_code if route.redirect is not None else route.direct_response.status
         context = Context(self._site.environment, self._site.clock, {"RESPONSE_CODE": b"%d" % status})
-        edits = (route.response_headers, host.response_headers, self._config.response_headers)
+        edits = (*first, route.response_headers, host.response_headers, self._config.response_headers)
         steps = compile_edits(edits, context)
         if route.redirect is not None:
             return compile_redirect(route.redirect, route.match, steps)
@@ -86,6 +90,18 @@ class RouteFactory:
             on_response=response_edit(answering),
             upgrades=tuple(name.lower().encode() for name in route.upgrades),
         )
+
+    def _split(self, host, route):
+        """Return the draw between what each share would be if it were the whole route."""
+        rows, total = [], 0
+        for share in route.weighted_clusters:
+            if share.weight or len(route.weighted_clusters) == 1:
+                total += share.weight or 1
+                alone = alone_with(route, share)
+                is_plan = share.name is not None
+                rows.append((total, self._plan(host, alone), None) if is_plan else
+                            (total, None, self._answer(host, alone, share.response_headers)))
+        return Split(tuple(rows), self._site.random.random)
 
     def _clusters(self, route):
         if route.cluster is not None:

@@ -13,9 +13,12 @@ ACTIONS = ("cluster", "weighted_clusters", "redirect", "direct_response")
 PATH_REWRITES = ("prefix_rewrite", "path_rewrite", "regex_rewrite")
 HOST_REWRITES = ("host_rewrite", "host_rewrite_header")
 UPSTREAM_ONLY = PATH_REWRITES + HOST_REWRITES
+DESTINATIONS = ("name", "direct_response", "redirect")
+REWRITES = ("prefix_rewrite", "path_rewrite", "host_rewrite")
 REDIRECT_CODES = (301, 302, 303, 307, 308)
 PATH = Text(pattern=r"/[!-~]*", maximum=8192)
 PATH_ONLY = Text(pattern=r"/[!-\"$->@-~]*", maximum=8192)
+HOST = Text(pattern=r"[!-.0-~]+")
 ASKED = RequestEdits()
 ANSWERED = ResponseEdits()
 
@@ -24,16 +27,6 @@ def _override_faults(options):
     for name in options.disabled_filters:
         if name in dict(options.filters):
             yield "disabled_filters", f"expected {name!r} either in filters or in disabled_filters, not both"
-
-
-@config
-class WeightedCluster:
-    """One destination of a split."""
-
-    name: str = option(Reference("cluster"), doc="cluster that gets this share")
-    weight: int = option(Integer(maximum=2**32 - 1), default=1, doc="share is weight / sum of weights; 0 gets nothing")
-    request_headers: RequestEdits = option(Nested(RequestEdits), default=ASKED, doc="edits, this share only")
-    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ANSWERED, doc="edits, this share only")
 
 
 @config
@@ -62,6 +55,7 @@ class Redirect:
     prefix_rewrite: str | None = option(PATH_ONLY, default=None, doc="change the prefix that the route matched")
     response_code: int = option(Integer(minimum=301, maximum=308), default=301, doc="301, 302, 303, 307 or 308")
     strip_query: bool = option(Boolean(), default=False, doc="drop the query")
+    strip_port: bool = option(Boolean(), default=False, doc="drop the port of the request's host")
 
     def check(self):
         """Yield faults between fields."""
@@ -99,6 +93,38 @@ class DirectResponse:
 
 
 @config
+class WeightedCluster:
+    """One destination of a split: a cluster, or an answer that this share gets in its place."""
+
+    name: str | None = option(Reference("cluster"), default=None, doc="cluster that gets this share")
+    direct_response: DirectResponse | None = option(Nested(DirectResponse), default=None, doc="answer this share here")
+    redirect: Redirect | None = option(Nested(Redirect), default=None, doc="redirect this share")
+    weight: int = option(Integer(maximum=2**32 - 1), default=1, doc="share is weight / sum of weights; 0 gets nothing")
+    request_headers: RequestEdits = option(Nested(RequestEdits), default=ASKED, doc="edits, this share only")
+    response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ANSWERED, doc="edits, this share only")
+    prefix_rewrite: str | None = option(PATH_ONLY, default=None, doc="as in the route, this share only")
+    path_rewrite: str | None = option(PATH_ONLY, default=None, doc="as in the route, this share only")
+    host_rewrite: str | None = option(HOST, default=None, doc="as in the route, this share only")
+
+    @property
+    def is_plain(self):
+        """Say whether it is a cluster and at most edits of header fields: then the exchange draws it."""
+        return self.name is not None and not given(self, REWRITES)
+
+    def check(self):
+        """Yield faults between fields."""
+        found = given(self, DESTINATIONS)
+        if len(found) != 1:
+            got = ", ".join(found) or "none"
+            yield (found or DESTINATIONS)[-1], f"expected exactly one of {', '.join(DESTINATIONS)}, got {got}"
+        elif found[0] != "name":
+            for name in given(self, REWRITES):
+                yield name, f"expected no {name} beside {found[0]}"
+        if self.prefix_rewrite is not None and self.path_rewrite is not None:
+            yield "path_rewrite", "expected at most one of prefix_rewrite, path_rewrite, got both"
+
+
+@config
 class Route:
     """What matches, and what is done with it."""
 
@@ -113,7 +139,7 @@ class Route:
     prefix_rewrite: str | None = option(PATH_ONLY, default=None, doc="put this where the matched prefix stands")
     path_rewrite: str | None = option(PATH_ONLY, default=None, doc="put this where the path stands; the query stays")
     regex_rewrite: RegexRewrite | None = option(Nested(RegexRewrite), default=None, doc="rewrite the path by a pattern")
-    host_rewrite: str | None = option(Text(pattern=r"[!-.0-~]+"), default=None, doc="Host sent upstream")
+    host_rewrite: str | None = option(HOST, default=None, doc="Host sent upstream")
     host_rewrite_header: str | None = option(
         Text(minimum=1, maximum=256), default=None, doc="Host sent upstream is this field's value, where it has one"
     )

@@ -23,4 +23,5 @@ def _of_route(route, path):
     if route.cluster is not None:
         yield Need("cluster", route.cluster, f"{path}.cluster")
     for number, share in enumerate(route.weighted_clusters or ()):
-        yield Need("cluster", share.name, f"{path}.weighted_clusters[{number}].name")
+        if share.name is not None:
+            yield Need("cluster", share.name, f"{path}.weighted_clusters[{number}].name")

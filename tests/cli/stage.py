@@ -53,7 +53,7 @@ class Stage:
         venv.create(self.home, with_pip=False)
         self.python = str(self.home / "bin" / "python")
         self.site = Path(sysconfig.get_path("purelib", "venv", {"base": str(self.home)}))
-        folders = [self._seen(Path(one), without) for one in site.getsitepackages()]
+        folders = [self._seen(Path(one), without) for one in site.getsitepackages() if Path(one).is_dir()]
         lines = "".join(f"import site; site.addsitedir({str(one)!r})\n" for one in folders)
         (self.site / "beside.pth").write_text(lines)
 
@@ -64,8 +64,7 @@ class Stage:
     def _seen(self, folder, without):
         if not without:
             return folder
-        seen = self.folder / "seen"
-        seen.mkdir()
+        seen = Path(tempfile.mkdtemp(prefix="seen-", dir=self.folder))  # Debian's Python has several such folders
         for path in folder.iterdir():
             if path.name.partition("-")[0] not in without:
                 (seen / path.name).symlink_to(path)

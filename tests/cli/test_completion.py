@@ -32,7 +32,7 @@ class Bash(SynchronousTestCase):
     def test_meshd_offers_the_words_of_an_option(self):
         for words in (("-o", ""), ("--output", ""), ("--output", "="), ("--output", "=", "")):
             found = shell.bash(BASH / "meshd", "meshd", *words)
-            self.assertEqual(found, ["text", "json", "github"], words)
+            self.assertEqual(found, ["text", "json", "github", "sarif"], words)
         self.assertEqual(shell.bash(BASH / "meshd", "meshd", "--log-level", "=", "w"), ["warn"])
 
     def test_meshd_offers_files_for_c_also_with_a_space_in_the_name(self):
@@ -56,7 +56,7 @@ class Bash(SynchronousTestCase):
 class Fish(SynchronousTestCase):
     def test_meshd_offers_options_and_their_words(self):
         self.assertEqual(shell.fish(FISH / "meshd.fish", "meshd --log-f"), ["--log-format"])
-        self.assertEqual(set(shell.fish(FISH / "meshd.fish", "meshd -o ")), {"text", "json", "github"})
+        self.assertEqual(set(shell.fish(FISH / "meshd.fish", "meshd -o ")), {"text", "json", "github", "sarif"})
 
     def test_meshd_does_not_offer_what_an_option_excludes(self):
         self.assertEqual(shell.fish(FISH / "meshd.fish", "meshd --sch"), ["--schema"])

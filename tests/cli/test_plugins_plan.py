@@ -1,7 +1,9 @@
 """What is made of pip's words without running it: other sources than an index, other refusals, lock lines."""
 
+import hashlib
 import os
 import tempfile
+from pathlib import Path
 from unittest import TestCase
 
 import click
@@ -43,6 +45,17 @@ class ReportTest(TestCase):
         one = row("meshd-hello", "1.0", is_direct=True, url="https://git.test/a.git", subdirectory="plugins/hello",
                   vcs_info={"vcs": "git", "commit_id": "c0ffee", "requested_revision": "main"})
         self.assertEqual(self.line(one), "meshd-hello @ git+https://git.test/a.git@c0ffee#subdirectory=plugins/hello")
+
+    def test_an_older_pip_has_one_hash_in_other_words(self):
+        one = row("meshd-hello", "1.0", url="https://files.test/a.whl", archive_info={"hash": f"sha256={HASH}"})
+        self.assertEqual(self.line(one), f"meshd-hello==1.0 --hash=sha256:{HASH}")
+
+    def test_a_file_of_this_host_gets_its_hash_though_pip_says_none(self):
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        path = Path(folder, "with space+1.0.whl")
+        path.write_bytes(b"wheel")
+        one = row("meshd-hello", "1.0", url=path.as_uri(), archive_info={})
+        self.assertEqual(self.line(one), f"meshd-hello==1.0 --hash=sha256:{hashlib.sha256(b'wheel').hexdigest()}")
 
     def test_a_folder_has_no_hash(self):
         one = row("meshd-hello", "1.0", is_direct=True, url="file:///src/hello", dir_info={})

@@ -303,9 +303,18 @@ class TestFiles(ConfigTestCase):
         self.assertEqual(hints, ['did you mean "mesh.yaml"?'])
 
     def test_a_path_is_read_from_the_folder_of_its_file(self):
-        self.file("x", "etc/istio/a.yaml")
-        loaded = load([self.file("documents: [istio]\n", "etc/mesh.yaml")], self.registry)
-        self.assertEqual(loaded.snapshot.documents, (os.path.join(self.folder, "etc/istio"),))
+        named = self.file("{apiVersion: v1, kind: Service}\n---\n{apiVersion: v1, kind: Service}", "etc/istio/a.yaml")
+        found = read([self.file("documents: [istio]\n", "etc/mesh.yaml")])
+        self.assertEqual((len(found.roots), found.files[1], found.faults.errors()), (3, named, 0))
+
+    def test_what_documents_names_has_api_versions(self):
+        self.file("clusters: []", "etc/istio/a.yaml")
+        found = read([self.file("documents: [istio]\n", "etc/mesh.yaml")])
+        self.assertEqual([one.code for one in found.faults.sorted()], ["MSH0013"])
+
+    def test_only_documents_with_api_versions_share_a_file(self):
+        found = read([self.file("{apiVersion: v1, kind: Service}\n---\nclusters: []\n", "mesh.yaml")])
+        self.assertEqual([(one.code, one.mark.line) for one in found.faults.sorted()], [("MSH0008", 3)])
 
     def test_plugin_settings_are_known_before_the_plugins(self):
         documents = read([self.file(GOOD + "plugins: {load: [native], dir: extra, strict: true}\n")])

@@ -162,3 +162,15 @@ class TestMachines(TestCase):
         fault = Fault("MSH0101", "error", "a\n::error::b%", Mark("x,y:z.yaml", 1, 1, 1, 2))
         expected = "::error file=x%2Cy%3Az.yaml,line=1,col=1::MSH0101: a%0A::error::b%25\n"
         self.assertEqual(render_github([fault]), expected)
+
+    def test_information_has_a_severity_of_its_own(self):
+        fault = Fault("MSH0405", "info", "m", Mark("a", 1, 2, 1, 3), is_analysis=True, path="spec.http[0]")
+        found = json.loads(render_json(outcome(fault)))
+        self.assertEqual((found["infos"], found["diagnostics"][0]["severity"]), (1, 3))
+        self.assertEqual(render_github([fault]), "::notice file=a,line=1,col=2::MSH0405: m\n")
+        self.assertIn("0 errors, 0 warnings, 1 info in 6 files", render_text(outcome(fault)))
+
+    def test_an_error_of_analysis_leaves_the_configuration_valid(self):
+        fault = Fault("IST0101", "error", "m", Mark("a"), is_analysis=True)
+        self.assertTrue(json.loads(render_json(outcome(fault)))["valid"])
+        self.assertIn("Configuration valid, but analysis has found errors.", render_text(outcome(fault)))

@@ -2,8 +2,6 @@
 
 from unittest import TestCase
 
-from meshd.api import Plugin
-from meshd.document.context import Context
 from meshd.document.fault import Faults
 from meshd.document.tree import parse
 from meshd.testing.contract.configuration import ConfigDialectContract
@@ -23,10 +21,6 @@ class TestNative(ConfigDialectContract, TestCase):
 
     def foreign(self):
         return (root("apiVersion: networking.istio.io/v1\nkind: VirtualService\n"),)
-
-    def load(self, roots):
-        context = Context(make_plugin=Plugin)
-        return self.make().load(roots, context), context.faults.errors()
 
     def test_several_files_are_one_snapshot(self):
         snapshot, faults = self.load(self.own())

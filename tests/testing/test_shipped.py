@@ -6,7 +6,6 @@ from pathlib import Path
 from unittest import TestCase
 
 from meshd.api import EndpointSpec
-from meshd.document.context import Context
 from meshd.document.fault import Faults
 from meshd.document.tree import parse
 from meshd.testing.contract.cluster import CircuitBreakerContract, DiscoveryContract, LoadBalancerContract
@@ -83,7 +82,3 @@ class NativeTest(ConfigDialectContract, TestCase):
 
     def tree(self, text):
         return parse("m.yaml", text.encode(), Faults())
-
-    def load(self, roots):
-        faults = Faults()
-        return self.make().load(roots, Context(faults=faults)), faults.errors()

@@ -10,12 +10,17 @@ from meshd.api.kind import (
 from meshd.api.site import IBuckets, ILedger, IMetrics, ISite
 from meshd.document.decode import decode
 from meshd.document.encode import encode_class, encode_plugin
-from meshd.document.merge import merge
+from meshd.document.fault import ERROR, INFO, WARNING, Related
+from meshd.document.nearest import nearest
+from meshd.document.node import Mapping, Node, Scalar, Sequence, Source
 from meshd.document.option import (
     REQUIRED, Address, Anything, Boolean, Choice, Duration, File, HeaderName, HeaderValue, Integer, ListOf, MapOf,
-    Nested, Number, PluginOf, Reference, Regex, Size, Text, config, option, place,
+    Nested, Number, PluginOf, Reference, Regex, Size, Text, camel_config, config, option, place,
 )
+from meshd.document.plan import options
+from meshd.document.quantity import format_duration
 from meshd.document.regex import BadRegex, compile_regex
+from meshd.document.tree import is_resource
 from meshd.errors import ConfigurationError, MeshdError, PluginError, ProtocolError
 from meshd.hot.bucket import TokenBucket
 from meshd.hot.block import value_of
@@ -26,6 +31,6 @@ from meshd.http.template import compile_template, parse as parse_template
 from meshd.http.vary import add_vary
 from meshd.model.cluster import EndpointSpec
 from meshd.model.plugin import Plugin
-from meshd.model.snapshot import Snapshot
+from meshd.model.snapshot import Node as NodeSpec, Snapshot
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -34,7 +34,8 @@ class IHttpFilter(Interface):
 
 class ITerminalFilter(IHttpFilter):
     """The last filter of a chain: the router. Its ``explain``, where it has one, returns a dict ready for JSON, or is a
-    generator that returns one; ``on_request`` then does nothing but ``forward`` or ``reply``.
+    generator that returns one; ``on_request`` then does nothing but ``forward`` or ``reply``. Where chance decides,
+    ``outcomes`` in that dict are (percent, callable(exchange)) pairs that are called in the place of ``on_request``.
     """
 
     def match(exchange):
@@ -189,7 +190,7 @@ class IAccessLogOperator(Interface):
 
 
 class IConfigDialect(Interface):
-    """Turns parsed documents into the model. Built before there is a site: ``build(None, None)``."""
+    """Turns parsed documents into sections of the native form. Built before there is a site: ``build(None, None)``."""
 
     def accepts(root):
         """Say whether a document is of this dialect; ``root`` is a ``meshd.document.node.Node`` (Mapping, Sequence,
@@ -197,10 +198,11 @@ class IConfigDialect(Interface):
         """
 
     def load(roots, context):
-        """Return the Snapshot of all its documents together (tuple of Node), or None.
+        """Return native sections (an iterable of Mapping nodes) that say what all its documents (tuple of Node) say.
 
-        What is wrong is added with ``context.fault(code, node, path, message)``; ``context`` is a
-        ``meshd.document.context.Context``. Never raises for bad input.
+        The nodes keep the places of what they come from. ``context`` is a ``meshd.document.context.Context``; its
+        ``node`` says who this proxy is. What is wrong is added with ``context.fault(code, node, path, message)``; what
+        is returned beside faults is only checked. Never raises for bad input.
         """
 
 

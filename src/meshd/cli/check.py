@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from meshd.cli import code, terminal
@@ -15,9 +16,11 @@ from meshd.registry import Registry
 
 
 class Checked:
-    """What reading a configuration came to: ``loaded`` is None where ``faults`` has errors."""
+    """What reading a configuration came to: ``loaded`` is None where ``faults`` keep it from being loaded."""
 
-    def __init__(self, paths: list[str], *, with_origins: bool = False, builds: bool = True) -> None:
+    def __init__(
+        self, paths: list[str], *, with_origins: bool = False, builds: bool = True, is_strict: bool = False
+    ) -> None:
         began = time.perf_counter()
         self.loaded: Any = None
         self.registry: Any = None
@@ -25,7 +28,7 @@ class Checked:
         self.files = documents.files
         try:
             self.registry = Registry.load(plugin_settings(documents))
-            self.loaded = load_documents(documents, self.registry, with_origins=with_origins)
+            self.loaded = load_documents(documents, self.registry, with_origins=with_origins, is_strict=is_strict)
             self.faults = self.loaded.warnings
             if builds:
                 self._build()
@@ -49,6 +52,17 @@ class Checked:
         """Say whether the daemon would run with it."""
         return self.loaded is not None
 
+    def without(self, is_suppressed: Callable[[Fault], bool]) -> "Checked":
+        """Leave findings of analysis out; what keeps the configuration from being loaded stays."""
+        self.faults = tuple(one for one in self.faults if one.is_blocking or not is_suppressed(one))
+        return self
+
+    def exit_code(self, fail_on: str) -> int:
+        """Return how a check ends: 65 where it cannot be loaded, 79 for findings as severe as ``fail_on``, else 0."""
+        if not self.is_valid:
+            return code.DATA
+        return code.FINDINGS if any(one.is_at_least(fail_on) for one in self.faults) else code.OK
+
 
 def run(arguments: Any) -> int:
     """Do what the arguments ask for; return the exit code."""
@@ -56,26 +70,32 @@ def run(arguments: Any) -> int:
         return _schema(arguments)
     if arguments.print_config:
         return _print_config(arguments)
-    return show(Checked(arguments.config), arguments, sys.stdout)
+    checked = Checked(arguments.config, is_strict=arguments.strict)
+    write(checked, arguments.output, sys.stdout, arguments.color)
+    return checked.exit_code(arguments.fail_on)
 
 
-def show(checked: Checked, arguments: Any, stream: Any) -> int:
+def write(checked: Checked, form: str, stream: Any, color: str) -> None:
     """Write the faults in the form that was asked for."""
     outcome = render.Outcome(faults=checked.faults, files=len(checked.files), duration_s=checked.duration_s)
-    if arguments.output == "json":
+    if form == "json":
         stream.write(render.render_json(outcome) + "\n")
-    elif arguments.output == "github":
+    elif form == "github":
         stream.write(render.render_github(outcome.faults))
+    elif form == "sarif":
+        from meshd.config.codes import codes_of
+        from meshd.config.sarif import render_sarif
+        stream.write(render_sarif(outcome, codes_of(checked.registry)) + "\n")
     else:
-        stream.write(render.render_text(outcome, colour=terminal.wants_color(arguments.color, stream)))
-    return code.OK if checked.is_valid else code.DATA
+        stream.write(render.render_text(outcome, colour=terminal.wants_color(color, stream)))
 
 
 def _print_config(arguments: Any) -> int:
     from meshd.config.printing import print_config
     checked = Checked(arguments.config, with_origins=True)
     if not checked.is_valid:
-        return show(checked, arguments, sys.stderr)
+        write(checked, arguments.output, sys.stderr, arguments.color)
+        return code.DATA
     sys.stdout.write(print_config(checked.loaded))
     return code.OK
 

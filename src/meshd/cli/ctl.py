@@ -13,6 +13,7 @@ VERBS = {
     "status": "meshd.cli.ctl_status:status",
     "reload": "meshd.cli.ctl_reload:reload",
     "upgrade": "meshd.cli.ctl_reload:upgrade",
+    "analyze": "meshd.cli.ctl_analyze:analyze",
     "stats": "meshd.cli.ctl_stats:stats",
     "proxy-config": "meshd.cli.ctl_proxy_config:proxy_config",
     "explain": "meshd.cli.ctl_explain:explain",
@@ -29,14 +30,15 @@ examples:
   meshctl status                               how the daemon is, and its last reload
   meshctl reload                               reload; exit 1 and the faults where it is rejected
   meshctl upgrade                              hand over to a new generation, with what is installed now
+  meshctl analyze mesh.d/                      what is wrong or doubtful in files; no daemon is asked
   meshctl stats --filter upstream_rq -o json   numbers, for scripts
   meshctl pc endpoint                          endpoints and their health
-  meshctl explain GET http://shop.example/users what would happen to a request, and why
+  meshctl explain GET http://shop.test/users   what would happen to a request, and why
   meshctl pc log --level meshd.plugin=debug    log more, without a restart
   meshctl --admin unix:/run/meshd/admin.sock status
 
 \b
-exit codes: 0 success   1 could not do it   64 usage   65 configuration not valid (explain -c)
+exit codes: 0 success   1 could not do it   64 usage   65 files have faults   79 analysis has findings
 """
 
 

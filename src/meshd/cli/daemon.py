@@ -12,6 +12,7 @@ from meshd.cli import code, terminal
 
 LOCAL_FILE = "etc/meshd.yaml"
 SYSTEM_FILE = "/etc/meshd/meshd.yaml"
+FORMS = ("text", "json", "github", "sarif")
 LEVELS = ("debug", "info", "warn", "error")
 
 DEBUG_HELP = "help: run it again with --debug and report what it shows"
@@ -22,6 +23,7 @@ examples:
   meshd -c mesh.yaml -c conf.d/          run with a file and all files of a folder
   meshd --check -c mesh.yaml             show every fault of the configuration and bind nothing
   meshd --check -o github                the same as annotations of GitHub Actions
+  meshd --check --strict --fail-on warning   for a pipeline: what is not in force fails, and every warning
   meshd --print-config                   show every value in use and where it came from
   meshd --schema > meshd.schema.json     JSON Schema for editors, with the sections of all installed plugins
 
@@ -30,6 +32,7 @@ signals:
 
 exit codes:
   0 success   1 could not do it   64 usage   65 --check found faults   78 configuration fault at start
+  79 --check: analysis has findings as severe as --fail-on
 """
 
 
@@ -53,11 +56,16 @@ def make_parser() -> Parser:
         help=f"configuration file or folder; may be repeated (default: {LOCAL_FILE} if it exists, else {SYSTEM_FILE})",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("-t", "--check", action="store_true", help="check the configuration, bind nothing, exit 0 or 65")
+    what.add_argument("-t", "--check", action="store_true",
+                      help="check the configuration, bind nothing, exit 0, 65 or 79")
     what.add_argument("--print-config", action="store_true", help="print every value with its origin, secrets masked")
     what.add_argument("--schema", action="store_true", help="print the JSON Schema of the configuration file")
     what.add_argument("--version", action="store_true", help="print the version and which leaves are compiled")
-    parser.add_argument("-o", "--output", choices=("text", "json", "github"), default="text", help="form of --check")
+    parser.add_argument("-o", "--output", choices=FORMS, default="text", help="form of --check")
+    parser.add_argument("--fail-on", choices=("info", "warning", "error"), default="error",
+                        help="lowest severity of a finding that makes --check exit 79 (default: error)")
+    parser.add_argument("--strict", action="store_true",
+                        help="with --check: what is accepted and not in force, or not by Istio, is an error")
     parser.add_argument("--log-level", choices=LEVELS, default="info", help="lowest level logged (default: info)")
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="form of the log on stderr")
     parser.add_argument("--color", choices=terminal.COLOR_CHOICES, default="auto", help="colour in diagnostics")

@@ -14,12 +14,14 @@ from meshd.config.check import WATCHED, check
 from meshd.config.source import Documents, read
 from meshd.document.context import Context
 from meshd.document.decode import decode
-from meshd.document.fault import WARNING, Faults
-from meshd.document.merge import canonical
+from meshd.document.fault import Faults
+from meshd.document.merge import canonical, merge
 from meshd.document.node import Mapping, Node
 from meshd.errors import ConfigurationError
 from meshd.model.plugin import Plugin, PluginSettings
-from meshd.model.snapshot import Loaded, Snapshot
+from meshd.model.snapshot import Loaded, Node as NodeSpec, Snapshot
+
+NATIVE = "native"
 
 
 def load(paths: list[str], registry: Any, *, with_origins: bool = False) -> Loaded:
@@ -27,7 +29,7 @@ def load(paths: list[str], registry: Any, *, with_origins: bool = False) -> Load
 
     ``registry`` has ``type(kind, name)`` and ``names(kind)`` as ``meshd.registry.Registry`` has.
     """
-    with _no_collection():
+    with no_collection():
         return load_documents(read(paths), registry, with_origins=with_origins)
 
 
@@ -45,12 +47,15 @@ def plugin_settings(documents: Documents) -> PluginSettings:
     return found
 
 
-def load_documents(documents: Documents, registry: Any, *, with_origins: bool = False) -> Loaded:
+def load_documents(
+    documents: Documents, registry: Any, *, with_origins: bool = False, is_strict: bool = False
+) -> Loaded:
     """Return the configuration of documents that were read. Raises ConfigurationError with all faults."""
     faults = documents.faults
     context = _context(registry, faults, with_origins)
+    context.is_strict = is_strict
     snapshot = _snapshot(documents, registry, context)
-    check(context, len(documents.roots) == documents.wanted)
+    check(context, documents.is_complete)
     found = faults.sorted()
     if faults.errors() or snapshot is None:
         raise ConfigurationError(_summary(found), found)
@@ -58,7 +63,7 @@ def load_documents(documents: Documents, registry: Any, *, with_origins: bool = 
     return Loaded(
         snapshot=snapshot, digest=digest, files=documents.files, origins=context.origins or {},
         fingerprint=getattr(registry, "fingerprint", ()),
-        warnings=tuple(fault for fault in found if fault.severity == WARNING),
+        warnings=found,
     )
 
 
@@ -77,29 +82,42 @@ def _context(registry: Any, faults: Faults, with_origins: bool) -> Context:
 
 
 def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot | None:
-    """Give each document to the dialect that knows it; the documents of one configuration are of one dialect."""
-    groups: dict[str, list[Node]] = {}
-    names = registry.names("config_dialect")
+    """Give each document to the dialect that knows it, the native ones first, for they say who this proxy is.
+
+    Every dialect returns sections of the native form; merged, they are decoded by one decoder.
+    """
+    names = sorted(registry.names("config_dialect"), key=lambda name: name != NATIVE)
+    groups: dict[str, list[Node]] = {name: [] for name in names}
     dialects = {name: registry.type("config_dialect", name).build(None, None) for name in names}
     for root in documents.roots:
         name = next((name for name, dialect in dialects.items() if dialect.accepts(root)), None)
         if name is None:
             context.fault("MSH0013", root, "", f"no dialect knows this document, expected one of {', '.join(dialects)}")
             continue
-        groups.setdefault(name, []).append(root)
-    snapshots = []
+        groups[name].append(root)
+    sections: list[Node] = []
+    context.is_node_known = bool(groups[NATIVE])
     for name, roots in groups.items():
-        context.dialect = name
-        snapshots.append(dialects[name].load(tuple(roots), context))
-    if len(groups) > 1:
-        mixed = " and ".join(groups)
-        second = groups[list(groups)[1]][0]
-        context.fault("MSH0013", second, "", f"the files are of dialects {mixed}, expected one dialect")
-    return snapshots[0] if snapshots else None
+        context.node = _node(sections, context)
+        if roots:
+            sections += dialects[name].load(tuple(roots), context)
+    context.node = _node(sections, context)
+    return decode(Snapshot, merge(Snapshot, tuple(sections) or _nothing(documents), context), context)
+
+
+def _nothing(documents: Documents) -> tuple[Node, ...]:
+    """Return sections of nothing where there are documents: they need not say anything to this proxy."""
+    return tuple(Mapping(root.source, root.line, root.column, {}) for root in documents.roots[:1])
+
+
+def _node(sections: list[Node], context: Context) -> NodeSpec:
+    """Return who this proxy is, as far as that is known."""
+    found = next((one.get("node") for one in sections if type(one) is Mapping and one.get("node")), None)
+    return (decode(NodeSpec, found, context, "node") if found is not None else None) or NodeSpec()
 
 
 @contextmanager
-def _no_collection():
+def no_collection():
     """Keep the garbage collector away while a million small objects are made that all stay."""
     was_on = gc.isenabled()
     gc.disable()

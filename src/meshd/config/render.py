@@ -10,14 +10,16 @@ from typing import Any
 import attrs
 
 from meshd.document.code import CODES, DOCUMENTATION, Code
-from meshd.document.fault import ERROR, Fault, Related
+from meshd.document.fault import ERROR, INFO, WARNING, Fault, Related
 from meshd.document.mark import Mark
 
-COLOURS = {ERROR: "31;1", "warning": "33;1", "caret": "31", "gutter": "34", "good": "32"}
+COLOURS = {ERROR: "31;1", WARNING: "33;1", INFO: "36;1", "caret": "31", "gutter": "34", "good": "32"}
+LSP = {ERROR: 1, WARNING: 2, INFO: 3}
+GITHUB = {ERROR: "error", WARNING: "warning", INFO: "notice"}
 SHOWN = 160
 """Columns of a source line that are printed."""
 
-_UNKNOWN = Code(text="")
+_UNKNOWN = Code(text="", has_path=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -32,6 +34,11 @@ class Outcome:
         """Return how many faults are of a severity."""
         return sum(fault.severity == severity for fault in self.faults)
 
+    @property
+    def is_valid(self) -> bool:
+        """Say whether the configuration loads, whatever analysis has found."""
+        return not any(fault.is_blocking for fault in self.faults)
+
 
 def render_text(outcome: Outcome, *, colour: bool = False) -> str:
     """Return all faults with their source lines, and the summary line; ends with a line feed."""
@@ -41,11 +48,15 @@ def render_text(outcome: Outcome, *, colour: bool = False) -> str:
 
 def summary(outcome: Outcome, *, colour: bool = False) -> str:
     """Return ``1 error, 0 warnings in 6 files (42 ms).  Configuration NOT valid.``"""
-    errors, warnings = outcome.count(ERROR), outcome.count("warning")
-    counts = f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')} in {_plural(outcome.files, 'file')}"
-    verdict = "Configuration NOT valid." if errors else "Configuration valid."
-    verdict = _paint(verdict, ERROR if errors else "good", colour)
-    return f"{counts} ({round(outcome.duration_s * 1000)} ms).  {verdict}"
+    counts = [_plural(outcome.count(ERROR), "error"), _plural(outcome.count(WARNING), "warning")]
+    if outcome.count(INFO):
+        counts.append(_plural(outcome.count(INFO), "info"))
+    verdict = "Configuration valid." if outcome.is_valid else "Configuration NOT valid."
+    if outcome.is_valid and outcome.count(ERROR):
+        verdict = "Configuration valid, but analysis has found errors."
+    verdict = _paint(verdict, ERROR if outcome.count(ERROR) else "good", colour)
+    files = _plural(outcome.files, "file")
+    return f"{', '.join(counts)} in {files} ({round(outcome.duration_s * 1000)} ms).  {verdict}"
 
 
 def _plural(count: int, noun: str) -> str:
@@ -59,9 +70,10 @@ def one_line(fault: Fault) -> str:
 
 def title(fault: Fault) -> str:
     """Return what is wrong, with the path where its kind wants it."""
-    if CODES.get(fault.code, _UNKNOWN).is_in_path:
+    code = CODES.get(fault.code, _UNKNOWN)
+    if code.is_in_path:
         return f"{fault.message} in {fault.path or 'the top level'}"
-    return f"{fault.path}: {fault.message}" if fault.path else fault.message
+    return f"{fault.path}: {fault.message}" if fault.path and code.has_path else fault.message
 
 
 def render_fault(fault: Fault, *, colour: bool = False) -> str:
@@ -139,10 +151,10 @@ def _paint(text: str, name: str, colour: bool) -> str:
 
 def render_json(outcome: Outcome) -> str:
     """Return one JSON document; ranges are LSP's: from 0, in UTF-16 units."""
-    errors = outcome.count(ERROR)
     return json.dumps({
-        "apiVersion": "cli.meshd.io/v1", "kind": "Check", "valid": not errors, "errors": errors,
-        "warnings": outcome.count("warning"), "files": outcome.files, "durationMs": round(outcome.duration_s * 1000),
+        "apiVersion": "cli.meshd.io/v1", "kind": "Check", "valid": outcome.is_valid, "errors": outcome.count(ERROR),
+        "warnings": outcome.count(WARNING), "infos": outcome.count(INFO),
+        "files": outcome.files, "durationMs": round(outcome.duration_s * 1000),
         "diagnostics": [as_diagnostic(fault) for fault in outcome.faults],
     }, indent=2, ensure_ascii=False)
 
@@ -150,14 +162,15 @@ def render_json(outcome: Outcome) -> str:
 def as_diagnostic(fault: Fault) -> dict[str, Any]:
     """Return a fault as an LSP Diagnostic with its file and, in ``data``, what LSP has no place for."""
     return {
-        "file": fault.mark.file, "range": _range(fault.mark), "severity": 1 if fault.severity == ERROR else 2,
+        "file": fault.mark.file, "range": _range(fault.mark), "severity": LSP[fault.severity],
         "code": fault.code, "codeDescription": {"href": DOCUMENTATION + fault.code}, "source": "meshd",
         "message": title(fault),
         "relatedInformation": [
             {"location": {"file": one.mark.file, "range": _range(one.mark)}, "message": one.text}
             for one in fault.related
         ],
-        "data": {"path": fault.path, "hint": fault.hint, "notes": list(fault.notes), "help": fault.help},
+        "data": {"path": fault.path, "hint": fault.hint, "notes": list(fault.notes), "help": fault.help,
+                 "analysis": fault.is_analysis, "subject": fault.subject},
     }
 
 
@@ -181,7 +194,7 @@ def _annotation(fault: Fault) -> str:
     mark = fault.mark
     place = f",line={mark.line},col={mark.column}" if mark.line else ""
     message = f"{fault.code}: {title(fault)}" + (f" ({fault.hint})" if fault.hint else "")
-    return f"::{fault.severity} file={_property(mark.file)}{place}::{_escape(message)}"
+    return f"::{GITHUB[fault.severity]} file={_property(mark.file)}{place}::{_escape(message)}"
 
 
 def _escape(text: str) -> str:

@@ -1,4 +1,7 @@
-"""Paths given with ``-c`` to parsed documents: files and folders are found, read within bounds and put into trees."""
+"""Paths given with ``-c`` to parsed documents: files and folders are found, read within bounds and put into trees.
+
+What the native file names under ``documents`` is read with it; a path there is relative to the file that names it.
+"""
 
 import os
 import stat
@@ -8,25 +11,25 @@ import attrs
 from meshd.document.fault import Faults
 from meshd.document.mark import Mark
 from meshd.document.nearest import nearest
-from meshd.document.node import Node
-from meshd.document.tree import MAX_BYTES, parse
+from meshd.document.node import Mapping, Node, Scalar, Sequence
+from meshd.document.tree import MAX_BYTES, is_resource, parse_all
 from meshd.document.value import missing_hint
 
 ENDINGS = (".yaml", ".yml", ".json")
-MAX_FILES = 1000
+MAX_FILES = 20_000
 
 
 @attrs.frozen
 class Documents:
     """What was read: ``roots`` of the files that could be parsed, ``files`` all that were found, ``faults`` so far.
 
-    ``wanted`` is how many roots there would be without faults.
+    ``is_complete`` says that every file could be parsed.
     """
 
     roots: tuple[Node, ...]
     files: tuple[str, ...]
     faults: Faults
-    wanted: int
+    is_complete: bool
 
 
 def read(paths: list[str]) -> Documents:
@@ -35,11 +38,39 @@ def read(paths: list[str]) -> Documents:
     if not paths:
         faults.add("MSH0004", Mark("-"), "no configuration is given, expected a file or folder")
     files: dict[str, str] = {}
+    trees = _trees(paths, files, faults)
+    named = [path for tree in trees if tree is not None for root in tree for path in _named(root)]
+    trees += [_resources(tree, faults) for tree in _trees(named, files, faults)]
+    roots = tuple(root for tree in trees if tree is not None for root in tree)
+    return Documents(roots, tuple(files.values()), faults, None not in trees)
+
+
+def _trees(paths: list[str], files: dict[str, str], faults: Faults) -> list[list[Node] | None]:
+    """Read what is not in ``files`` (real path -> path) yet; None stands for a file that could not be parsed."""
+    new: dict[str, str] = {}
     for path in paths:
         for file in _files(path, faults):
-            files.setdefault(os.path.realpath(file), file)
-    roots = [_root(file, faults) for file in files.values()]
-    return Documents(tuple(root for root in roots if root is not None), tuple(files.values()), faults, len(files))
+            real = os.path.realpath(file)
+            if real not in files:
+                new.setdefault(real, file)
+    files.update(new)
+    return [_roots(file, faults) for file in new.values()]
+
+
+def _named(root: Node) -> list[str]:
+    """Return the paths that a native document names under ``documents``; what is no text is the decoder's matter."""
+    listed = root.get("documents") if type(root) is Mapping and not is_resource(root) else None
+    items = listed.items if type(listed) is Sequence else ()
+    folder = os.path.dirname(os.path.abspath(root.source.file))
+    paths = [os.path.join(folder, item.text) for item in items if type(item) is Scalar and item.text]
+    return [path for path in paths if os.access(path, os.R_OK)]
+
+
+def _resources(tree: list[Node] | None, faults: Faults) -> list[Node] | None:
+    for root in tree or ():
+        if not is_resource(root):
+            faults.add("MSH0013", root.mark(), "expected documents with apiVersion and kind under documents")
+    return tree
 
 
 def _files(path: str, faults: Faults) -> list[str]:
@@ -61,7 +92,7 @@ def _files(path: str, faults: Faults) -> list[str]:
     return found
 
 
-def _root(file: str, faults: Faults) -> Node | None:
+def _roots(file: str, faults: Faults) -> list[Node] | None:
     try:
         data = _bytes(file)
     except (OSError, ValueError) as error:
@@ -70,7 +101,7 @@ def _root(file: str, faults: Faults) -> Node | None:
         hint = "" if hint == "no such file" else hint
         faults.add("MSH0004", Mark(file), f"cannot read the file: {reason.lower()}", hint=hint)
         return None
-    return parse(file, data, faults)
+    return parse_all(file, data, faults)
 
 
 def _bytes(file: str) -> bytes:

@@ -2,22 +2,31 @@
 
 import attrs
 
+from meshd.document.fault import ERROR, INFO, WARNING
+
 
 @attrs.frozen(kw_only=True)
 class Code:
-    """What a code means and how its faults look.
+    """What a code means, how severe it is as a rule, and how its faults look.
 
-    ``context`` source lines are shown above; ``is_in_path`` writes "... in PATH"; ``has_source`` shows the source line.
+    ``context`` source lines are shown above; ``is_in_path`` writes "... in PATH", ``has_path`` "PATH: ...";
+    ``has_source`` shows the source line.
     """
 
     text: str
+    severity: str = ERROR
     context: int = 0
     is_in_path: bool = False
+    has_path: bool = True
     has_source: bool = True
 
 
 def _code(text: str, **looks) -> Code:
     return Code(text=text, **looks)
+
+
+def _finding(text: str, severity: str = WARNING) -> Code:
+    return Code(text=text, severity=severity, has_path=False)
 
 
 CODES = {
@@ -52,10 +61,34 @@ CODES = {
     "MSH0115": _code("a plugin is not written as TYPE or {TYPE: CONFIG}"),
     "MSH0116": _code("a word or number is read differently by different YAML readers; it must be quoted or rewritten"),
     "MSH0117": _code("a plugin's own check of its configuration failed unexpectedly"),
+    "MSH0118": _code("a field is accepted, and does nothing yet", severity=WARNING),
     "MSH0201": _code("something is referred to that is not configured"),
     "MSH0202": _code("a filter chain does not end in one terminal filter"),
     "MSH0210": _code("a port is already taken by another listener or the admin API"),
     "MSH0220": _code("isolation, percent or canary_of stands where it has no meaning, or shares do not add up"),
+    "MSH0301": _code("two documents have the same kind, namespace and name"),
+    "MSH0302": _code("a document's group or kind is not known"),
+    "MSH0303": _code("a document's version is not known"),
+    "MSH0320": _code("a document asks for encryption that is not there yet; plain text is not sent in its place"),
+    "MSH0321": _code("a security document selects this proxy and cannot be enforced yet"),
+    "MSH0304": _code("a document is recognised and has nothing to say to a proxy", severity=INFO),
+    "MSH0311": _code("host * without gateways, which Istio refuses, is bound to the mesh and to every VirtualGateway",
+                     severity=WARNING),
+    "MSH0312": _code("kind VirtualGateway, which Istio does not know, is read as Gateway", severity=WARNING),
+    "MSH0313": _code("a document of security cannot be enforced yet, so the configuration is refused"),
+    "MSH0401": _finding("outlier detection can never eject: the share that may be ejected is less than one endpoint"),
+    "MSH0402": _finding("locality balancing does nothing, for there is no outlier detection"),
+    "MSH0403": _finding("the retries of a route cannot all be made within its timeout"),
+    "MSH0404": _finding("a fault has no percentage, or 0: nothing happens"),
+    "MSH0405": _finding("a path prefix does not end at a segment: /foo also takes /foobar", INFO),
+    "MSH0406": _finding("a share of weight 0 gets nothing"),
+    "MSH0407": _finding("settings of a port put aside what the destination's level says"),
+    "MSH0408": _finding("a DestinationRule is hidden by another one"),
+    "MSH0409": _finding("a DestinationRule of the same host and namespace adds only its new subsets"),
+    "MSH0410": _finding("a host is a short name, and there is no Kubernetes to say what it is short for", INFO),
+    "MSH0411": _finding("Envoy's own configuration is not used; there is a native setting for it"),
+    "MSH0412": _finding("a WebAssembly plugin is not run; a filter in Python can do it"),
+    "MSH0413": _finding("VirtualServices of one host are merged at a gateway, in a stated order", INFO),
     "MSH0299": _code("there are more faults than are shown"),
 }
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from meshd.document.fault import ERROR, Faults
+from meshd.document.fault import ERROR, WARNING, Faults
 from meshd.document.mark import Mark
 from meshd.document.nearest import nearest
 from meshd.document.node import Mapping, Node
@@ -64,6 +64,8 @@ class Context:
     ``plugin_type(kind, name)`` returns a record with ``config`` (class or None) and ``references``; ``make_plugin``
     makes the model's plugin instance. ``watched`` are the classes whose objects are kept in ``seen``. ``origins`` is
     a dict to be filled with path -> ``file:line:column``, or None. ``plugin_notes`` say which plugins were not loaded.
+    ``is_strict`` makes errors of what is only warned of else. ``node`` is who this proxy is (``model.snapshot.Node``),
+    ``is_node_known`` that a native file says so.
     """
 
     faults: Faults = attrs.field(factory=Faults)
@@ -73,6 +75,9 @@ class Context:
     watched: frozenset[type] = frozenset()
     origins: dict[str, str] | None = None
     dialect: str = "native"
+    is_strict: bool = False
+    node: Any = None
+    is_node_known: bool = False
     plugin_notes: tuple[str, ...] = ()
     parents: list[tuple[type, str, str, Node]] = attrs.field(factory=list, init=False)
     referrals: list[Referral] = attrs.field(factory=list, init=False)
@@ -84,6 +89,10 @@ class Context:
         """Add a fault at ``node``; ``more`` is hint, notes, related, help."""
         mark = node if isinstance(node, Mark) else node.mark()
         self.faults.add(code, mark, message, path=path, severity=severity, **more)
+
+    def unsupported(self, node: Node | Mark, path: str, what: str) -> None:
+        """Say that something is accepted and does not work yet: a warning, an error where ``is_strict``."""
+        self.fault("MSH0118", node, path, f"accepted, but not in force: {what}", ERROR if self.is_strict else WARNING)
 
     def guess(self, word: str, known: Iterable[str]) -> str | None:
         """Return the known word that was probably meant, or None; always None once too many were compared."""

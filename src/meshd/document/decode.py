@@ -13,7 +13,7 @@ from meshd.document.beside import BESIDE
 from meshd.document.context import Context, Seen, Used, key_mark
 from meshd.document.fault import Related
 from meshd.document.node import Mapping, Node, Scalar, Sequence
-from meshd.document.plan import Field, Plan, name_of, plan_of
+from meshd.document.plan import NO_DEFAULT, Field, Plan, name_of, plan_of
 from meshd.document.scalar import NULL_WORDS
 from meshd.document.unknown import add_unknown_key
 from meshd.document.value import BAD, FUNCTIONS as VALUES, wrong
@@ -58,16 +58,23 @@ def _values(plan: Plan, node: Mapping, context: Context, path: str) -> tuple[dic
         if field is None:
             guesses += (add_unknown_key(key_node, plan, context, path),)
             continue
-        if field.is_nullable and type(value_node) is Scalar and value_node.plain and value_node.text in NULL_WORDS:
-            value = None
+        is_null = type(value_node) is Scalar and value_node.text in NULL_WORDS and value_node.plain
+        if is_null and _may_be_null(field, plan):
+            value = field.default
         else:
             value = field.function(field.spec, value_node, context, prefix + key)
         if value is not BAD:
             values[field.name] = value
+            if field.unsupported:
+                context.unsupported(key_node, prefix + key, field.unsupported)
         if origins is not None:
             origins[prefix + key] = value_node.where()
     context.parents.pop()
     return values, guesses, len(values) == len(node.entries)
+
+
+def _may_be_null(field: Field, plan: Plan) -> bool:
+    return field.is_nullable or (plan.has_node and field.default is not NO_DEFAULT)
 
 
 def _missing(plan: Plan, key: str, node: Node, context: Context, path: str) -> None:
@@ -79,7 +86,7 @@ def _make(plan: Plan, values: dict, node: Mapping, context: Context, path: str) 
     if plan.has_place:
         values["where"] = node.where()
     try:
-        found = plan.cls(**values)
+        found = plan.cls(**values, node=node) if plan.has_node else plan.cls(**values)
         if plan.check is None:
             return found
         broken = list(found.check())
@@ -89,10 +96,23 @@ def _make(plan: Plan, values: dict, node: Mapping, context: Context, path: str) 
     except Exception as error:  # a plugin's own code
         context.fault("MSH0117", node, path, f"the check of {name_of(plan.cls)} raised {error!r}")
         return BAD
-    for name, message in broken:
-        key = plan.keys.get(name, name or "")
-        context.fault("MSH0113", key_mark(node, key), f"{path}.{key}".strip("."), message)
+    for place, message in broken:
+        at, where = _broken(plan, place, node, path)
+        context.fault("MSH0113", at, where, message)
     return BAD if broken else found
+
+
+def _broken(plan: Plan, place: Any, node: Node, path: str) -> tuple[Node, str]:
+    """Return the node and path of what a check complains of: an attribute, or a tuple of it and steps below."""
+    name, *below = place if isinstance(place, tuple) else (place,)
+    for step in (plan.keys.get(name, name or ""), *below):
+        if isinstance(step, int):
+            path += f"[{step}]"
+            node = node.items[step] if type(node) is Sequence and step < len(node.items) else node
+        else:
+            path += f".{step}"
+            node = (node.get(step) if type(node) is Mapping else None) or node
+    return node, path.strip(".")
 
 
 def _default_origins(plan: Plan, node: Mapping, context: Context, path: str) -> None:
@@ -137,15 +157,16 @@ def list_of(spec: option.ListOf, node: Node, context: Context, path: str) -> Any
     item_spec = spec.item
     function = function_of(item_spec)
     found = [function(item_spec, item, context, f"{path}[{place}]") for place, item in enumerate(items)]
-    if spec.unique is not None and not _are_unique(spec.unique, found, node, context, path):
+    if spec.unique is not None and not _are_unique(spec, found, node, context, path):
         return BAD
     return BAD if BAD in found else tuple(found)
 
 
-def _are_unique(name: str, found: list, node: Sequence, context: Context, path: str) -> bool:
+def _are_unique(spec: option.ListOf, found: list, node: Sequence, context: Context, path: str) -> bool:
     first: dict[Any, Node] = {}
     is_good = True
-    key = option.key_of(name)
+    name = spec.unique
+    key = plan_of(spec.item.cls).keys[name] if isinstance(spec.item, option.Nested) else option.key_of(name)
     for place, (item, item_node) in enumerate(zip(found, node.items)):
         value = getattr(item, name) if item is not BAD else _written(item_node, key)
         if value is None or first.setdefault(value, item_node) is item_node:

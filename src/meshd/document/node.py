@@ -43,10 +43,14 @@ class Node:
 
     def mark(self) -> Mark:
         """Return the place, for a fault."""
+        if self.line < 0:
+            return self.source.whole()
         return self.source.mark(self.line, self.column, self.end_line, self.end_column)
 
     def where(self) -> str:
-        """Return ``file:line:column``."""
+        """Return ``file:line:column``; the file alone where the line is negative, for what stands in none."""
+        if self.line < 0:
+            return self.source.file
         return f"{self.source.file}:{self.line + 1}:{self.column + 1}"
 
 

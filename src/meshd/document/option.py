@@ -7,7 +7,8 @@
 
 The YAML key is the attribute's name less its unit suffix (``_s``, ``_bytes``): ``connect_timeout_s`` is
 written ``connect_timeout: 5s``. Attribute values are always in seconds (float) or bytes (int).
-A class may have ``check(self)``, which yields ``(attribute, message)`` pairs, one for each fault, and an attribute
+A class may have ``check(self)``, which yields ``(attribute, message)`` pairs, one for each fault (in place of the
+attribute ``(attribute, place, key...)`` where it is deeper, None where it is the whole section's), and an attribute
 ``where = place()``, which gets ``file:line:column`` of the object.
 """
 
@@ -17,6 +18,8 @@ import attrs
 
 REQUIRED = attrs.NOTHING
 UNIT_SUFFIXES = ("_s", "_bytes")
+CAMEL = "key"
+"""Where an option's metadata has its key, if that is not ``key_of`` its name."""
 
 
 @attrs.frozen
@@ -58,10 +61,16 @@ class Boolean(Spec):
 
 @attrs.frozen(kw_only=True)
 class Duration(Spec):
-    """Seconds, written with a unit as in ``250ms``, ``5s``, ``1m30s``, ``1h``; bounds in seconds."""
+    """Seconds, written with a unit as in ``250ms``, ``5s``, ``1m30s``, ``1h``; bounds in seconds.
+
+    ``step`` (seconds, 0: any) divides every value without rest. With ``is_go`` the text is read as Kubernetes does
+    (Go's ``ParseDuration``: ``ns`` but no ``d``, units in any order).
+    """
 
     minimum: float = 0.0
     maximum: float = 31_536_000.0
+    step: float = 0.0
+    is_go: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -164,16 +173,52 @@ class Anything(Spec):
 
 def config(cls: type) -> type:
     """Make ``cls`` a configuration class: frozen, slotted, keyword-only; two fields of one key are a TypeError."""
-    made = attrs.frozen(kw_only=True, slots=True)(cls)
-    keys = [key_of(field.name) for field in attrs.fields(made)]
+    return _checked(attrs.frozen(kw_only=True, slots=True)(cls))
+
+
+def camel_config(cls: type) -> type:
+    """The same for documents of Kubernetes' kind: keys in camelCase, ``null`` is as good as an absent key.
+
+    Each object has ``node``, the mapping that it was decoded from (None where it was made by a program); it does not
+    count when objects are compared.
+    """
+    return _checked(attrs.frozen(kw_only=True, slots=True, field_transformer=_camel)(cls))
+
+
+def _checked(made: type) -> type:
+    keys = [field.metadata.get(CAMEL) or key_of(field.name) for field in attrs.fields(made)]
     if len(set(keys)) != len(keys):
-        raise TypeError(f"{cls.__name__}: expected different keys, got {keys}")
+        raise TypeError(f"{made.__name__}: expected different keys, got {keys}")
     return made
 
 
-def option(spec: Spec, *, default: Any = REQUIRED, doc: str) -> Any:
-    """One field of a configuration class. ``default`` is in decoded form (seconds, bytes, tuples)."""
-    return attrs.field(default=default, metadata={"spec": spec, "doc": doc})
+def _camel(cls: type, fields: list) -> list:
+    """Give each option its camelCase key, and the class its ``node``."""
+    made = [one.evolve(metadata={CAMEL: _camel_key(one.name), **one.metadata}) for one in fields]
+    return [*made, NODE_FIELD] if all(one.name != "node" for one in made) else made
+
+
+def _camel_key(name: str) -> str:
+    first, *rest = key_of(name).strip("_").split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+@attrs.frozen(kw_only=True)
+class _Noded:
+    node: Any = attrs.field(default=None, eq=False, repr=False)
+
+
+NODE_FIELD = attrs.fields(_Noded).node
+
+
+def option(spec: Spec, *, default: Any = REQUIRED, doc: str, key: str = "", unsupported: str = "") -> Any:
+    """One field of a configuration class. ``default`` is in decoded form (seconds, bytes, tuples).
+
+    ``key`` is written where it does not follow from the name. ``unsupported`` says what does not work yet: the field is
+    accepted, and its use is a warning.
+    """
+    metadata = {"spec": spec, "doc": doc, "unsupported": unsupported}
+    return attrs.field(default=default, metadata={**metadata, CAMEL: key} if key else metadata)
 
 
 def place() -> Any:
@@ -182,7 +227,7 @@ def place() -> Any:
 
 
 def key_of(name: str) -> str:
-    """Return the YAML key of the attribute ``name``."""
+    """Return the YAML key of the attribute ``name`` of a class made with ``config``."""
     for suffix in UNIT_SUFFIXES:
         if name.endswith(suffix):
             return name[: -len(suffix)]

@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from meshd.document.option import Spec, key_of
+from meshd.document.option import CAMEL, Spec, key_of
 
 NO_DEFAULT = attrs.NOTHING
 
@@ -21,6 +21,7 @@ class Field:
     default: Any
     doc: str
     is_nullable: bool
+    unsupported: str = ""
     function: Callable | None = None
 
 
@@ -34,6 +35,8 @@ class Plan:
     keys: dict[str, str]
     """attribute -> key"""
     check: Callable | None
+    has_node: bool = False
+    """Made with ``camel_config``."""
     has_place: bool = False
     """it has an attribute ``where`` that is no option: ``file:line:column`` of the object"""
 
@@ -49,7 +52,8 @@ def _field(attribute) -> Field:
         default = default.factory()
     spec = attribute.metadata["spec"]
     doc = attribute.metadata.get("doc", "")
-    return Field(attribute.name, key_of(attribute.name), spec, default, doc, default is None)
+    key = attribute.metadata.get(CAMEL) or key_of(attribute.name)
+    return Field(attribute.name, key, spec, default, doc, default is None, attribute.metadata.get("unsupported", ""))
 
 
 @lru_cache(maxsize=4096)
@@ -60,7 +64,8 @@ def plan_of(cls: type) -> Plan:
     fields = {field.key: attrs.evolve(field, function=_function(FUNCTIONS, field.spec)) for field in options(cls)}
     required = tuple(key for key, field in fields.items() if field.default is NO_DEFAULT)
     keys = {field.name: key for key, field in fields.items()}
-    return Plan(cls, fields, required, keys, getattr(cls, "check", None), _has_place(cls))
+    has_node = any(one.name == "node" and "spec" not in one.metadata for one in attrs.fields(cls))
+    return Plan(cls, fields, required, keys, getattr(cls, "check", None), has_node, _has_place(cls))
 
 
 def _has_place(cls: type) -> bool:

@@ -39,6 +39,15 @@ class _Stop(Exception):
 
 def parse(file: str, data: bytes, faults: Faults) -> Node | None:
     """Return the tree of one file's bytes, or None where it has no usable one; what is wrong is added to ``faults``."""
+    roots = parse_all(file, data, faults)
+    return roots[0] if roots else None
+
+
+def parse_all(file: str, data: bytes, faults: Faults) -> list[Node] | None:
+    """Return the trees of one file's YAML documents, or None after adding faults.
+
+    Only documents with ``apiVersion`` and ``kind`` may share a file.
+    """
     source = _source(file, data, faults)
     if source is None:
         return None
@@ -52,6 +61,11 @@ def parse(file: str, data: bytes, faults: Faults) -> Node | None:
     except yaml.YAMLError as error:
         faults.add("MSH0002", source.whole(), f"YAML: {error}")
     return None
+
+
+def is_resource(root: Node) -> bool:
+    """Say whether a document is of Kubernetes' kind: it has ``apiVersion`` and ``kind``."""
+    return type(root) is Mapping and "apiVersion" in root.entries and "kind" in root.entries
 
 
 def _source(file: str, data: bytes, faults: Faults) -> Source | None:
@@ -110,11 +124,11 @@ class _Builder:
         self.faults = faults
         self.stack: list[tuple] = []
         self.anchors: dict[str, tuple[Node, int]] = {}
-        self.nodes = self.documents = self.aliases = self.aliased = 0
-        self.root: Node | None = None
+        self.nodes = self.aliases = self.aliased = 0
+        self.roots: list[Node] = []
 
-    def build(self) -> Node | None:
-        """Read all events; return the root or None."""
+    def build(self) -> list[Node] | None:
+        """Read all events; return the documents, or None where there is none."""
         for event in _events(self.source.text):
             kind = type(event)
             if kind is ScalarEvent:
@@ -127,21 +141,23 @@ class _Builder:
                 self._alias(event)
             elif kind is DocumentStartEvent:
                 self._document(event)
-        if self._is_empty():
+        if not self.roots:
             self.faults.add("MSH0005", self.source.whole(), "the file is empty, expected a configuration")
             return None
-        return self.root
-
-    def _is_empty(self) -> bool:
-        root = self.root
-        return root is None or (isinstance(root, Scalar) and root.plain and root.text in NULL_WORDS)
+        if len(self.roots) > 1 and not is_resource(self.roots[-1]):
+            self._refuse_second(self.roots[-1].mark())
+        return self.roots
 
     def _document(self, event) -> None:
-        self.documents += 1
-        if self.documents > 1:
-            self._fault("MSH0008", event, "a second YAML document begins, expected one in each file",
-                        "put it into its own file")
-            raise _Stop
+        self.anchors.clear()
+        if self.roots and not is_resource(self.roots[-1]):
+            start, end = event.start_mark, event.end_mark
+            self._refuse_second(self.source.mark(start.line, start.column, end.line, end.column))
+
+    def _refuse_second(self, mark: Mark) -> None:
+        self.faults.add("MSH0008", mark, "a second YAML document begins, expected one in each file that is not "
+                        "made of documents with apiVersion and kind", hint="put it into its own file")
+        raise _Stop
 
     def _scalar(self, event) -> None:
         start, end = event.start_mark, event.end_mark
@@ -177,7 +193,8 @@ class _Builder:
             self._fault("MSH0010", event, f"too many values, expected at most {MAX_NODES}")
             raise _Stop
         if not self.stack:
-            self.root = node
+            if not (type(node) is Scalar and node.plain and node.text in NULL_WORDS):
+                self.roots.append(node)
             return
         _, content, key, _, _, _ = self.stack[-1]
         if type(content) is list:

@@ -70,7 +70,7 @@ def attempt(exchange: Any) -> None:
         exchange.downstream.world.log.failure("bug: unexpected error in the balancer of {name}", name=cluster.name)
         endpoint = None
     if endpoint is None:
-        exchange.fail(flags.UH, "no endpoint can be used")
+        exchange.fail(flags.NC if cluster.spec.missing else flags.UH, "no endpoint can be used")
         return
     exchange.endpoint = endpoint
     exchange.attempts += 1

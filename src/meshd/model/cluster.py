@@ -1,7 +1,7 @@
 """Clusters: the upstreams, how they are found, balanced and protected."""
 
 from meshd.document.option import (
-    Address, Choice, Duration, Integer, ListOf, MapOf, Nested, PluginOf, Size, Text, config, option, place,
+    Address, Boolean, Choice, Duration, Integer, ListOf, MapOf, Nested, PluginOf, Size, Text, config, option, place,
 )
 from meshd.model.listener import NAME
 from meshd.model.plugin import Plugin
@@ -42,8 +42,8 @@ class Cluster:
 
     name: str = option(NAME, doc="unique name")
     protocol: str = option(Choice(("http1",)), default="http1", doc="what the endpoints speak")
-    endpoints: tuple[EndpointSpec, ...] = option(
-        ListOf(item=Nested(EndpointSpec), maximum=100_000), default=(), doc="static endpoints"
+    endpoints: tuple[EndpointSpec, ...] | None = option(
+        ListOf(item=Nested(EndpointSpec), maximum=100_000), default=None, doc="static endpoints"
     )
     discovery: Plugin | None = option(PluginOf(kind="discovery"), default=None, doc="finds the endpoints")
     load_balancer: Plugin | None = option(
@@ -54,11 +54,16 @@ class Cluster:
     )
     connect_timeout_s: float = option(Duration(minimum=0.001), default=5.0, doc="until a connect is given up")
     pool: Pool = option(Nested(Pool), default=Pool(), doc="connections")
+    missing: bool = option(
+        Boolean(), default=False, doc="it is referred to and not defined: 503 NC, as Envoy answers for such a cluster"
+    )
     where: str = place()
 
     def check(self):
         """Yield faults between fields."""
+        if self.missing:
+            return
         if self.endpoints and self.discovery is not None:
             yield "discovery", "expected either endpoints or discovery, not both"
-        if not self.endpoints and self.discovery is None:
-            yield "endpoints", "expected at least one endpoint, or a discovery plugin"
+        if self.endpoints is None and self.discovery is None:
+            yield "endpoints", "expected endpoints (none, as []: 503 UH) or a discovery plugin"

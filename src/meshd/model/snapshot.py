@@ -24,6 +24,10 @@ class Node:
     service_account: str = option(Text(maximum=253), default="default", doc="its account")
     labels: tuple[tuple[str, str], ...] = option(MapOf(value=Text()), default=(), doc="its workload's labels")
     locality: str = option(Text(), default="", doc="region/zone/subzone")
+    ports: tuple[tuple[str, int], ...] = option(
+        MapOf(value=Integer(minimum=1, maximum=65535), key=Text(pattern=r"[1-9][0-9]{0,4}")), default=(),
+        doc="port of a document -> port that is bound for it ({80: 8080}), for runs without privileges"
+    )
 
 
 @config

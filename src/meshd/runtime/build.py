@@ -83,7 +83,7 @@ class Construction:
         if previous is not None:
             cluster.adopt(previous)
         if discovery is None:
-            cluster.set_endpoints(spec.endpoints)
+            cluster.set_endpoints(spec.endpoints or ())
         else:
             self.runtime.discoveries.append((discovery, cluster))
             if previous is not None and previous.spec.discovery == spec.discovery:

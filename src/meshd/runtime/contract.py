@@ -6,6 +6,7 @@ alive.
 
 import inspect
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from zope.interface.interface import Method
@@ -40,8 +41,21 @@ def _misfit(method: Any, wanted: Method) -> str:
     """Say why ``method`` cannot be called as the interface does; "" where it can, or where nobody can tell."""
     if not callable(method):
         return "not a method"
+    function = getattr(method, "__func__", None)
+    if function is None:
+        return _misfit_of(method, tuple(wanted.positional))
+    return _known_misfit(function, (None, *wanted.positional))
+
+
+@lru_cache(maxsize=1024)
+def _known_misfit(function: Any, arguments: tuple) -> str:
+    """The same for the function of a bound method, which all objects of a class share."""
+    return _misfit_of(function, arguments)
+
+
+def _misfit_of(function: Any, arguments: tuple) -> str:
     try:
-        inspect.signature(method).bind(*wanted.positional)
+        inspect.signature(function).bind(*arguments)
     except TypeError as error:
         return str(error)
     except ValueError:  # compiled without a signature

@@ -4,6 +4,7 @@ from typing import Any
 
 import attrs
 
+from meshd.document.fault import INFO
 from meshd.runtime.change import Change
 
 NO_CODE = "none"
@@ -11,7 +12,10 @@ NO_CODE = "none"
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """``generation`` and ``digest`` are those in force afterwards; ``faults`` are Fault objects or texts."""
+    """``generation`` and ``digest`` are those in force afterwards; ``faults`` are Fault objects or texts.
+
+    ``warnings`` are all findings on what is in force; what is only information is left out of what is told of it.
+    """
 
     is_accepted: bool
     generation: int
@@ -38,7 +42,8 @@ class Outcome:
             "accepted": self.is_accepted, "generation": self.generation, "digest": self.digest, "text": self.text,
             "duration_s": round(self.duration_s, 6), "time": self.wall_s, "heir": self.heir or None,
             "changed": {one.kind: one.as_dict() for one in self.changed},
-            "faults": [_plain(fault) for fault in self.faults], "warnings": [_plain(fault) for fault in self.warnings],
+            "faults": [_plain(fault) for fault in self.faults],
+            "warnings": [_plain(fault) for fault in self.warnings if getattr(fault, "severity", "") != INFO],
         }
 
 

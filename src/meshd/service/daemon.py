@@ -28,6 +28,7 @@ from meshd.runtime.watchdog import Watchdog
 from meshd.service import fact, origin
 from meshd.service.admin import AdminService
 from meshd.service.drain import Shutdown
+from meshd.service.finding import log_findings
 from meshd.service.generation import Generations
 from meshd.service.systemd import Systemd
 from meshd.telemetry import process
@@ -316,8 +317,7 @@ class Daemon(MultiService):
             return found
         for fault in outcome.faults[:LOGGED_FAULTS] if len(outcome.faults) > 1 else ():
             log.error("configuration refused: {fault}", fault=fact.fault_line(fault))
-        for fault in outcome.warnings[:LOGGED_FAULTS]:
-            log.warn("configuration: {fault}", fault=fact.fault_line(fault))
+        log_findings(log, outcome.warnings)
         return found
 
     def drain_listeners(self) -> None:

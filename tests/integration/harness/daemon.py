@@ -125,7 +125,7 @@ class Daemon:
         except BaseException:
             self.kill()
             raise
-        self.port = self.ports["public"]
+        self.port = self.ports.get("public") or next(iter(self.ports.values()), None)
         self.pids = self.carriers()
         time.sleep(0.05)  # the admin connection of the line before is gone then
         self.idle_fds = self.fds()

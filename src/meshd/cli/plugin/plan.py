@@ -1,8 +1,11 @@
 """What an installation would come to: pip's own resolution (its report of a dry run), read and judged."""
 
+import hashlib
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import attrs
 from packaging.requirements import InvalidRequirement, Requirement
@@ -106,13 +109,30 @@ def _requirement(text: str) -> Requirement | None:
 
 def _item(row: dict[str, Any], installed: Installed) -> Item:
     about, source = row["metadata"], row["download_info"]
-    archive = source.get("archive_info", {})
     name = canonicalize_name(about["name"])
     return Item(
         name=name, version=about["version"], previous=installed.version(name), url=_url(source),
-        hashes=tuple(f"{kind}:{value}" for kind, value in sorted(archive.get("hashes", {}).items())),
+        hashes=_hashes(source),
         is_direct=row.get("is_direct", False),
     )
+
+
+def _hashes(source: dict[str, Any]) -> tuple[str, ...]:
+    """Return the hashes of an archive, in the words of pip 22.2 and newer.
+
+    Before 23.0 pip says one hash in its old way; before 23.1 (Debian 12 has 23.0) it says none for a file of this host.
+    """
+    archive = source.get("archive_info")
+    if archive is None:
+        return ()
+    place = urlsplit(source["url"])
+    known = archive.get("hashes", {})
+    if not known and "hash" in archive:
+        known = dict([archive["hash"].split("=", 1)])
+    if not known and place.scheme == "file":
+        with open(url2pathname(place.path), "rb") as file:
+            known = {"sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    return tuple(f"{kind}:{value}" for kind, value in sorted(known.items()))
 
 
 def _url(source: dict[str, Any]) -> str:

@@ -1,11 +1,15 @@
 """What plugins that bring or keep configuration must keep to: dialects, sources, stores."""
 
-from meshd.model.snapshot import Snapshot
+from meshd.document.context import Context
+from meshd.document.decode import decode
+from meshd.document.merge import merge
+from meshd.model.plugin import Plugin
+from meshd.model.snapshot import Node, Snapshot
 from meshd.testing.contract.kind import KindContract
 
 
 class ConfigDialectContract(KindContract):
-    """For ``config_dialect``: ``own()`` and ``foreign()`` return documents; ``load(roots)`` (snapshot, faults)."""
+    """For ``config_dialect``: ``own()`` and ``foreign()`` return documents."""
 
     kind = "config_dialect"
 
@@ -17,9 +21,15 @@ class ConfigDialectContract(KindContract):
         """Return documents of other dialects."""
         raise NotImplementedError("foreign: expected documents of other dialects")
 
+    def context(self):
+        """Return a fresh context; override it where the documents need plugin types."""
+        return Context(make_plugin=Plugin, node=Node())
+
     def load(self, roots):
-        """Load ``roots`` with a fresh context; return (snapshot or None, number of faults)."""
-        raise NotImplementedError("load: expected (snapshot, number of faults)")
+        """Return (snapshot or None, number of faults) of the sections that the dialect makes of ``roots``."""
+        context = self.context()
+        sections = tuple(self.make().load(roots, context))
+        return decode(Snapshot, merge(Snapshot, sections, context), context), context.faults.errors()
 
     def test_accepts_its_own_documents_alone(self):
         dialect = self.make()

@@ -1,0 +1,129 @@
+"""Clusters: one for each host, port and subset that a route names; their names are Istio's: ``outbound|80|v1|a.b``."""
+
+from meshd_plugins.istio.emit import At, default, field, seconds, tree
+from meshd_plugins.istio.mesh.policy import policy
+from meshd_plugins.istio.mesh.service import DNS_ROUND_ROBIN, DYNAMIC_DNS, NONE
+from meshd_plugins.istio.translate.rate_limit import rate_limits
+
+UNLIMITED = 2**32 - 1
+CONNECT_TIMEOUT_S = 10.0
+"""Istio's default (meshConfig.connectTimeout)."""
+FEWEST = "least_request"
+BALANCERS = {
+    "": FEWEST, "UNSPECIFIED": FEWEST, "LEAST_REQUEST": FEWEST, "LEAST_CONN": FEWEST, "ROUND_ROBIN": "round_robin",
+}
+UNSAFE = "requests would leave in plain text"
+
+
+def cluster_name(host, port, subset=""):
+    """Return Istio's name of an outbound cluster."""
+    return f"outbound|{port}|{subset}|{host}"
+
+
+class Clusters:
+    """Collects the clusters that routes name while they are translated; ``sections`` are their native form."""
+
+    def __init__(self, mesh, context):
+        self.mesh = mesh
+        self.context = context
+        self.limits = rate_limits(mesh, context.node)
+        self.sections = {}
+
+    def use(self, host, port, subset, node):
+        """Return the name of the cluster; it is made when it is first asked for. ``node`` is the place that asks."""
+        name = cluster_name(host, port, subset)
+        if name not in self.sections:
+            self.sections[name] = self._made(name, host, port, subset, node)
+        return name
+
+    def inbound(self, port, address, node):
+        """Return the name of the cluster of the workload itself."""
+        name = f"inbound|{port}||"
+        self.sections.setdefault(name, tree(node, {
+            "name": name, "endpoints": [{"address": address}],
+            "connect_timeout": default(seconds(self._connect_timeout_s())),
+            "circuit_breaker": {"limits": _limits(None)},
+        }))
+        return name
+
+    def _connect_timeout_s(self):
+        config = self.mesh.config
+        return (config.connect_timeout_s if config is not None else None) or CONNECT_TIMEOUT_S
+
+    def _made(self, name, host, port, subset, node):
+        service = self.mesh.find(host, self.context.node.namespace)
+        found = service.port(port) if service is not None else None
+        if found is None:
+            return _missing(name, node)
+        rules = self.mesh.destination_rule(host, service.namespace, self.context.node.namespace)
+        in_force, record = policy(rules, subset, port)
+        if subset and record is None:
+            return _missing(name, node)
+        self._refuse_unsafe(in_force, host)
+        place = record.node if record is not None else service.node
+        return tree(place, {"name": name, **self._endpoints(service, found, record), **self._settings(in_force)})
+
+    def _endpoints(self, service, port, record):
+        if service.resolution in (NONE, DYNAMIC_DNS):
+            self.context.unsupported(field(service.resource.spec, "resolution"), "spec.resolution",
+                                     f"{service.host}: the address that a client had asked for is not known here")
+            return {"endpoints": []}
+        wanted = dict(record.labels).items() if record is not None else {}.items()
+        found = [one for one in service.endpoints if wanted <= dict(one.labels).items()]
+        if service.resolution == DNS_ROUND_ROBIN:
+            found = found[:1]
+        by_address = {one.at(port): one for one in found}
+        return {"endpoints": [At(one.node, _endpoint(address, one)) for address, one in by_address.items()]}
+
+    def _settings(self, in_force):
+        pool = in_force.connection_pool
+        tcp, http = getattr(pool, "tcp", None), getattr(pool, "http", None)
+        timeout_s = getattr(tcp, "connect_timeout_s", None)
+        idle_s = getattr(http, "idle_timeout_s", None)
+        idle_s = getattr(tcp, "idle_timeout_s", None) if idle_s is None else idle_s
+        each = getattr(http, "max_requests_per_connection", None)
+        return {
+            "connect_timeout": _at(tcp, "connectTimeout", timeout_s, self._connect_timeout_s()),
+            "load_balancer": self._balancer(in_force.load_balancer),
+            "circuit_breaker": {"limits": _limits(pool)},
+            "pool": {"idle_timeout": idle_s and seconds(idle_s), "max_requests_per_connection": each or None},
+        }
+
+    def _balancer(self, settings):
+        if settings is None:
+            return default(FEWEST)
+        word = settings.simple or ""
+        found = BALANCERS.get(word)
+        if found is None:
+            self.context.unsupported(field(settings, "simple"), "spec.trafficPolicy.loadBalancer.simple",
+                                     f"{word} is not there yet, round robin is used")
+        return At(settings.node, found or "round_robin")
+
+    def _refuse_unsafe(self, in_force, host):
+        """What must be encrypted is not sent in plain text."""
+        tls = in_force.tls
+        if tls is not None and tls.mode not in ("", "DISABLE"):
+            self.context.fault("MSH0320", field(tls, "mode"), "spec.trafficPolicy.tls.mode",
+                               f"{host}: TLS to upstreams is not there yet, and {UNSAFE}, expected DISABLE or no tls")
+
+
+def _endpoint(address, one):
+    return {"address": address, "weight": one.weight if one.weight != 1 else None, "locality": one.locality or None,
+            "labels": dict(one.labels) or None}
+
+
+def _missing(name, node):
+    return tree(node, {"name": name, "missing": True})
+
+
+def _at(block, key, given_s, default_s):
+    return default(seconds(default_s)) if given_s is None else At(field(block, key), seconds(given_s))
+
+
+def _limits(pool):
+    """Return the circuit breaker's limits; Istio lifts all that are not given (0 counts as not given)."""
+    tcp, http = getattr(pool, "tcp", None), getattr(pool, "http", None)
+    rows = (("max_connections", tcp, "max_connections"), ("max_pending", http, "http1_max_pending_requests"),
+            ("max_requests", http, "http2_max_requests"), ("max_retries", http, "max_retries"))
+    return {key: At(field(block, name), value) if (value := getattr(block, name, None)) else default(UNLIMITED)
+            for key, block, name in rows}

@@ -1,0 +1,17 @@
+"""Native sections for this node: as a gateway of every Gateway that selects it, as a sidecar for its workload."""
+
+from meshd_plugins.istio.emit import tree
+from meshd_plugins.istio.translate.cluster import Clusters
+from meshd_plugins.istio.translate.gateway import gateway_listeners
+from meshd_plugins.istio.translate.safety import check_safety
+from meshd_plugins.istio.translate.sidecar import sidecar_listeners
+
+
+def compose(mesh, context, root):
+    """Return one mapping with the native ``listeners`` and ``clusters``; ``root`` is where it stands for faults."""
+    check_safety(mesh, context)
+    clusters = Clusters(mesh, context)
+    listeners = [*gateway_listeners(mesh, context, clusters), *sidecar_listeners(mesh, context, clusters)]
+    return tree(root, {
+        "listeners": listeners or None, "clusters": list(clusters.sections.values()) or None,
+    })

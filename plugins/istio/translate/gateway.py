@@ -1,0 +1,121 @@
+"""Listeners of the Gateways that select this node, with the rules of the VirtualServices bound to them.
+
+Servers of several Gateways on one port share a listener. A VirtualService is bound where it names the Gateway, and for
+the hosts that a server and it have in common.
+"""
+
+from collections import defaultdict
+
+import attrs
+
+from meshd_plugins.istio.emit import At, field
+from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE
+from meshd_plugins.istio.mesh.name import overlap, qualified, specificity
+from meshd_plugins.istio.translate.gateway_label import gateway_labels
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http
+from meshd_plugins.istio.translate.rate_limit import Tags
+from meshd_plugins.istio.translate.route import Scope
+from meshd_plugins.istio.translate.virtual_host import routes_of
+
+ANY = "0.0.0.0"
+NO_TLS = "TLS is not terminated yet: this server is not bound"
+
+
+@attrs.frozen(eq=False)
+class Bound:
+    """One server of one Gateway."""
+
+    gateway: object
+    server: object
+
+    @property
+    def name(self):
+        """Return ``namespace/name`` of the Gateway."""
+        return f"{self.gateway.namespace}/{self.gateway.name}"
+
+
+def gateway_listeners(mesh, context, clusters):
+    """Return the native listeners of this node's Gateways."""
+    labels = gateway_labels(context.node).items()
+    ports = defaultdict(list)
+    for gateway in mesh.gateways:
+        if not dict(gateway.spec.selector).items() <= labels:
+            continue
+        for place, server in enumerate(gateway.spec.servers):
+            if is_http(server.port):
+                ports[server.bind or ANY, server.port.number].append(Bound(gateway, server))
+            else:
+                context.unsupported(field(server.port, "protocol"), f"spec.servers[{place}].port.protocol", NO_TLS)
+    return [_listener(bind, port, bounds, mesh, context, clusters) for (bind, port), bounds in sorted(ports.items())]
+
+
+def _listener(bind, port, bounds, mesh, context, clusters):
+    hosts = _hosts(bounds, port, mesh, context, clusters)
+    server = bounds[0].server
+    where = At(field(server.port, "number"), address(bind, port, context.node))
+    return http_listener(server.node, f"{bind}_{port}".replace(":", "_"), where, hosts, clusters, is_edge=True)
+
+
+def _hosts(bounds, port, mesh, context, clusters):
+    """Return the native virtual hosts: of each host first the servers that redirect to https, then the rules."""
+    found = defaultdict(list)
+    redirected = {}
+    for bound in bounds:
+        if bound.server.tls is not None and bound.server.tls.https_redirect:
+            redirected.update({_split(host)[1]: bound for host in bound.server.hosts})
+            continue
+        for service in mesh.of("VirtualService"):
+            if not is_bound(service, bound.gateway) or not mesh.sees(service, bound.gateway.namespace):
+                continue
+            for host in shared_hosts(service, bound):
+                if (service, bound.name) not in found[host]:
+                    found[host].append((service, bound.name))
+    made = [_redirect(host, bound) for host, bound in redirected.items()]
+    return made + [
+        _host(host, found[host], port, mesh, context, clusters)
+        for host in sorted(found, key=lambda one: (specificity(one), one)) if host not in redirected
+    ]
+
+
+def _host(host, pairs, port, mesh, context, clusters):
+    routes = []
+    by_gateway = defaultdict(list)
+    for service, name in pairs:
+        by_gateway[name].append(service)
+    for name, services in by_gateway.items():
+        routes += routes_of(services, Scope(name, port, mesh, clusters, context.node))
+    return {"name": f"{host}:{port}", "domains": [host], "routes": routes}
+
+
+def _redirect(host, bound):
+    place = field(bound.server.tls, "httpsRedirect")
+    route = At(place, {"name": "https-redirect", "match": {"prefix": "/"}, "redirect": {"https_redirect": True},
+                       TAGS: Tags(gateway=bound.name)})
+    return {"name": f"{host}:{bound.server.port.number}", "domains": [host], "routes": [route]}
+
+
+def is_bound(service, gateway):
+    """Say whether a VirtualService names a Gateway. With host ``*`` and no gateways it is bound to VirtualGateways."""
+    spec = service.spec
+    if not spec.gateways:
+        return "*" in spec.hosts and gateway.kind.name == "VirtualGateway"
+    return f"{gateway.namespace}/{gateway.name}" in qualified(spec.gateways, service.namespace)
+
+
+def shared_hosts(service, bound):
+    """Yield the hosts that a VirtualService and a server have in common."""
+    for host in service.spec.hosts:
+        for one in bound.server.hosts:
+            namespace, name = _split(one)
+            if namespace not in (EVERYWHERE, service.namespace):
+                if namespace != HERE or service.namespace != bound.gateway.namespace:
+                    continue
+            both = overlap(host.lower(), name.lower())
+            if both is not None:
+                yield both
+                break
+
+
+def _split(host):
+    namespace, _, name = host.rpartition("/")
+    return namespace or EVERYWHERE, name

@@ -1,0 +1,54 @@
+"""Retries and cross-origin rules to the native ``retry`` policy and ``cors`` filter, with Istio's defaults."""
+
+from meshd_plugins.istio.emit import At, default, field, seconds
+
+ATTEMPTS = 2
+RETRY_ON = ("connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes")
+"""Istio's default policy. Plain 503 is not in it (istio/istio #50506)."""
+GRPC = frozenset(("cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"))
+STATUSES = "retriable-status-codes"
+NOT_YET = GRPC | frozenset(("retriable-headers", "http3-post-connect-failure"))
+
+
+def native_retry(rule, scope):
+    """Return the native retry policy of a rule: its own, the mesh's, or Istio's."""
+    config = scope.mesh.config
+    retries = rule.retries if rule.retries is not None else getattr(config, "default_http_retry_policy", None)
+    if retries is None:
+        return default(_policy(RETRY_ON, ATTEMPTS))
+    if retries.attempts == 0:
+        return At(retries.node, {"retry": {}, "disabled": True})
+    words = tuple(word.strip() for word in retries.retry_on.split(",") if word.strip())
+    later = [word for word in words if word in NOT_YET]
+    if later:
+        scope.clusters.context.unsupported(field(retries, "retryOn"), "retries.retryOn",
+                                           f"{', '.join(later)} cannot be seen yet")
+    return At(retries.node, _policy(words or RETRY_ON, retries.attempts, retries.backoff_s))
+
+
+def _policy(words, attempts, backoff_s=None):
+    statuses = [int(word) for word in words if word.isdecimal()]
+    kept = [word for word in words if word not in NOT_YET and not word.isdecimal() and (word != STATUSES or statuses)]
+    if statuses and STATUSES not in kept:
+        kept.append(STATUSES)
+    return {"retry": {
+        "retry_on": kept, "status_codes": statuses or None, "attempts": min(attempts, 100), "methods": ["*"],
+        "base": backoff_s and seconds(backoff_s),
+    }}
+
+
+def native_cors(cors):
+    """Return the configuration of the filter ``cors`` on this route."""
+    origins = [{"exact": one} for one in cors.allow_origin]
+    origins += [At(one.node, _origin(one)) for one in cors.allow_origins]
+    forward = cors.unmatched_preflights != "IGNORE"
+    return {"cors": At(cors.node, {
+        "allow_origins": origins, "allow_methods": list(cors.allow_methods) or None,
+        "allow_headers": list(cors.allow_headers) or None, "expose_headers": list(cors.expose_headers) or None,
+        "max_age": cors.max_age_s and seconds(cors.max_age_s), "allow_credentials": cors.allow_credentials,
+        "unmatched_preflights": "forward" if forward else "ignore",
+    })}
+
+
+def _origin(one):
+    return {key: getattr(one, key) for key in ("exact", "prefix", "regex") if getattr(one, key) is not None}

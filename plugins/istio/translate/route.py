@@ -1,0 +1,154 @@
+"""One HTTP rule of a VirtualService to native routes: one for each of its match blocks, in order.
+
+``Scope`` says for whom: through a gateway or in a sidecar, on which port.
+"""
+
+import base64
+import binascii
+
+import attrs
+
+from meshd_plugins.istio.emit import At, default, field, seconds
+from meshd_plugins.istio.mesh.delegate import rules_of
+from meshd_plugins.istio.mesh.index import MESH
+from meshd_plugins.istio.mesh.name import qualified
+from meshd_plugins.istio.translate.edit import destination_host, native_edits
+from meshd_plugins.istio.translate.listener import TAGS
+from meshd_plugins.istio.translate.match import is_catch_all, native_match
+from meshd_plugins.istio.translate.rate_limit import Tags
+from meshd_plugins.istio.translate.retry import native_cors, native_retry
+
+REDIRECT_CODE = 301
+
+
+@attrs.frozen(eq=False)
+class Scope:
+    """``gateway`` is ``namespace/name`` or ``mesh``; ``port`` the service's or server's port, 0 for all ports."""
+
+    gateway: str
+    port: int
+    mesh: object
+    clusters: object
+    node: object
+
+    def takes(self, block, namespace):
+        """Say whether a match block of a rule in ``namespace`` is for proxies like this one."""
+        if block is None:
+            return True
+        if block.gateways and self.gateway not in qualified(block.gateways, namespace):
+            return False
+        if block.port and self.port and block.port != self.port:
+            return False
+        if block.source_labels and self.gateway == MESH:
+            if not dict(block.source_labels).items() <= dict(self.node.labels).items():
+                return False
+        return not block.source_namespace or block.source_namespace == self.node.namespace
+
+
+def native_routes(resource, scope):
+    """Return [(native route, whether it takes every request)] of a VirtualService, up to its first catch-all."""
+    found = []
+    for rule, owner in rules_of(resource, scope.mesh):
+        for block in rule.match or (None,):
+            if not scope.takes(block, resource.namespace):
+                continue
+            is_last = is_catch_all(block)
+            found.append((_route(owner, rule, block, scope), is_last))
+            if is_last:
+                return found
+    return found
+
+
+def _route(resource, rule, block, scope):
+    name = ".".join(one for one in (rule.name, block.name if block is not None else "") if one)
+    hosts = frozenset(scope.mesh.resolve(one.destination.host, resource.namespace) for one in rule.route)
+    place = block.node if block is not None else rule.node
+    return At(place, {
+        "name": name or None, "match": native_match(block), **_action(resource, rule, scope),
+        "request_headers": native_edits(rule.headers, "request", scope),
+        "response_headers": native_edits(rule.headers, "response", scope),
+        TAGS: Tags(resource, rule.name, scope.gateway, hosts),
+        "filters": {"cors": native_cors(rule.cors_policy)} if rule.cors_policy is not None else None,
+    })
+
+
+def _action(resource, rule, scope):
+    if rule.redirect is not None:
+        return {"redirect": _redirect(rule.redirect, scope)}
+    if rule.direct_response is not None:
+        return {"direct_response": _direct_response(rule.direct_response)}
+    return {
+        **_destinations(resource, rule.route, scope), **_rewrite(rule),
+        "timeout": default("0s") if rule.timeout_s is None else At(field(rule, "timeout"), seconds(rule.timeout_s)),
+        "retry": native_retry(rule, scope),
+        "per_try_timeout": _per_try(rule.retries),
+    }
+
+
+def _per_try(retries):
+    if retries is None or not retries.per_try_timeout_s:
+        return None
+    return At(field(retries, "perTryTimeout"), seconds(retries.per_try_timeout_s))
+
+
+def _redirect(redirect, scope):
+    port = redirect.port
+    if redirect.derive_port == "FROM_REQUEST_PORT":
+        port = scope.port or None
+    path = redirect.uri if redirect.uri and not redirect.prefix_rewrite else None
+    return At(redirect.node, {
+        "path": path, "prefix_rewrite": redirect.prefix_rewrite or None, "host": redirect.authority or None,
+        "port": port, "scheme": redirect.scheme or None, "response_code": redirect.redirect_code or REDIRECT_CODE,
+    })
+
+
+def _direct_response(answer):
+    body = answer.body
+    text = "" if body is None else body.string if body.string is not None else _decoded(body.bytes_)
+    return At(answer.node, {"status": answer.status, "body": text.replace("%", "%%")})
+
+
+def _decoded(text):
+    try:
+        return base64.b64decode(text or "", validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""  # the schema has said so
+
+
+def _destinations(resource, shares, scope):
+    """One destination takes everything, whatever its weight; of several, those of weight 0 get nothing."""
+    if len(shares) > 1:
+        shares = [one for one in shares if one.weight]
+    if len(shares) == 1 and shares[0].headers is None:
+        return {"cluster": At(shares[0].destination.node, _cluster(resource, shares[0].destination, scope))}
+    return {"weighted_clusters": [At(one.node, {
+        "name": _cluster(resource, one.destination, scope), "weight": one.weight or 1,
+        "request_headers": native_edits(one.headers, "request", scope),
+        "response_headers": native_edits(one.headers, "response", scope),
+    }) for one in shares]}
+
+
+def _cluster(resource, destination, scope):
+    host = scope.mesh.resolve(destination.host, resource.namespace)
+    service = scope.mesh.find(host, scope.node.namespace)
+    port = destination.port.number if destination.port is not None else None
+    if port is None and service is not None and len(service.ports) == 1:
+        port = service.ports[0].number
+    return scope.clusters.use(host, port or scope.port, destination.subset, destination.node)
+
+
+def _rewrite(rule):
+    rewrite = rule.rewrite
+    if rewrite is None:
+        return _host_rewrite(destination_host(rule.headers))
+    found = _host_rewrite(rewrite.authority or destination_host(rule.headers))
+    pattern = rewrite.uri_regex_rewrite
+    if pattern is not None:
+        found["regex_rewrite"] = At(pattern.node, {"pattern": pattern.match, "substitution": pattern.rewrite})
+    elif rewrite.uri:
+        found["prefix_rewrite"] = At(field(rewrite, "uri"), rewrite.uri)
+    return found
+
+
+def _host_rewrite(host):
+    return {"host_rewrite": host} if host else {}

@@ -1,0 +1,188 @@
+"""Listeners of a sidecar without capture: the explicit ports of its Sidecar document and the mesh's HTTP proxy port."""
+
+import attrs
+
+from meshd_plugins.istio.emit import At, default, field
+from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
+from meshd_plugins.istio.mesh.name import covers, specificity
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http
+from meshd_plugins.istio.translate.rate_limit import Tags
+from meshd_plugins.istio.translate.route import Scope
+from meshd_plugins.istio.translate.virtual_host import default_route, domains, routes_of
+
+LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
+NO_TCP = "only HTTP is carried yet: this listener is not bound"
+EVERYTHING = ("*/*",)
+INBOUND_RETRY = {"retry": {"retry_on": ["reset-before-request"], "attempts": 2, "methods": ["*"]}}
+"""Istio's default for the server side: the workload may close an idle connection just when it is used."""
+
+
+def sidecar_listeners(mesh, context, clusters):
+    """Return the native listeners for this node's workload; none for a gateway."""
+    if context.node.role != "sidecar":
+        return
+    view = View(mesh, context, clusters)
+    document = find_sidecar(mesh, context.node)
+    spec = document.spec if document is not None else None
+    for place, one in enumerate(spec.egress if spec is not None else ()):
+        if one.port is not None or one.bind:
+            yield from _egress(one, place, view)
+    for place, one in enumerate(spec.ingress if spec is not None else ()):
+        yield from _ingress(one, place, view)
+    port = getattr(mesh.config, "proxy_http_port", 0)
+    if port:
+        hosts = tuple(host for one in (spec.egress if spec is not None else ()) for host in one.hosts) or EVERYTHING
+        at = field(mesh.config, "proxyHttpPort")
+        yield http_listener(at, f"{LOOPBACK}_{port}", address(LOOPBACK, port, context.node),
+                            view.proxied_hosts(hosts), clusters)
+
+
+def find_sidecar(mesh, node):
+    """Return the Sidecar document of a node: by its labels, then of its namespace, then of the root namespace."""
+    found = mesh.of("Sidecar")
+    labels = dict(node.labels).items()
+    for one in found:
+        selector = one.spec.workload_selector
+        if one.namespace == node.namespace and selector is not None and dict(selector.labels).items() <= labels:
+            return one
+    for namespace in (node.namespace, mesh.root_namespace):
+        for one in found:
+            if one.namespace == namespace and (one.spec.workload_selector is None
+                                               or not one.spec.workload_selector.labels):
+                return one
+    return None
+
+
+def _egress(one, place, view):
+    node = view.context.node
+    if one.port is not None and not is_http(one.port):
+        view.context.unsupported(field(one, "port"), f"spec.egress[{place}].port", NO_TCP)
+        return
+    number = one.port.number if one.port is not None else 0
+    bind = one.bind or LOOPBACK
+    where = At(field(one.port or one, "number"), address(bind, number, node))
+    hosts = view.hosts(number, one.hosts) if number else view.proxied_hosts(one.hosts)
+    yield http_listener(one.node, f"{_word(bind)}_{number}", where, hosts, view.clusters)
+
+
+def _ingress(one, place, view):
+    if not is_http(one.port):
+        view.context.unsupported(field(one, "port"), f"spec.ingress[{place}].port", NO_TCP)
+        return
+    number = one.port.number
+    cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node)
+    route = At(one.node, {"name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
+                          "retry": default(INBOUND_RETRY), TAGS: Tags(is_inbound=True)})
+    host = {"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}
+    bind = one.bind or ANY
+    where = At(field(one.port, "number"), address(bind, number, view.context.node))
+    yield http_listener(one.node, f"{_word(bind)}_{number}", where, [host], view.clusters)
+
+
+def _workload(endpoint, port):
+    """Return the address of the workload: ``127.0.0.1:P`` and ``unix:///PATH`` as said, ``0.0.0.0:P`` is this host."""
+    if not endpoint:
+        return f"{LOOPBACK}:{port}"
+    if endpoint.startswith("unix://"):
+        return "unix:" + endpoint.removeprefix("unix://")
+    return endpoint.replace(ANY, LOOPBACK, 1)
+
+
+def _word(bind):
+    return bind.replace("unix://", "").replace("/", "_").replace(":", "_").strip("_")
+
+
+@attrs.frozen(eq=False)
+class View:
+    """What this node sees of the mesh, as virtual hosts of one listener."""
+
+    mesh: object
+    context: object
+    clusters: object
+
+    def hosts(self, port, wanted):
+        """Return the native virtual hosts of a listener on the service port ``port``."""
+        rules = self.rules(wanted)
+        scope = self._scope(port)
+        services = {one.host: one for one in self.services(wanted) if self._is_served(one, port)}
+        names = [*services, *(host for host in rules if host not in services and self._is_free(host, port))]
+        return [self._host(host, services.get(host), port, rules, scope)
+                for host in sorted(names, key=lambda one: (specificity(one), one))]
+
+    def proxied_hosts(self, wanted):
+        """Return the native virtual hosts of an HTTP proxy: every HTTP port of every service, by ``host:port``."""
+        rules = self.rules(wanted)
+        made = []
+        for service in self.services(wanted):
+            for port in service.ports:
+                if port.is_http:
+                    is_plain = port.number == 80 or len(service.ports) == 1
+                    made.append(self._host(service.host, service, port.number, rules, self._scope(port.number),
+                                           has_plain=is_plain))
+        known = {service.host for service in self.services(wanted)}
+        made += [self._host(host, None, 0, rules, self._scope(80)) for host in rules if host not in known]
+        return made
+
+    def _scope(self, port):
+        return Scope(MESH, port, self.mesh, self.clusters, self.context.node)
+
+    def services(self, wanted):
+        """Return the visible services that the ``hosts`` of an egress listener name."""
+        namespace = self.context.node.namespace
+        return [one for one in self.mesh.services
+                if self.mesh.is_visible(one, namespace) and self._is_wanted(one.host, one.namespace, wanted)]
+
+    def rules(self, wanted):
+        """Return a dict of host -> VirtualServices of the mesh, in their order."""
+        found = {}
+        for service in self.mesh.of("VirtualService"):
+            spec = service.spec
+            if spec.gateways and MESH not in spec.gateways:
+                continue
+            if not self.mesh.sees(service, self.context.node.namespace, self._default_export()):
+                continue
+            for host in spec.hosts:
+                name = self.mesh.resolve(host, service.namespace)
+                if self._is_wanted(name, service.namespace, wanted):
+                    found.setdefault(name, []).append(service)
+        return found
+
+    def _default_export(self):
+        return self.mesh.config.default_virtual_service_export_to if self.mesh.config else ()
+
+    def _is_wanted(self, host, namespace, wanted):
+        own = self.context.node.namespace
+        is_in = False
+        for one in wanted:
+            where, _, name = one.rpartition("/")
+            if where in (EVERYWHERE, namespace, "") or (where == HERE and namespace == own):
+                is_in = is_in or covers(name, host) or host == "*"
+            elif where == NOWHERE and name == "*":
+                return False
+        return is_in
+
+    def _is_served(self, service, port):
+        found = service.port(port)
+        return found is not None and (found.is_http or not found.protocol)
+
+    def _is_free(self, host, port):
+        """A rule's host that is a service without this port has nothing to say here."""
+        found = self.mesh.find(host, self.context.node.namespace)
+        return found is None or self._is_served(found, port)
+
+    def _host(self, host, service, port, rules, scope, has_plain=True):
+        covering = self._covering(host, rules)
+        routes = routes_of(rules[covering], scope) if covering is not None else []
+        if covering is None and service is not None:
+            routes = [default_route(service, service.port(port), scope)]
+        names = domains(host, port, service.aliases if service is not None else ())
+        if not has_plain:
+            names = [one for one in names if one.endswith(f":{port}")]
+        return {"name": f"{host}:{port}", "domains": names, "routes": routes}
+
+    @staticmethod
+    def _covering(host, rules):
+        """Return the rule host that covers ``host`` most closely, or None."""
+        if host in rules:
+            return host
+        return min((one for one in rules if one.startswith("*") and covers(one, host)), key=specificity, default=None)

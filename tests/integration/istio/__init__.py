@@ -1,0 +1,1 @@
+"""Istio documents through the real daemon."""

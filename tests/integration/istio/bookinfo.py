@@ -1,0 +1,150 @@
+"""Four small services as the tutorial of every mesh has them: productpage, details, ratings, and three reviews."""
+
+import http.client
+import http.server
+import json
+import os
+import threading
+import time
+
+from tests.integration.harness.daemon import Daemon, quiet_port
+
+SERVICES = {"productpage": ("v1",), "details": ("v1",), "ratings": ("v1",), "reviews": ("v1", "v2", "v3")}
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Answers with who it is and what it got; ``/delay/MS`` waits first, ``/status/N`` answers so."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        pass
+
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        server = self.server
+        with server.lock:
+            server.asked += 1
+            server.active += 1
+            server.most = max(server.most, server.active)
+        words = self.path.partition("?")[0].split("/")
+        if "delay" in words:
+            time.sleep(int(words[words.index("delay") + 1]) / 1000)
+        status = int(words[words.index("status") + 1]) if "status" in words else 200
+        said = json.dumps({"service": server.service, "version": server.version, "path": self.path,
+                           "headers": {key.lower(): value for key, value in self.headers.items()},
+                           "body": body.decode("latin-1")}).encode()
+        with server.lock:
+            server.active -= 1
+        self.send_response(status)
+        self.send_header("content-length", str(len(said)))
+        self.send_header("x-version", server.version)
+        self.end_headers()
+        self.wfile.write(said)
+
+    do_POST = do_PUT = do_DELETE = do_HEAD = do_OPTIONS = do_GET
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """One version of a service; ``most`` is how many requests it had at once."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, service, version):
+        super().__init__(("127.0.0.1", 0), Echo)
+        self.service, self.version = service, version
+        self.asked = self.active = self.most = 0
+        self.lock = threading.Lock()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        """A client that goes away is none of our business."""
+
+
+class Bookinfo:
+    """All services, and documents that say where they are."""
+
+    def __init__(self, services=None):
+        self.servers = {(name, version): Server(name, version)
+                        for name, versions in (services or SERVICES).items() for version in versions}
+
+    def close(self):
+        for server in self.servers.values():
+            server.shutdown()
+            server.server_close()
+
+    def entries(self):
+        """Return ServiceEntry and DestinationRule documents: service NAME on port 9080, a subset for each version."""
+        by_name = {}
+        for (name, version), server in self.servers.items():
+            by_name.setdefault(name, []).append((version, server.server_port))
+        for name, versions in by_name.items():
+            yield {"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": name}, "spec": {
+                "hosts": [name], "location": "MESH_INTERNAL", "resolution": "STATIC",
+                "ports": [{"number": 9080, "name": "http", "protocol": "HTTP"}],
+                "endpoints": [{"address": "127.0.0.1", "ports": {"http": port}, "labels": {"version": version}}
+                              for version, port in versions]}}
+            yield {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": name},
+                   "spec": {"host": name, "subsets": [{"name": version, "labels": {"version": version}}
+                                                      for version, _ in versions]}}
+
+
+GATEWAY = """
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: bookinfo-gateway}
+spec:
+  selector: {istio: ingressgateway}
+  servers:
+  - port: {number: 80, name: http, protocol: HTTP}
+    hosts: ["*"]
+"""
+
+SIDECAR = """
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: default}
+spec:
+  egress:
+  - port: {number: 9080, name: http, protocol: HTTP}
+    bind: 127.0.0.1
+    captureMode: NONE
+    hosts: ["*/*"]
+"""
+
+
+class Proxy(Daemon):
+    """A daemon with a folder of documents; ``texts`` are YAML, ``values`` plain Python."""
+
+    def __init__(self, texts, values=(), *, role="ingress", port=80, **options):
+        self.role, self.service_port = role, port
+        self.own_port = quiet_port()
+        self.texts, self.values = list(texts), list(values)
+        super().__init__(None, **options)
+        self.port = self.own_port
+
+    def write(self, configuration):
+        """Write the folder of documents and the native file that names it."""
+        documents = os.path.join(self.folder, "mesh.d")
+        os.makedirs(documents, exist_ok=True)
+        for place, text in enumerate([*self.texts, *(json.dumps(value) for value in self.values)]):
+            path = os.path.join(documents, f"{place:03}.yaml")
+            with open(path + ".new", "w") as file:
+                file.write(text)
+            os.rename(path + ".new", path)
+        super().write(configuration or {
+            "node": {"id": "test", "role": self.role, "ports": {str(self.service_port): self.own_port}},
+            "documents": ["mesh.d"]})
+
+    def get(self, path, headers=(), method="GET", body=None, host=None):
+        """Return (status, headers, body decoded from JSON where it is JSON)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, body, {**({"host": host} if host else {}), **dict(headers)})
+            answer = connection.getresponse()
+            data = answer.read()
+            found = json.loads(data) if data[:1] == b"{" else data
+            return answer.status, {key.lower(): value for key, value in answer.getheaders()}, found
+        finally:
+            connection.close()

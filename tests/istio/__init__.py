@@ -1,0 +1,1 @@
+"""The dialect istio: documents in, native sections out."""
