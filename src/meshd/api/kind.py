@@ -190,7 +190,10 @@ class IAccessLogOperator(Interface):
 
 
 class IConfigDialect(Interface):
-    """Turns parsed documents into sections of the native form. Built before there is a site: ``build(None, None)``."""
+    """Turns parsed documents into sections of the native form. Built before there is a site: ``build(None, None)``.
+
+    May have ``codes``, a dict of code -> ``meshd.api.Code``, where its faults and findings have codes of their own.
+    """
 
     def accepts(root):
         """Say whether a document is of this dialect; ``root`` is a ``meshd.document.node.Node`` (Mapping, Sequence,
@@ -203,6 +206,12 @@ class IConfigDialect(Interface):
         The nodes keep the places of what they come from. ``context`` is a ``meshd.document.context.Context``; its
         ``node`` says who this proxy is. What is wrong is added with ``context.fault(code, node, path, message)``; what
         is returned beside faults is only checked. Never raises for bad input.
+        """
+
+    def write(snapshot):
+        """Return (documents as plain Python, sentences that say what could not be written) of a Snapshot.
+
+        Documents of this dialect that mean the same, for ``meshctl convert``.
         """
 
 
