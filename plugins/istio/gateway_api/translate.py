@@ -35,7 +35,7 @@ def _listener(bind, port, listeners, routes, mesh, context, clusters):
     hosts.sort(key=lambda host: (specificity(host["domains"][0]), host["domains"][0]))
     first = listeners[0].spec
     word = f"ip6{bind.replace(':', '_')}" if ":" in bind else bind
-    return http_listener(first.node, f"{word}_{port}", At(field(first, "port"), where), hosts, mesh, is_edge=True)
+    return http_listener(first.node, f"{word}_{port}", At(field(first, "port"), where), hosts, clusters, is_edge=True)
 
 
 class _Unmapped:
