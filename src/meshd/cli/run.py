@@ -66,9 +66,10 @@ def run(arguments: Any) -> int:
     log = Log(arguments.log_level, arguments.log_format)
     log.begin()
     if worker_count(checked.loaded.snapshot) > 1:
-        _warn(checked.faults)
         inherited.give_back(os.environ)
         supervise(arguments, checked)
+    log = Log(arguments.log_level, arguments.log_format)
+    log.begin()
     return Run(install_reactor(), checked, arguments, log, inherited).run()
 
 
@@ -117,18 +118,6 @@ def _reading(checked: Checked) -> dict[str, Any]:
     return {"key": key.hex(), "fd": memory}
 
 
-def _warn(faults: tuple) -> None:
-    """Log what the check has found, and leaves that do not fit their source."""
-    from twisted.logger import Logger
-
-    from meshd.hot import stale
-    from meshd.service.finding import log_findings
-    log = Logger(namespace="meshd")
-    log_findings(log, faults)
-    for name in stale():
-        log.warn("leaf {name}: its library does not fit its source: expected it to be built again", name=name)
-
-
 class Run:
     """One life of the daemon on a reactor."""
 
@@ -160,8 +149,19 @@ class Run:
 
         from meshd.service import signals
         signals.install(self._reactor, self._daemon)  # again: the reactor has set its own
-        _warn(self._faults)
+        self._warn()
         maybeDeferred(self._daemon.begin).addErrback(self._failed)
+
+    def _warn(self) -> None:
+        """Log what the check has found, and leaves that do not fit their source."""
+        from twisted.logger import Logger
+
+        from meshd.hot import stale
+        from meshd.service.finding import log_findings
+        log = Logger(namespace="meshd")
+        log_findings(log, self._faults)
+        for name in stale():
+            log.warn("leaf {name}: its library does not fit its source: expected it to be built again", name=name)
 
     def _failed(self, failure: Any) -> None:
         """The start failed: say why in the words of the command line, and end."""
