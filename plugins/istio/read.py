@@ -5,6 +5,7 @@ import re
 from meshd.api import INFO, Mapping, Related, Scalar, Sequence, decode
 from meshd_plugins.istio.catalog import GROUPS, IGNORED_GROUPS, find, near
 from meshd_plugins.istio.resource import DEFAULT_NAMESPACE, Metadata, Resource
+from meshd_plugins.istio.validate import validate
 
 NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 METADATA_KEYS = ("name", "namespace", "labels", "annotations", "creationTimestamp")
@@ -26,6 +27,7 @@ def read(roots, context):
                               f"a second {resource.title}, expected one",
                               related=(Related(first.node.get("metadata").mark(), "the first"),))
                 continue
+            validate(resource, context)
             found.append(resource)
     return found
 

@@ -1,5 +1,8 @@
 """PeerAuthentication and RequestAuthentication (security.istio.io): who is let in with which proof."""
 
+import json
+from urllib.parse import urlsplit
+
 from meshd.api import Boolean, Choice, ListOf, MapOf, Nested, Text, camel_config, option
 from meshd_plugins.istio.schema.common import TIME, WORDS, WorkloadSelector, at_most_one
 from meshd_plugins.istio.schema.policy import (
@@ -25,6 +28,18 @@ class PeerAuthentication:
     port_level_mtls: tuple[tuple[str, MutualTLS], ...] | None = option(
         MapOf(value=Nested(MutualTLS)), default=None, doc="of one port of the workload"
     )
+
+    def check(self):
+        """Yield faults between fields."""
+        if self.port_level_mtls is None:
+            return
+        if not self.port_level_mtls:
+            yield "port_level_mtls", "expected at least one port"
+        if self.selector is None or not self.selector.match_labels:
+            yield "port_level_mtls", "expected a selector with labels beside it"
+        for port, _ in self.port_level_mtls:
+            if not (port.isdigit() and 1 <= int(port[:6]) <= 65535):
+                yield ("port_level_mtls", port), f"expected a port from 1 to 65535, got {port!r}"
 
 
 @camel_config
@@ -67,6 +82,28 @@ class JWTRule:
     def check(self):
         """Yield faults between fields."""
         yield from at_most_one(self, ("jwks_uri", "jwks"), absent="")
+        if not self.issuer and not self.jwks_uri:
+            yield None, "expected an issuer or a jwksUri"
+        if self.jwks_uri and not _is_url(self.jwks_uri):
+            yield "jwks_uri", f"expected a URL with http or https, got {self.jwks_uri!r}"
+        if self.jwks and not _is_key_set(self.jwks):
+            yield "jwks", "expected a set of keys in JSON"
+
+
+def _is_url(text):
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _is_key_set(text):
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and (isinstance(found.get("keys"), list) or isinstance(found.get("kty"), str))
 
 
 @camel_config

@@ -2,6 +2,7 @@
 
 from meshd.api import ListOf, Nested, Text, camel_config, option
 from meshd_plugins.istio.schema.common import HOST, LABELS, NAMESPACES, WorkloadSelector
+from meshd_plugins.istio.schema.form import label_fault, label_faults, wildcard_fault
 from meshd_plugins.istio.schema.traffic_policy import TrafficPolicy
 
 
@@ -15,6 +16,13 @@ class Subset:
         Nested(TrafficPolicy), default=None, doc="replaces the host's policy, field by field"
     )
 
+    def check(self):
+        """Yield faults of the name and the labels."""
+        fault = label_fault(self.name)
+        if fault:
+            yield "name", fault
+        yield from label_faults("labels", self.labels)
+
 
 @camel_config
 class DestinationRule:
@@ -22,8 +30,16 @@ class DestinationRule:
 
     host: str = option(HOST, doc="a service of the registry, or a wildcard")
     traffic_policy: TrafficPolicy | None = option(Nested(TrafficPolicy), default=None, doc="of all its endpoints")
-    subsets: tuple[Subset, ...] = option(ListOf(item=Nested(Subset)), default=(), doc="named sets of endpoints")
+    subsets: tuple[Subset, ...] = option(
+        ListOf(item=Nested(Subset), unique="name"), default=(), doc="named sets of endpoints"
+    )
     export_to: tuple[str, ...] = option(NAMESPACES, default=(), doc="namespaces that see it (*: all)")
     workload_selector: WorkloadSelector | None = option(
         Nested(WorkloadSelector), default=None, doc="proxies of its namespace that it is for (all)"
     )
+
+    def check(self):
+        """Yield a fault of the host; ``validate`` looks at exportTo."""
+        fault = wildcard_fault(self.host)
+        if fault:
+            yield "host", fault

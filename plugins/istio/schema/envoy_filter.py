@@ -1,7 +1,10 @@
 """EnvoyFilter (networking.istio.io): recognised and checked; nothing of it can be in force here."""
 
-from meshd.api import Anything, Choice, Integer, ListOf, MapOf, Nested, Text, camel_config, option
-from meshd_plugins.istio.schema.common import COUNT32, PORT, LabelSelector, at_most_one
+from meshd.api import (
+    Anything, BadRegex, Choice, Integer, ListOf, MapOf, Nested, Text, camel_config, compile_regex, option,
+)
+from meshd_plugins.istio.schema.common import COUNT32, LONGEST_REGEX, PORT, LabelSelector, at_most_one, keys_of
+from meshd_plugins.istio.schema.form import deeper
 from meshd_plugins.istio.schema.policy import TARGET_REFS, PolicyTargetReference
 
 APPLY_TO = (
@@ -12,6 +15,14 @@ OPERATIONS = (
     "INVALID", "MERGE", "ADD", "REMOVE", "INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST", "REPLACE",
     "MERGE_AND_REPLACE_LIST",
 )
+MATCH_OF = {
+    **dict.fromkeys(("LISTENER", "FILTER_CHAIN", "NETWORK_FILTER", "HTTP_FILTER"), "listener"),
+    **dict.fromkeys(("ROUTE_CONFIGURATION", "VIRTUAL_HOST", "HTTP_ROUTE"), "route_configuration"),
+    "CLUSTER": "cluster",
+}
+"""applyTo -> the only match that goes with it."""
+
+CONNECTION_MANAGERS = ("envoy.filters.network.http_connection_manager", "envoy.http_connection_manager")
 NO_ENVOY = "this proxy is not Envoy: there is nothing to patch"
 
 
@@ -155,6 +166,45 @@ class EnvoyConfigObjectPatch:
     apply_to: str = option(Choice(APPLY_TO), default="INVALID", doc="kind of the object")
     match: EnvoyConfigObjectMatch | None = option(Nested(EnvoyConfigObjectMatch), default=None, doc="which (all)")
     patch: Patch | None = option(Nested(Patch), default=None, doc="the change")
+
+    def check(self):
+        """Yield faults between fields; those of a waypoint are not looked at, as in istiod."""
+        if self.match is not None and self.match.context == "WAYPOINT":
+            return
+        if self.apply_to == "INVALID":
+            yield "apply_to", "expected the kind of the object that is patched"
+        elif self.patch is None or self.patch.operation == "INVALID":
+            yield "patch", "expected a patch with an operation"
+        elif self.patch.operation != "REMOVE" and self.patch.value is None:
+            yield ("patch", "value"), f"expected a value with operation {self.patch.operation}"
+        elif self.match is not None:
+            yield from deeper("match", self._match_faults(self.match))
+
+    def _match_faults(self, match):
+        if match.proxy is not None and len(match.proxy.proxy_version) <= LONGEST_REGEX:
+            try:
+                compile_regex(match.proxy.proxy_version)
+            except BadRegex as error:
+                yield ("proxy", "proxyVersion"), str(error)
+        wanted = MATCH_OF.get(self.apply_to)
+        for name in ("listener", "route_configuration", "cluster"):
+            if wanted and name != wanted and getattr(match, name) is not None:
+                yield keys_of(match, (name,)), f"expected {keys_of(match, (wanted,))} with applyTo {self.apply_to}"
+        if wanted == "listener" and match.listener is not None and match.listener.filter_chain is not None:
+            yield from deeper(("listener", "filterChain", "filter"), self._filter_faults(match.listener.filter_chain))
+
+    def _filter_faults(self, chain):
+        if chain.filter is None:
+            return
+        inner = chain.filter.sub_filter
+        if not chain.filter.name:
+            yield "name", "expected the filter's name"
+        elif inner is not None and self.apply_to != "HTTP_FILTER":
+            yield "subFilter", "expected none but with applyTo HTTP_FILTER"
+        elif inner is not None and chain.filter.name not in CONNECTION_MANAGERS:
+            yield "name", f"expected {CONNECTION_MANAGERS[0]} beside subFilter"
+        elif inner is not None and not inner.name:
+            yield ("subFilter", "name"), "expected the filter's name"
 
 
 @camel_config

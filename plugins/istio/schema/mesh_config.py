@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from meshd.api import Anything, Boolean, Choice, ListOf, MapOf, Nested, Text, camel_config, option
-from meshd_plugins.istio.schema.common import COUNT, NAMESPACES, NO_LOCALITIES, NO_TLS, TIME, WORDS
+from meshd.api import Anything, Boolean, Choice, Duration, ListOf, MapOf, Nested, Text, camel_config, option
+from meshd_plugins.istio.schema.common import COUNT, NAMESPACES, NO_LOCALITIES, NO_TLS, TIME, TIME_OR_0, WORDS
+from meshd_plugins.istio.schema.form import deeper, each, is_label, wildcard_fault
 from meshd_plugins.istio.schema.load_balancer import LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting
 from meshd_plugins.istio.schema.mesh_proxy import CONTROL, ENVOY, NATIVE, MeshProxyConfig
 from meshd_plugins.istio.schema.traffic_policy import (
     ClientTLSSettings, ConnectionPoolSettings, OutlierDetection, TcpKeepalive,
 )
-from meshd_plugins.istio.schema.virtual_service import HTTPRetry
+from meshd_plugins.istio.schema.route import HTTPRetry
 
+CONNECT_TIME = Duration(minimum=0.001, maximum=3600.0, step=0.001, is_go=True)
 NO_INGRESS = "Ingress documents are not read"
 
 
@@ -129,10 +131,10 @@ class MeshConfig:
     proxy_inbound_listen_port: int | None = option(COUNT, default=None, doc="port of captured traffic (15006)",
                                                    unsupported="traffic is not captured yet")
     proxy_http_port: int = option(COUNT, default=0, doc="port of sidecars that takes requests for any host (0: none)")
-    connect_timeout_s: float | None = option(TIME, default=None, doc="until a connect is given up (10s)")
+    connect_timeout_s: float | None = option(CONNECT_TIME, default=None, doc="until a connect is given up (10s)")
     hbone_idle_timeout_s: float | None = option(TIME, default=None, doc="HBONE", unsupported="there is no HBONE")
     protocol_detection_timeout_s: float | None = option(
-        TIME, default=None, doc="wait for the client's first bytes", unsupported="protocols are not detected yet"
+        TIME_OR_0, default=None, doc="wait for the client's first bytes", unsupported="protocols are not detected yet"
     )
     tcp_keepalive: TcpKeepalive | None = option(Nested(TcpKeepalive), default=None, doc="keepalive",
                                                 unsupported="the sockets' keepalive is the system's")
@@ -214,3 +216,23 @@ class MeshConfig:
         Nested(DefaultTrafficPolicy), default=None, doc="policy of all hosts"
     )
     service_entry_visibility: Any = _any("visibility of ServiceEntries", CONTROL)
+
+    def check(self):
+        """Yield faults of istiod's."""
+        for name in ("proxy_listen_port", "proxy_inbound_listen_port", "proxy_http_port"):
+            port = getattr(self, name)
+            if port is not None and not (0 if name == "proxy_http_port" else 1) <= port <= 65535:
+                yield name, f"expected a port from 1 to 65535, got {port}"
+        fault = _trust_domain_fault(self.trust_domain)
+        if fault:
+            yield "trust_domain", fault
+        yield from each("trust_domain_aliases", self.trust_domain_aliases, _trust_domain_fault)
+        for place, one in enumerate(self.service_settings):
+            yield from deeper(("service_settings", place), each("hosts", one.hosts, wildcard_fault))
+        if self.mesh_m_tls is not None and self.mesh_m_tls.ecdh_curves:
+            yield ("mesh_m_tls", "ecdhCurves"), "expected none: they are set in tlsDefaults"
+
+
+def _trust_domain_fault(text):
+    labels = text.removesuffix(".").split(".")
+    return "" if all(is_label(label) for label in labels) else f"expected a trust domain, got {text!r}"

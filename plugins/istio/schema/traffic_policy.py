@@ -1,9 +1,16 @@
 """A DestinationRule's policy: connections, outlier detection, TLS, tunnel, and all of that for each port."""
 
 from meshd.api import Boolean, Choice, Integer, ListOf, Nested, Number, Text, camel_config, option
-from meshd_plugins.istio.schema.common import COUNT, COUNT32, NO_HTTP2, NO_TCP, NO_TLS, PORT, TIME, WORDS, PortSelector
+from meshd_plugins.istio.schema.common import (
+    ANY_TIME, COUNT, COUNT32, NO_HTTP2, NO_TCP, PORT, TIME, TIME_OR_0, WORDS, PortSelector,
+)
+from meshd_plugins.istio.schema.form import fqdn_fault, is_ip
 from meshd_plugins.istio.schema.load_balancer import LoadBalancerSettings
 
+PARTS = (
+    "load_balancer", "connection_pool", "outlier_detection", "tls", "port_level_settings", "tunnel", "proxy_protocol",
+    "retry_budget",
+)
 NO_EJECTION = "there is no outlier detection yet"
 
 
@@ -28,15 +35,15 @@ class TCPSettings:
     max_connection_duration_s: float | None = option(
         TIME, default=None, doc="age at which one is closed", unsupported="connections have no maximum age yet"
     )
-    idle_timeout_s: float | None = option(TIME, default=None, doc="of TCP connections (1h)", unsupported=NO_TCP)
+    idle_timeout_s: float | None = option(TIME_OR_0, default=None, doc="of TCP connections (1h)", unsupported=NO_TCP)
 
 
 @camel_config
 class ConnectionKeepalive:
     """PING frames."""
 
-    interval_s: float | None = option(TIME, default=None, doc="between pings")
-    timeout_s: float | None = option(TIME, default=None, doc="wait for the answer")
+    interval_s: float = option(TIME, doc="between pings")
+    timeout_s: float = option(TIME, doc="wait for the answer")
 
 
 @camel_config
@@ -60,6 +67,11 @@ class HTTPSettings:
         Nested(ConnectionKeepalive), default=None, doc="pings", unsupported=NO_HTTP2
     )
 
+    def check(self):
+        """Yield faults between fields."""
+        if self.h2_upgrade_policy == "UPGRADE" and self.use_client_protocol:
+            yield "use_client_protocol", "expected false with h2UpgradePolicy UPGRADE"
+
 
 @camel_config
 class ConnectionPoolSettings:
@@ -67,6 +79,11 @@ class ConnectionPoolSettings:
 
     tcp: TCPSettings | None = option(Nested(TCPSettings), default=None, doc="of connections")
     http: HTTPSettings | None = option(Nested(HTTPSettings), default=None, doc="of HTTP")
+
+    def check(self):
+        """Yield a fault where nothing is said."""
+        if self.tcp is None and self.http is None:
+            yield None, "expected at least one of tcp, http"
 
 
 @camel_config
@@ -90,6 +107,11 @@ class OutlierDetection:
         ListOf(item=Integer(minimum=100, maximum=599)), default=(), doc="statuses that count as 5xx do"
     )
 
+    def check(self):
+        """Yield faults between fields."""
+        if self.consecutive_local_origin_failures and not self.split_external_local_origin_errors:
+            yield "consecutive_local_origin_failures", "expected splitExternalLocalOriginErrors: true beside it"
+
 
 @camel_config
 class ClientTLSSettings:
@@ -107,6 +129,26 @@ class ClientTLSSettings:
     insecure_skip_verify: bool | None = option(Boolean(), default=None, doc="take any certificate")
     ca_crl: str = option(Text(), default="", doc="file of revoked certificates")
 
+    def check(self):
+        """Yield faults between fields; ``validate`` looks at the namespace of a credential."""
+        if self.insecure_skip_verify:
+            yield from self._unverified_faults()
+        if self.mode in ("SIMPLE", "MUTUAL") and self.credential_name:
+            for name in ("client_certificate", "private_key", "ca_certificates", "ca_crl"):
+                if getattr(self, name):
+                    yield name, "expected none beside credentialName, which holds it"
+        elif self.mode == "MUTUAL":
+            for name, key in (("client_certificate", "clientCertificate"), ("private_key", "privateKey")):
+                if not getattr(self, name):
+                    yield None, f"expected {key}, or credentialName, with mode MUTUAL"
+
+    def _unverified_faults(self):
+        names = {"SIMPLE": ("ca_certificates", "credential_name", "subject_alt_names"),
+                 "MUTUAL": ("ca_certificates", "subject_alt_names")}.get(self.mode, ())
+        for name in names:
+            if getattr(self, name):
+                yield name, "expected none beside insecureSkipVerify, which trusts everybody"
+
 
 @camel_config
 class PortTrafficPolicy:
@@ -120,7 +162,14 @@ class PortTrafficPolicy:
     outlier_detection: OutlierDetection | None = option(
         Nested(OutlierDetection), default=None, doc="outlier detection", unsupported=NO_EJECTION
     )
-    tls: ClientTLSSettings | None = option(Nested(ClientTLSSettings), default=None, doc="TLS", unsupported=NO_TLS)
+    tls: ClientTLSSettings | None = option(Nested(ClientTLSSettings), default=None, doc="TLS")
+
+    def check(self):
+        """Yield a fault where something is missing."""
+        if self.port is None:
+            yield "port", "expected the port's number"
+        if not any((self.load_balancer, self.connection_pool, self.outlier_detection, self.tls)):
+            yield None, "expected at least one of loadBalancer, connectionPool, outlierDetection, tls"
 
 
 @camel_config
@@ -130,6 +179,14 @@ class TunnelSettings:
     protocol: str = option(Text(), default="", doc="CONNECT or POST (CONNECT)")
     target_host: str = option(Text(minimum=1), doc="the tunnel's end")
     target_port: int = option(PORT, doc="its port")
+
+    def check(self):
+        """Yield faults of istiod's."""
+        if self.protocol not in ("", "CONNECT", "POST"):
+            yield "protocol", f"expected CONNECT or POST, got {self.protocol!r}"
+        fault = "" if is_ip(self.target_host) else fqdn_fault(self.target_host)
+        if fault:
+            yield "target_host", fault
 
 
 @camel_config
@@ -145,7 +202,7 @@ class RetryBudget:
 
     percent: float | None = option(Number(maximum=100.0), default=None, doc="of the active requests (20)")
     min_retry_concurrency: int = option(COUNT32, default=0, doc="retries that are always allowed (0: 3)")
-    budget_interval_s: float | None = option(TIME, default=None, doc="how long requests count")
+    budget_interval_s: float | None = option(ANY_TIME, default=None, doc="how long requests count")
 
 
 @camel_config
@@ -159,7 +216,7 @@ class TrafficPolicy:
     outlier_detection: OutlierDetection | None = option(
         Nested(OutlierDetection), default=None, doc="outlier detection", unsupported=NO_EJECTION
     )
-    tls: ClientTLSSettings | None = option(Nested(ClientTLSSettings), default=None, doc="TLS", unsupported=NO_TLS)
+    tls: ClientTLSSettings | None = option(Nested(ClientTLSSettings), default=None, doc="TLS")
     port_level_settings: tuple[PortTrafficPolicy, ...] = option(
         ListOf(item=Nested(PortTrafficPolicy), maximum=4096), default=(), doc="replaces all of the above at one port"
     )
@@ -172,3 +229,10 @@ class TrafficPolicy:
     retry_budget: RetryBudget | None = option(
         Nested(RetryBudget), default=None, doc="retry budget", unsupported="there are no retry budgets yet"
     )
+
+    def check(self):
+        """Yield faults between fields."""
+        if not any(getattr(self, name) for name in PARTS):
+            yield None, "expected at least one field"
+        if self.tunnel is not None and self.proxy_protocol is not None:
+            yield "proxy_protocol", "expected at most one of tunnel, proxyProtocol"

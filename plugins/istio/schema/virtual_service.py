@@ -1,242 +1,14 @@
-"""VirtualService (networking.istio.io): how requests to hosts are routed."""
+"""VirtualService (networking.istio.io): how requests and connections for hosts are routed."""
 
-from meshd.api import Boolean, Choice, Integer, ListOf, MapOf, Nested, Regex, Text, camel_config, option
-from meshd_plugins.istio.schema.common import (
-    HOST, LABELS, NAMESPACES, PORT, TIME, Headers, Percent, PortSelector, StringMatch,
+from meshd.api import ListOf, Nested, Text, camel_config, option
+from meshd_plugins.istio.schema.common import HOST, NAMESPACES, NO_TCP
+from meshd_plugins.istio.schema.form import (
+    MESH, deeper, each, gateway_name_fault, is_ip, is_within, overlaps, sni_fault, wildcard_fault,
 )
-
-LATER = "the daemon does not do this yet"
-
-
-@camel_config
-class Destination:
-    """Where requests go."""
-
-    host: str = option(HOST, doc="a service of the registry")
-    subset: str = option(Text(maximum=63), default="", doc="one of its subsets (DestinationRule)")
-    port: PortSelector | None = option(Nested(PortSelector), default=None, doc="its port, where it has several")
-
-
-@camel_config
-class HTTPRouteDestination:
-    """One share of an HTTP route."""
-
-    destination: Destination = option(Nested(Destination), doc="where this share goes")
-    weight: int = option(Integer(maximum=2**31 - 1), default=0, doc="share is weight / sum of weights")
-    headers: Headers | None = option(Nested(Headers), default=None, doc="edits, this share only")
-
-
-@camel_config
-class RouteDestination:
-    """One share of a TCP or TLS route."""
-
-    destination: Destination = option(Nested(Destination), doc="where this share goes")
-    weight: int = option(Integer(maximum=2**31 - 1), default=0, doc="share is weight / sum of weights")
-
-
-@camel_config
-class HTTPMatchRequest:
-    """Conditions; all must hold."""
-
-    name: str = option(Text(maximum=253), default="", doc="name in logs")
-    uri: StringMatch | None = option(Nested(StringMatch), default=None, doc="the path, without the query")
-    scheme: StringMatch | None = option(Nested(StringMatch), default=None, doc="http or https")
-    method: StringMatch | None = option(Nested(StringMatch), default=None, doc="the method")
-    authority: StringMatch | None = option(Nested(StringMatch), default=None, doc="Host")
-    headers: tuple[tuple[str, StringMatch], ...] = option(
-        MapOf(value=Nested(StringMatch)), default=(), doc="fields; {} means that it is there"
-    )
-    port: int | None = option(PORT, default=None, doc="port of the listener")
-    source_labels: tuple[tuple[str, str], ...] = option(LABELS, default=(), doc="labels of the proxy's workload")
-    gateways: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="replaces the rule's gateways")
-    query_params: tuple[tuple[str, StringMatch], ...] = option(
-        MapOf(value=Nested(StringMatch)), default=(), doc="query parameters"
-    )
-    ignore_uri_case: bool = option(Boolean(), default=False, doc="compare exact and prefix without case")
-    without_headers: tuple[tuple[str, StringMatch], ...] = option(
-        MapOf(value=Nested(StringMatch)), default=(), doc="fields that must not be so"
-    )
-    source_namespace: str = option(Text(maximum=253), default="", doc="namespace of the proxy's workload")
-    stat_prefix: str = option(Text(), default="", doc="prefix of metrics", unsupported="there are no metrics by route")
-
-
-@camel_config
-class HTTPRedirect:
-    """Send the client elsewhere."""
-
-    uri: str = option(Text(), default="", doc="the new path; excludes a prefix rewrite")
-    authority: str = option(Text(), default="", doc="the new host")
-    port: int | None = option(PORT, default=None, doc="the new port")
-    derive_port: str | None = option(
-        Choice(("FROM_PROTOCOL_DEFAULT", "FROM_REQUEST_PORT")), default=None, doc="where the new port comes from"
-    )
-    scheme: str = option(Text(), default="", doc="the new scheme")
-    redirect_code: int = option(Integer(), default=0, doc="301, 302, 303, 307 or 308 (0: 301)")
-    prefix_rewrite: str = option(Text(), default="", doc="put this where the matched prefix stands")
-
-
-@camel_config
-class HTTPBody:
-    """The body of a direct response."""
-
-    string: str | None = option(Text(maximum=2**20), default=None, doc="as text")
-    bytes_: str | None = option(Text(maximum=2**21), default=None, doc="in base64", key="bytes")
-
-
-@camel_config
-class HTTPDirectResponse:
-    """Answer from the proxy."""
-
-    status: int = option(Integer(), doc="the status")
-    body: HTTPBody | None = option(Nested(HTTPBody), default=None, doc="the body")
-
-
-@camel_config
-class Delegate:
-    """Another VirtualService whose routes stand here."""
-
-    name: str = option(Text(maximum=253), default="", doc="its name")
-    namespace: str = option(Text(maximum=253), default="", doc="its namespace (ours when absent)")
-
-
-@camel_config
-class RegexRewrite:
-    """Rewrite the path by a pattern."""
-
-    match: str = option(Regex(), doc="RE2, searched in the path")
-    rewrite: str = option(Text(), doc=r"the replacement; \1 to \9 are groups")
-
-
-@camel_config
-class HTTPRewrite:
-    """Change path and Host before the request is sent on."""
-
-    uri: str = option(Text(), default="", doc="path, or what stands in place of the matched prefix")
-    authority: str = option(Text(), default="", doc="Host")
-    uri_regex_rewrite: RegexRewrite | None = option(Nested(RegexRewrite), default=None, doc="rewrite by a pattern")
-
-
-@camel_config
-class HTTPRetry:
-    """Further attempts."""
-
-    attempts: int = option(Integer(maximum=2**31 - 1), default=0, doc="retries; 0 turns them off")
-    per_try_timeout_s: float | None = option(TIME, default=None, doc="for each attempt (the route's when absent)")
-    retry_on: str = option(Text(), default="", doc="conditions, by commas (Istio's default when empty)")
-    retry_remote_localities: bool | None = option(
-        Boolean(), default=None, doc="also in other localities", unsupported="there are no localities yet"
-    )
-    retry_ignore_previous_hosts: bool | None = option(Boolean(), default=None, doc="not where it failed (true)")
-    backoff_s: float | None = option(TIME, default=None, doc="base of the back-off (25ms)")
-
-
-@camel_config
-class CorsPolicy:
-    """Cross-origin resource sharing."""
-
-    allow_origin: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="origins (deprecated)")
-    allow_origins: tuple[StringMatch, ...] = option(ListOf(item=Nested(StringMatch)), default=(), doc="origins")
-    allow_methods: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="methods")
-    allow_headers: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="request fields")
-    expose_headers: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="fields scripts may read")
-    max_age_s: float | None = option(TIME, default=None, doc="how long a preflight is good")
-    allow_credentials: bool | None = option(Boolean(), default=None, doc="with cookies")
-    unmatched_preflights: str = option(
-        Choice(("UNSPECIFIED", "FORWARD", "IGNORE")), default="UNSPECIFIED", doc="preflights of other origins"
-    )
-
-
-@camel_config
-class Delay:
-    """Wait before the request is sent on."""
-
-    fixed_delay_s: float | None = option(TIME, default=None, doc="how long")
-    exponential_delay_s: float | None = option(TIME, default=None, doc="mean of a random time", unsupported=LATER)
-    percent: int = option(Integer(maximum=100), default=0, doc="share (deprecated)")
-    percentage: Percent | None = option(Nested(Percent), default=None, doc="share of the requests")
-
-
-@camel_config
-class Abort:
-    """Answer with an error in place of the upstream."""
-
-    http_status: int | None = option(Integer(), default=None, doc="the status")
-    grpc_status: str | None = option(Text(), default=None, doc="the gRPC status, by name")
-    http2_error: str | None = option(Text(), default=None, doc="not implemented by Istio", key="http2Error")
-    percentage: Percent | None = option(Nested(Percent), default=None, doc="share of the requests")
-
-
-@camel_config
-class HTTPFaultInjection:
-    """Faults on purpose."""
-
-    delay: Delay | None = option(Nested(Delay), default=None, doc="delays")
-    abort: Abort | None = option(Nested(Abort), default=None, doc="aborts")
-
-
-@camel_config
-class HTTPMirrorPolicy:
-    """A copy of the requests for somebody else."""
-
-    destination: Destination = option(Nested(Destination), doc="who gets it")
-    percentage: Percent | None = option(Nested(Percent), default=None, doc="share of the requests (all)")
-
-
-@camel_config
-class HTTPRoute:
-    """One rule: the first that matches is taken."""
-
-    name: str = option(Text(maximum=253), default="", doc="name in logs")
-    match: tuple[HTTPMatchRequest, ...] = option(
-        ListOf(item=Nested(HTTPMatchRequest)), default=(), doc="any of these (all requests when empty)"
-    )
-    route: tuple[HTTPRouteDestination, ...] = option(
-        ListOf(item=Nested(HTTPRouteDestination)), default=(), doc="where to"
-    )
-    redirect: HTTPRedirect | None = option(Nested(HTTPRedirect), default=None, doc="redirect")
-    direct_response: HTTPDirectResponse | None = option(Nested(HTTPDirectResponse), default=None, doc="answer here")
-    delegate: Delegate | None = option(Nested(Delegate), default=None, doc="the routes of another VirtualService")
-    rewrite: HTTPRewrite | None = option(Nested(HTTPRewrite), default=None, doc="rewrite path and Host")
-    timeout_s: float | None = option(TIME, default=None, doc="until the whole answer is here (none)")
-    retries: HTTPRetry | None = option(Nested(HTTPRetry), default=None, doc="retries")
-    fault: HTTPFaultInjection | None = option(
-        Nested(HTTPFaultInjection), default=None, doc="faults on purpose", unsupported="faults are not injected yet"
-    )
-    mirror: Destination | None = option(
-        Nested(Destination), default=None, doc="a copy goes there", unsupported="requests are not mirrored yet"
-    )
-    mirrors: tuple[HTTPMirrorPolicy, ...] = option(
-        ListOf(item=Nested(HTTPMirrorPolicy)), default=(), doc="copies go there",
-        unsupported="requests are not mirrored yet"
-    )
-    mirror_percent: int | None = option(Integer(maximum=100), default=None, doc="share of the mirror (deprecated)")
-    mirror_percentage: Percent | None = option(Nested(Percent), default=None, doc="share of the mirror (all)")
-    cors_policy: CorsPolicy | None = option(Nested(CorsPolicy), default=None, doc="cross-origin resource sharing")
-    headers: Headers | None = option(Nested(Headers), default=None, doc="edits of header fields")
-
-
-@camel_config
-class L4MatchAttributes:
-    """Conditions of a TCP route."""
-
-    destination_subnets: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="original addresses")
-    port: int | None = option(PORT, default=None, doc="port of the listener")
-    source_subnet: str = option(Text(), default="", doc="addresses of clients")
-    source_labels: tuple[tuple[str, str], ...] = option(LABELS, default=(), doc="labels of the proxy's workload")
-    gateways: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="replaces the rule's gateways")
-    source_namespace: str = option(Text(maximum=253), default="", doc="namespace of the proxy's workload")
-
-
-@camel_config
-class TLSMatchAttributes:
-    """Conditions of a TLS route."""
-
-    sni_hosts: tuple[str, ...] = option(ListOf(item=HOST, minimum=1), doc="server names")
-    destination_subnets: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="original addresses")
-    port: int | None = option(PORT, default=None, doc="port of the listener")
-    source_labels: tuple[tuple[str, str], ...] = option(LABELS, default=(), doc="labels of the proxy's workload")
-    gateways: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="replaces the rule's gateways")
-    source_namespace: str = option(Text(maximum=253), default="", doc="namespace of the proxy's workload")
+from meshd_plugins.istio.schema.header import is_claim
+from meshd_plugins.istio.schema.http_route import HTTPRoute, weight_faults
+from meshd_plugins.istio.schema.match import L4MatchAttributes, TLSMatchAttributes
+from meshd_plugins.istio.schema.route import RouteDestination
 
 
 @camel_config
@@ -248,6 +20,12 @@ class TLSRoute:
     )
     route: tuple[RouteDestination, ...] = option(ListOf(item=Nested(RouteDestination)), default=(), doc="where to")
 
+    def check(self):
+        """Yield faults of the shares."""
+        if not self.route:
+            yield "route", "expected at least one destination"
+        yield from weight_faults(self.route)
+
 
 @camel_config
 class TCPRoute:
@@ -257,6 +35,12 @@ class TCPRoute:
         ListOf(item=Nested(L4MatchAttributes)), default=(), doc="any of these"
     )
     route: tuple[RouteDestination, ...] = option(ListOf(item=Nested(RouteDestination)), default=(), doc="where to")
+
+    def check(self):
+        """Yield faults of the shares."""
+        if not self.route:
+            yield "route", "expected at least one destination"
+        yield from weight_faults(self.route)
 
 
 @camel_config
@@ -271,5 +55,65 @@ class VirtualService:
     tls: tuple[TLSRoute, ...] = option(ListOf(item=Nested(TLSRoute)), default=(), doc="rules for TLS",
                                        unsupported="TLS is not passed through yet")
     tcp: tuple[TCPRoute, ...] = option(ListOf(item=Nested(TCPRoute)), default=(), doc="rules for TCP",
-                                       unsupported="TCP is not proxied yet")
+                                       unsupported=NO_TCP)
     export_to: tuple[str, ...] = option(NAMESPACES, default=(), doc="namespaces that see it (*: all)")
+
+    @property
+    def is_delegate(self):
+        """Say whether its rules stand in other VirtualServices."""
+        return not self.hosts
+
+    @property
+    def is_for_gateways(self):
+        """Say whether it is for gateways only."""
+        return bool(self.gateways) and MESH not in self.gateways
+
+    def check(self):
+        """Yield faults of the whole; those that need ``metadata`` are in ``validate``."""
+        yield from self._delegate_faults()
+        yield from each("gateways", self.gateways, gateway_name_fault)
+        yield from self._host_faults()
+        if not (self.http or self.tls or self.tcp):
+            yield None, "expected at least one of http, tls, tcp"
+        for place, rule in enumerate(self.http):
+            yield from deeper(("http", place), rule.action_faults(self.is_delegate))
+        if not self.is_for_gateways:
+            yield from self._claim_faults()
+        for place, rule in enumerate(self.tls):
+            for number, match in enumerate(rule.match):
+                yield from deeper(("tls", place, "match", number), self._sni_faults(match))
+
+    def _delegate_faults(self):
+        for name in ("gateways", "tls", "tcp"):
+            if self.is_delegate and getattr(self, name):
+                yield name, "expected none without hosts: such a VirtualService is a delegate, with http only"
+
+    def _host_faults(self):
+        has_sni = any(match.sni_hosts for rule in self.tls for match in rule.match)
+        fault = sni_fault if self.is_for_gateways and has_sni else wildcard_fault
+        found = list(each("hosts", self.hosts, lambda host: "" if is_ip(host) else fault(host)))
+        yield from found
+        if MESH in self.gateways and "*" in self.hosts:
+            yield ("hosts", self.hosts.index("*")), "expected no host * with the gateway mesh"
+        elif not found:
+            for place, host in enumerate(self.hosts):
+                other = next((one for one in self.hosts[:place] if overlaps(one, host)), None)
+                if other is not None:
+                    yield ("hosts", place), f"expected hosts that do not overlap, {host!r} does with {other!r}"
+
+    def _claim_faults(self):
+        for place, rule in enumerate(self.http):
+            for number, match in enumerate(rule.match):
+                for key, pairs in (("headers", match.headers), ("withoutHeaders", match.without_headers)):
+                    for name, _ in pairs:
+                        if is_claim(name):
+                            yield ("http", place, "match", number, key, name), "expected claims only with gateways"
+
+    def _sni_faults(self, match):
+        fault = wildcard_fault if MESH in self.gateways else sni_fault
+        for place, host in enumerate(match.sni_hosts):
+            found = fault(host)
+            if found and not is_ip(host):
+                yield ("sniHosts", place), found
+            elif not found and not any(is_within(host, one) for one in self.hosts):
+                yield ("sniHosts", place), f"expected a name within hosts, got {host!r}"

@@ -1,11 +1,14 @@
 """WasmPlugin (extensions.istio.io): recognised and checked; meshd runs Python plugins in its place."""
 
+from urllib.parse import urlsplit
+
 from meshd.api import Anything, Choice, Integer, ListOf, Nested, Text, camel_config, option
 from meshd_plugins.istio.schema.common import PORT, WorkloadSelector
 from meshd_plugins.istio.schema.policy import (
     PolicyTargetReference, one_target, selector_option, target_option, targets_option,
 )
 
+SCHEMES = ("oci", "http", "https", "file")
 NO_WASM = "there is no Wasm; a Python plugin does the same"
 
 
@@ -75,3 +78,15 @@ class WasmPlugin:
     def check(self):
         """Yield faults between fields."""
         yield from one_target(self)
+        if not _is_url(self.url):
+            yield "url", f"expected a URL with one of {', '.join(SCHEMES)}, or none, got {self.url!r}"
+
+
+def _is_url(text):
+    if text.startswith("/"):
+        return True
+    try:
+        parts = urlsplit(text if "://" in text else "http://" + text)
+        return parts.scheme in SCHEMES and (bool(parts.netloc) or parts.scheme == "file") and "%" not in parts.netloc
+    except ValueError:
+        return False

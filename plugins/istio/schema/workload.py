@@ -1,7 +1,8 @@
 """WorkloadEntry and WorkloadGroup (networking.istio.io): endpoints that are no pods, and templates of them."""
 
 from meshd.api import Choice, ListOf, MapOf, Nested, Text, camel_config, option
-from meshd_plugins.istio.schema.common import COUNT, COUNT32, LABELS, PORT
+from meshd_plugins.istio.schema.common import COUNT, COUNT32, LABELS, PORT, at_most_one
+from meshd_plugins.istio.schema.form import UNIX, fqdn_fault, is_ip, label_fault, label_faults, unix_fault
 
 OWN_PROBES = "the daemon does not probe the workload yet"
 
@@ -20,6 +21,29 @@ class WorkloadEntry:
     weight: int = option(COUNT32, default=0, doc="share of the load (0: 1)")
     service_account: str = option(Text(maximum=253), default="", doc="service account, for its identity")
 
+    def check(self):
+        """Yield faults that an entry, an endpoint and a template may all have."""
+        if self.address.startswith(UNIX):
+            fault = unix_fault(self.address[len(UNIX):])
+            if fault:
+                yield "address", fault
+            if self.ports:
+                yield "ports", "expected none with a unix socket"
+        for name, _ in self.ports:
+            fault = label_fault(name)
+            if fault:
+                yield ("ports", name), fault
+
+    def faults(self, may_be_name):
+        """Yield the faults of one that is used as it is; ``may_be_name``: the address may be a host name."""
+        if not self.address and not self.network:
+            yield "address", "expected an address (or a network)"
+        if self.address and not self.address.startswith(UNIX) and not is_ip(self.address):
+            if not may_be_name or fqdn_fault(self.address):
+                words = "an IP address or a host name" if may_be_name else "an IP address"
+                yield "address", f"expected {words}, got {self.address!r}"
+        yield from label_faults("labels", self.labels)
+
 
 @camel_config
 class ObjectMeta:
@@ -27,6 +51,10 @@ class ObjectMeta:
 
     labels: tuple[tuple[str, str], ...] = option(MapOf(value=Text(), maximum=256), default=(), doc="labels")
     annotations: tuple[tuple[str, str], ...] = option(MapOf(value=Text(), maximum=256), default=(), doc="annotations")
+
+    def check(self):
+        """Yield faults of the labels."""
+        yield from label_faults("labels", self.labels)
 
 
 @camel_config
@@ -44,7 +72,7 @@ class HTTPHealthCheckConfig:
     path: str = option(Text(), default="", doc="path")
     port: int = option(PORT, doc="port")
     host: str = option(Text(), default="", doc="host (localhost)")
-    scheme: str = option(Choice(("", "HTTP", "HTTPS")), default="", doc="scheme (HTTP)")
+    scheme: str = option(Choice(("HTTP", "HTTPS")), default="HTTP", doc="scheme")
     http_headers: tuple[HTTPHeader, ...] = option(ListOf(item=Nested(HTTPHeader)), default=(), doc="fields")
 
 
@@ -84,6 +112,13 @@ class ReadinessProbe:
     tcp_socket: TCPHealthCheckConfig | None = option(Nested(TCPHealthCheckConfig), default=None, doc="by a connect")
     exec: ExecHealthCheckConfig | None = option(Nested(ExecHealthCheckConfig), default=None, doc="by a command")
     grpc: GrpcHealthCheckConfig | None = option(Nested(GrpcHealthCheckConfig), default=None, doc="by gRPC")
+
+    def check(self):
+        """Yield a fault unless one way is given."""
+        names = ("http_get", "tcp_socket", "exec", "grpc")
+        yield from at_most_one(self, names)
+        if all(getattr(self, name) is None for name in names[:3]):
+            yield None, "expected one of httpGet, tcpSocket, exec (istiod refuses grpc)"
 
 
 @camel_config

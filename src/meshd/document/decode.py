@@ -96,10 +96,23 @@ def _make(plan: Plan, values: dict, node: Mapping, context: Context, path: str) 
     except Exception as error:  # a plugin's own code
         context.fault("MSH0117", node, path, f"the check of {name_of(plan.cls)} raised {error!r}")
         return BAD
-    for name, message in broken:
-        key = plan.keys.get(name, name or "")
-        context.fault("MSH0113", key_mark(node, key), f"{path}.{key}".strip("."), message)
+    for place, message in broken:
+        at, where = _broken(plan, place, node, path)
+        context.fault("MSH0113", at, where, message)
     return BAD if broken else found
+
+
+def _broken(plan: Plan, place: Any, node: Node, path: str) -> tuple[Node, str]:
+    """Return the node and path of what a check complains of: an attribute, or a tuple of it and steps below."""
+    name, *below = place if isinstance(place, tuple) else (place,)
+    for step in (plan.keys.get(name, name or ""), *below):
+        if isinstance(step, int):
+            path += f"[{step}]"
+            node = node.items[step] if type(node) is Sequence and step < len(node.items) else node
+        else:
+            path += f".{step}"
+            node = (node.get(step) if type(node) is Mapping else None) or node
+    return node, path.strip(".")
 
 
 def _default_origins(plan: Plan, node: Mapping, context: Context, path: str) -> None:

@@ -7,7 +7,8 @@
 
 The YAML key is the attribute's name less its unit suffix (``_s``, ``_bytes``): ``connect_timeout_s`` is
 written ``connect_timeout: 5s``. Attribute values are always in seconds (float) or bytes (int).
-A class may have ``check(self)``, which yields ``(attribute, message)`` pairs, one for each fault, and an attribute
+A class may have ``check(self)``, which yields ``(attribute, message)`` pairs, one for each fault (in place of the
+attribute ``(attribute, place, key...)`` where it is deeper, None where it is the whole section's), and an attribute
 ``where = place()``, which gets ``file:line:column`` of the object.
 """
 
@@ -60,10 +61,16 @@ class Boolean(Spec):
 
 @attrs.frozen(kw_only=True)
 class Duration(Spec):
-    """Seconds, written with a unit as in ``250ms``, ``5s``, ``1m30s``, ``1h``; bounds in seconds."""
+    """Seconds, written with a unit as in ``250ms``, ``5s``, ``1m30s``, ``1h``; bounds in seconds.
+
+    ``step`` (seconds, 0: any) divides every value without rest. With ``is_go`` the text is read as Kubernetes does
+    (Go's ``ParseDuration``: ``ns`` but no ``d``, units in any order).
+    """
 
     minimum: float = 0.0
     maximum: float = 31_536_000.0
+    step: float = 0.0
+    is_go: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -7,6 +7,10 @@ _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|us|s|m|h|d)")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _ORDER = ("d", "h", "m", "s", "ms", "us")
 
+_GO_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_GO_DURATION = re.compile(f"(?:{_GO_PART.pattern})+")
+_GO_SECONDS = {**_SECONDS, "ns": 1e-9, "µs": 1e-6, "μs": 1e-6}
+
 _SIZE = re.compile(r"([0-9]+)(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)")
 _BYTES = {
     "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
@@ -28,6 +32,17 @@ def parse_duration(text: str) -> float | None:
     if places != sorted(set(places)):
         return None
     return sum(float(figure) * _SECONDS[unit] for figure, unit in parts)
+
+
+def parse_go_duration(text: str) -> float | None:
+    """Return the seconds of a duration as Go's ``time.ParseDuration`` reads it, or None."""
+    sign = -1.0 if text.startswith("-") else 1.0
+    plain = text[1:] if text[:1] in ("-", "+") else text
+    if plain == "0":
+        return 0.0
+    if len(text) > LONGEST or not _GO_DURATION.fullmatch(plain):
+        return None
+    return sign * sum(float(figure) * _GO_SECONDS[unit] for figure, unit in _GO_PART.findall(plain))
 
 
 def parse_size(text: str) -> int | None:

@@ -15,7 +15,9 @@ from meshd.document import option, scalar
 from meshd.document.address import BadAddress, check_address
 from meshd.document.context import Context, Referral
 from meshd.document.node import Node, Scalar, Sequence
-from meshd.document.quantity import format_duration, format_size, parse_duration, parse_size
+from meshd.document.quantity import (
+    format_duration, format_size, parse_duration, parse_go_duration, parse_size,
+)
 from meshd.document.regex import BadRegex, compile_regex
 
 
@@ -175,7 +177,7 @@ def duration(spec: option.Duration, node: Node, context: Context, path: str):
     expected = "a time with a unit such as 250ms, 5s, 1m30s"
     if type(node) is not Scalar:
         return wrong(node, context, path, expected)
-    value = parse_duration(node.text)
+    value = parse_go_duration(node.text) if spec.is_go else parse_duration(node.text)
     if value is None:
         kind, why = scalar.read(node.text) if node.plain else (scalar.TEXT, "")
         if kind is scalar.NULL:
@@ -183,6 +185,9 @@ def duration(spec: option.Duration, node: Node, context: Context, path: str):
         hint = f"write {node.text}s or {node.text}ms" if kind in (scalar.INTEGER, scalar.NUMBER) else ""
         context.fault("MSH0106", node, path, f"expected {expected}, got {shown(node)}", hint=hint,
                       notes=(why,) if why else ())
+        return BAD
+    if spec.step and abs(round(value / spec.step) * spec.step - value) > 1e-9:
+        context.fault("MSH0102", node, path, f"expected a multiple of {format_duration(spec.step)}, got {node.text}")
         return BAD
     limits = f"a time from {format_duration(spec.minimum)} to {format_duration(spec.maximum)}"
     return _within(value, spec, node, context, path, limits)
