@@ -48,13 +48,15 @@ class Endpoints(TestCase):
         self.assertEqual((point.weight, point.labels, point.locality), (3, (("x", "y"),), "r/z"))
 
     def test_round_robin_dns_has_one_name(self):
-        found, _ = cluster(service("a.test", endpoints=("x.test", "y.test"), resolution="DNS_ROUND_ROBIN"))
+        workloads = [document("WorkloadEntry", one, {"address": f"{one}.test", "labels": {"app": "a"}}) for one in "xy"]
+        found, _ = cluster(service("a.test", endpoints=(), resolution="DNS_ROUND_ROBIN",
+                                   workloadSelector={"labels": {"app": "a"}}), *workloads)
         self.assertEqual([one.address for one in found.endpoints], ["x.test:80"])
 
     def test_without_resolution_there_is_nowhere_to_go_and_that_is_said(self):
         found, seen = cluster(service("a.test", endpoints=(), resolution="NONE"))
         self.assertEqual(found.endpoints, ())
-        self.assertEqual([(one.code, one.path) for one in seen.warnings], [("MSH0118", "spec.resolution")])
+        self.assertEqual([(one.code, one.path) for one in seen.unsupported], [("MSH0118", "spec.resolution")])
 
     def test_one_address_stands_once(self):
         self.assertEqual(len(cluster(service("a.test", endpoints=("10.0.0.1", "10.0.0.1")))[0].endpoints), 1)
@@ -112,11 +114,11 @@ class Settings(TestCase):
         for word, native in (("ROUND_ROBIN", "round_robin"), ("LEAST_CONN", "least_request"),
                              ("LEAST_REQUEST", "least_request"), ("UNSPECIFIED", "least_request")):
             found, seen = cluster(service("a.test"), rule({"loadBalancer": {"simple": word}}))
-            self.assertEqual((found.load_balancer.type, seen.warnings), (native, ()))
+            self.assertEqual((found.load_balancer.type, seen.unsupported), (native, ()))
 
     def test_a_balancer_that_is_not_there_yet_is_warned_of(self):
         found, seen = cluster(service("a.test"), rule({"loadBalancer": {"simple": "RANDOM"}}))
-        self.assertEqual((found.load_balancer.type, [one.code for one in seen.warnings]),
+        self.assertEqual((found.load_balancer.type, [one.code for one in seen.unsupported]),
                          ("round_robin", ["MSH0118"]))
 
     def test_tls_towards_a_host_is_refused_not_left_out(self):

@@ -62,7 +62,7 @@ class Ports(TestCase):
         seen = view(document("Gateway", "edge", {"servers": [
             {"port": {"number": 9000, "name": "tcp", "protocol": "TCP"}, "hosts": ["*"]}]}))
         self.assertEqual(seen.snapshot.listeners, ())
-        self.assertIn("MSH0118", [one.code for one in seen.warnings])
+        self.assertIn("MSH0118", [one.code for one in seen.unsupported])
 
 
 class Hosts(TestCase):

@@ -42,12 +42,13 @@ class Given(TestCase):
         found = retries("{attempts: 4}")
         self.assertEqual((found.attempts, found.retry_on), (4, ("connect-failure", "refused-stream")))
 
-    def test_no_attempts_turn_them_off_with_their_time_out(self):
-        self.assertIsNone(retries("{attempts: 0}"))
-        self.assertEqual(route("  retries: {attempts: 0, perTryTimeout: 1s}\n")[0].per_try_timeout_s, 0)
+    def test_no_attempts_turn_them_off_with_the_mesh_s_time_out(self):
+        config = document("MeshConfig", "mesh", {"defaultHttpRetryPolicy": {"attempts": 2, "perTryTimeout": "2s"}})
+        found, _ = route("  retries: {attempts: 0}\n", config)
+        self.assertEqual((found.retry.disabled, found.per_try_timeout_s), (True, 0))
 
     def test_numbers_are_statuses(self):
-        found = retries('{attempts: 1, retryOn: "gateway-error, 409,reset"}')
+        found = retries('{attempts: 1, retryOn: "gateway-error,409,reset"}')
         self.assertEqual((found.retry_on, found.status_codes),
                          (("gateway-error", "reset", "retriable-status-codes"), (409,)))
 
@@ -58,7 +59,7 @@ class Given(TestCase):
     def test_conditions_that_cannot_be_seen_are_warned_of(self):
         found, seen = route('  retries: {attempts: 1, retryOn: "5xx,unavailable"}\n')
         self.assertEqual(found.retry.config.retry_on, ("5xx",))
-        self.assertEqual([one.code for one in seen.warnings], ["MSH0118"])
+        self.assertEqual([one.code for one in seen.unsupported], ["MSH0118"])
 
     def test_a_host_without_rules_has_the_mesh_s(self):
         config = document("MeshConfig", "mesh", {"proxyHttpPort": 15007, "defaultHttpRetryPolicy": {

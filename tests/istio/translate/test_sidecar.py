@@ -78,8 +78,8 @@ class Egress(TestCase):
         self.assertEqual(seen(service("a.test"), own, config).goes(host="b.test"), 404)
 
     def test_only_services_with_this_port_are_there(self):
-        found = seen(service("a.test", ports=[(80, "http"), (8080, "http-alt")]), service("b.test", ports=[(81, "http")]),
-                     sidecar(8080))
+        found = seen(service("a.test", ports=[(80, "http"), (8080, "http-alt")]),
+                     service("b.test", ports=[(81, "http")]), sidecar(8080))
         self.assertEqual([found.goes(), found.goes(host="b.test")], ["outbound|8080||a.test", 404])
 
     def test_tcp_services_are_not_and_unnamed_protocols_are(self):
@@ -107,7 +107,7 @@ class Egress(TestCase):
 
     def test_a_tcp_listener_is_warned_of_and_not_bound(self):
         found = seen(sidecar([{"port": {"number": 9000, "protocol": "TCP", "name": "t"}, "hosts": ["*/*"]}]))
-        self.assertEqual((found.snapshot.listeners, [one.code for one in found.warnings]), ((), ["MSH0118"]))
+        self.assertEqual((found.snapshot.listeners, [one.code for one in found.unsupported]), ((), ["MSH0118"]))
 
 
 class Scope(TestCase):
@@ -171,14 +171,15 @@ class Names(TestCase):
 class Rules(TestCase):
     def test_a_wildcard_holds_for_every_service_under_it_and_the_closest_wins(self):
         found = seen(service("a.test"), service("b.test"), sidecar(80),
-                     rules("all", to("all"), hosts=["*"], gateways=["mesh"]),
+                     rules("all", to("all"), hosts=["*"], gateways=()),
                      rules("test", to("test"), hosts=["*.test"], gateways=["mesh"]),
                      rules("a", to("a"), hosts=["a.test"], gateways=["mesh"]))
         self.assertEqual([taken(found, one) for one in ("a.test", "b.test", "x.test", "other.org")],
                          ["a", "test", "test", "all"])
 
     def test_rules_whose_blocks_are_for_others_leave_the_host_as_it_is(self):
-        found = seen(service("a.test"), sidecar(80), rules("r", to("r", match="{sourceLabels: {app: db}}"), gateways=()))
+        found = seen(service("a.test"), sidecar(80),
+                     rules("r", to("r", match="{sourceLabels: {app: db}}"), gateways=()))
         self.assertEqual(taken(found), "default")
 
     def test_blocks_for_this_workload_hold(self):
