@@ -6,7 +6,6 @@ are warnings: host ``*`` without gateways (MSH0311) and kind VirtualGateway (MSH
 
 from meshd.api import ERROR, WARNING, Mapping, Sequence
 from meshd_plugins.istio.schema.form import is_label, label_fault, label_faults, protocol_of
-from meshd_plugins.istio.security import is_for, unenforced
 
 PUBLIC, PRIVATE, NOBODY = "*", ".", "~"
 DRY_RUN = "istio.io/dry-run"
@@ -25,9 +24,6 @@ def validate(resource, context):
         _fault(resource, context, "MSH0113", steps, message)
     for code, steps, message in DEVIATIONS.get(resource.kind.name, _nothing)(resource):
         _fault(resource, context, code, steps, message, ERROR if context.is_strict else WARNING)
-    refusal = unenforced(resource)
-    if refusal and is_for(resource, context.node):
-        _fault(resource, context, "MSH0313", ("kind",), refusal)
 
 
 def _fault(resource, context, code, steps, message, severity=ERROR):

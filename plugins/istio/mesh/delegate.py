@@ -7,7 +7,7 @@ what the delegate's rule leaves out is the root's.
 import attrs
 
 INHERITED = (
-    "redirect", "direct_response", "rewrite", "timeout_s", "retries", "fault", "mirror", "mirror_percentage",
+    "direct_response", "rewrite", "timeout_s", "retries", "fault", "mirror", "mirror_percent", "mirror_percentage",
     "cors_policy", "headers",
 )
 MATCHES = ("uri", "scheme", "method", "authority")
@@ -34,7 +34,8 @@ def find_delegate(delegate, root, mesh):
     namespace = delegate.namespace or root.namespace
     for one in mesh.of("VirtualService"):
         if (one.namespace, one.name) == (namespace, delegate.name) and not one.spec.hosts:
-            return one if mesh.sees(one, root.namespace) else None
+            default = mesh.config.default_virtual_service_export_to if mesh.config else ()
+            return one if mesh.sees(one, root.namespace, default) else None
     return None
 
 
@@ -67,7 +68,7 @@ def _merged(outer, inner):
     for name in (*MAPS, "source_labels"):
         values[name] = tuple({**dict(getattr(outer, name)), **dict(getattr(inner, name))}.items())
     name = "-".join(one for one in (outer.name, inner.name) if one)
-    return attrs.evolve(inner, name=name, gateways=outer.gateways, **values)
+    return attrs.evolve(inner, name=name, gateways=inner.gateways or outer.gateways, **values)
 
 
 def _conflicts(outer, inner):
@@ -77,22 +78,21 @@ def _conflicts(outer, inner):
         there = dict(getattr(outer, name))
         if any(_conflict(there.get(key), value) for key, value in getattr(inner, name)):
             return True
-    labels = dict(outer.source_labels)
+    labels, gateways = dict(outer.source_labels), set(outer.gateways)
     return (
         outer.ignore_uri_case != inner.ignore_uri_case
         or bool(outer.port and inner.port and outer.port != inner.port)
-        or bool(outer.source_namespace and inner.source_namespace and outer.source_namespace != inner.source_namespace)
+        or bool(outer.source_namespace and outer.source_namespace != inner.source_namespace)
         or any(labels.get(key, value) != value for key, value in inner.source_labels)
+        or bool(gateways and not gateways.issuperset(inner.gateways))
     )
 
 
 def _conflict(outer, inner):
-    """Say whether ``inner`` may match what ``outer`` does not; regular expressions cannot be compared."""
+    """Say whether ``inner`` is not known to be narrower: neither regular expressions nor ``{}`` are compared."""
     if outer is None or inner is None:
         return False
-    if outer.regex is not None or inner.regex is not None:
-        return True
-    if outer.exact is not None:
+    if outer.exact:
         return inner.exact != outer.exact
-    text = inner.exact if inner.exact is not None else inner.prefix
-    return outer.prefix is not None and (text is None or not text.startswith(outer.prefix))
+    text = inner.exact or inner.prefix
+    return not (outer.prefix and text and text.startswith(outer.prefix))

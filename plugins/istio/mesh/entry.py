@@ -15,8 +15,8 @@ def services(resource, workloads):
     resolution = spec.resolution or NONE
     for host in spec.hosts:
         yield Service(
-            host, resource.namespace, ports, resource, spec.node, resolution, spec.location or EXTERNAL,
-            _endpoints(resource, workloads, host, resolution), spec.export_to, spec.addresses,
+            host.lower(), resource.namespace, ports, resource, spec.node, resolution, spec.location or EXTERNAL,
+            _endpoints(resource, workloads, host.lower(), resolution), spec.export_to, spec.addresses,
         )
 
 
@@ -32,13 +32,13 @@ def _endpoints(resource, workloads, host, resolution):
 
 
 def workload_labels(resource):
-    """Return the labels of a WorkloadEntry: those of the workload, else those of the document."""
-    return dict(resource.spec.labels) or resource.labels
+    """Return the labels of a WorkloadEntry: those of the workload and those of the document, which win."""
+    return {**dict(resource.spec.labels), **resource.labels}
 
 
 def endpoint(spec, labels=None):
-    """Return the Endpoint of a WorkloadEntry's spec."""
-    own = dict(spec.labels) or labels or {}
+    """Return the Endpoint of a WorkloadEntry's spec; ``labels`` are those of its document, where it has one."""
+    own = {**dict(spec.labels), **(labels or {})}
     locality = spec.locality or own.get(LOCALITY_LABEL, "").replace(".", "/")
     return Endpoint(
         spec.address, spec.node, tuple(spec.ports), tuple(own.items()), locality, spec.weight or 1, spec.network,

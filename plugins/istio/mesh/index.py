@@ -76,31 +76,38 @@ class Mesh:
         """Say whether a rule is exported to ``namespace``."""
         return exported(resource.spec.export_to or default, resource.namespace, namespace)
 
-    def destination_rule(self, host, service_namespace, client_namespace):
+    def destination_rule(self, host, service_namespace, client_namespace, labels=()):
         """Return the DestinationRules that hold for ``host`` together, the first one first, or ().
 
         Istio's look-up: the client's namespace, then the service's, then the root namespace; there the most specific
-        host. Rules of one host and namespace are merged by who uses them.
+        host. Clients in the root namespace ask there first for rules that are only for them. Rules of one host and
+        namespace are merged by who uses them; those with a workloadSelector that picks ``labels`` (pairs of the client)
+        hold in place of the others.
         """
-        seen = set()
-        for namespace in (client_namespace, service_namespace, self.root_namespace):
-            if namespace in seen:
-                continue
-            seen.add(namespace)
-            found = self._most_specific(self._of_namespace().get(namespace, ({}, ())), host, client_namespace)
+        root = self.root_namespace
+        places = ((client_namespace, client_namespace == root), (service_namespace, False), (root, False))
+        for namespace, is_private in dict.fromkeys(places):
+            found = self._most_specific(namespace, host, client_namespace, labels, is_private)
             if found:
                 return found
         return ()
 
-    def _most_specific(self, rules_by_host, host, client):
-        default = self.config.default_destination_rule_export_to if self.config else ()
-        by_host, wildcards = rules_by_host
+    def _most_specific(self, namespace, host, client, labels, is_private):
+        by_host, wildcards = self._of_namespace().get(namespace, ({}, ()))
         hosts = [host] if host in by_host else []
         for one in hosts + [wildcard for wildcard in wildcards if wildcard != host and covers(wildcard, host)]:
-            rules = tuple(rule for rule in by_host[one] if self.sees(rule, client, default))
+            rules = [rule for rule in by_host[one] if self._is_for(rule, client, is_private)]
+            rules = _selected(rules, dict(labels).items()) if namespace == client else _selected(rules, None)
             if rules:
                 return rules
         return ()
+
+    def _is_for(self, rule, client, is_private):
+        default = self.config.default_destination_rule_export_to if self.config else ()
+        is_selecting = rule.spec.workload_selector is not None
+        if is_private and not is_selecting and set(rule.spec.export_to or default) not in ({HERE}, {rule.namespace}):
+            return False
+        return self.sees(rule, client, default)
 
     def _of_namespace(self):
         """Return namespace -> (DestinationRules by host, its wildcard hosts, the most specific first)."""
@@ -113,6 +120,16 @@ class Mesh:
                 for namespace, by_host in found.items()
             }
         return self._rules
+
+
+def _selected(rules, labels):
+    """Return the rules whose workloadSelector picks ``labels`` (those that select as the first does), else those
+    without one. ``labels`` None: no rule that selects counts.
+    """
+    selectors = {id(rule): dict(rule.spec.workload_selector.match_labels) for rule in rules
+                 if rule.spec.workload_selector is not None}
+    found = next((one for one in selectors.values() if labels is not None and one.items() <= labels), None)
+    return tuple(rule for rule in rules if selectors.get(id(rule)) == found)
 
 
 def exported(export_to, owner, namespace):

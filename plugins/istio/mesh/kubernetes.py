@@ -1,5 +1,7 @@
 """Services of Kubernetes' Service documents, with endpoints from EndpointSlice, Endpoints or WorkloadEntry."""
 
+import attrs
+
 from meshd_plugins.istio.mesh import entry
 from meshd_plugins.istio.mesh.name import kubernetes_aliases, kubernetes_host
 from meshd_plugins.istio.mesh.service import DNS, STATIC, Endpoint, Service, ServicePort, protocol_of
@@ -12,13 +14,13 @@ EXTERNAL_NAME = "ExternalName"
 def service(resource, slices, endpoints, workloads):
     """Return the Service; ``slices``, ``endpoints`` and ``workloads`` are all resources of these kinds."""
     spec, namespace = resource.spec, resource.namespace
-    ports = tuple(ServicePort(one.port, one.name, protocol_of(one.name, one.app_protocol), _number(one.target_port))
-                  for one in spec.ports)
+    ports = tuple(_port(one) for one in spec.ports)
     host, resolution = kubernetes_host(resource.name, namespace), STATIC
-    if spec.type_ == EXTERNAL_NAME:
+    if spec.type == EXTERNAL_NAME:
         found, resolution = (Endpoint(spec.external_name, spec.node),), DNS
     else:
-        listed = (*_of_slices(resource, slices), *_of_endpoints(resource, endpoints))
+        # EndpointSlices and Endpoints say the same where both stand in a cluster's documents
+        listed = tuple(_of_slices(resource, slices)) or tuple(_of_endpoints(resource, endpoints))
         found = (*listed, *_of_workloads(resource, workloads))
     exported = tuple(word.strip() for word in resource.annotations.get(EXPORT_TO, "").split(",") if word.strip())
     addresses = tuple(one for one in (spec.cluster_ip,) if one and one != "None")
@@ -26,8 +28,13 @@ def service(resource, slices, endpoints, workloads):
                    addresses=addresses, aliases=kubernetes_aliases(resource.name, namespace))
 
 
+def _port(one):
+    protocol = "udp" if one.protocol == "UDP" else protocol_of(one.name, one.app_protocol)
+    return ServicePort(one.port, one.name, protocol, _number(one.target_port))
+
+
 def _number(target):
-    return int(target) if target and str(target).isdecimal() else None
+    return target if type(target) is int else None
 
 
 def _of_slices(resource, slices):
@@ -39,7 +46,8 @@ def _of_slices(resource, slices):
             if endpoint.conditions is not None and endpoint.conditions.ready is False:
                 continue
             for address in endpoint.addresses:
-                yield Endpoint(address, endpoint.node, ports, locality=endpoint.zone and f"/{endpoint.zone}" or "")
+                yield Endpoint(address, endpoint.node, ports, is_whole=True,
+                               locality=f"/{endpoint.zone}" if endpoint.zone else "")
 
 
 def _of_endpoints(resource, endpoints):
@@ -47,9 +55,9 @@ def _of_endpoints(resource, endpoints):
         if (one.namespace, one.name) != (resource.namespace, resource.name):
             continue
         for subset in one.spec.subsets:
-            ports = tuple((port.name, port.port) for port in subset.ports)
+            ports = tuple((port.name, port.port) for port in subset.ports if port.port)
             for address in subset.addresses:
-                yield Endpoint(address.ip, address.node, ports)
+                yield Endpoint(address.ip, address.node, ports, is_whole=True)
 
 
 def _of_workloads(resource, workloads):
@@ -58,4 +66,20 @@ def _of_workloads(resource, workloads):
         return
     for one in workloads:
         if one.namespace == resource.namespace and wanted <= entry.workload_labels(one).items():
-            yield entry.endpoint(one.spec, one.labels)
+            found = entry.endpoint(one.spec, one.labels)
+            yield attrs.evolve(found, ports=tuple(_workload_ports(resource.spec, dict(one.spec.ports))), is_whole=True)
+
+
+def _workload_ports(spec, ports):
+    """Yield (name, number) of each of the Service's ports that a workload with these ``ports`` has.
+
+    A named targetPort must be one of the workload's; else its port of the service port's name wins over the number.
+    """
+    for one in spec.ports:
+        target = one.target_port
+        if type(target) is str:
+            number = ports.get(target)
+        else:
+            number = ports.get(one.name) or target or one.port
+        if number:
+            yield one.name, number

@@ -34,4 +34,16 @@ def specificity(pattern):
 
 def qualified(names, namespace):
     """Return the names of gateways as ``namespace/name``; ``mesh`` stays."""
-    return {one if "/" in one or one == "mesh" else f"{namespace}/{one}" for one in names}
+    return {_qualified(one, namespace) for one in names}
+
+
+def _qualified(name, namespace):
+    """Besides ``name``, ``./name`` and ``namespace/name`` Istio takes ``name.namespace``, with or without a domain."""
+    """Istio also takes ``./name``, ``namespace/name`` and the older ``name.namespace``, with or without a domain."""
+    where, slash, rest = name.partition("/")
+    if slash:
+        return f"{namespace}/{rest}" if where == "." else name
+    first, dot, rest = name.partition(".")
+    if dot:
+        return f"{rest.partition('.')[0]}/{first}"
+    return name if name == "mesh" else f"{namespace}/{name}"

@@ -11,6 +11,8 @@ NONE, STATIC, DNS, DNS_ROUND_ROBIN, DYNAMIC_DNS = "NONE", "STATIC", "DNS", "DNS_
 HTTP_PROTOCOLS = frozenset(("http", "http2", "grpc", "grpc-web", "http_proxy"))
 PROTOCOLS = HTTP_PROTOCOLS | frozenset(("tcp", "udp", "https", "tls", "mongo", "redis", "mysql"))
 UNIX = "unix://"
+KUBERNETES_PROTOCOLS = {"kubernetes.io/h2c": "http2", "kubernetes.io/ws": "http", "kubernetes.io/wss": "https"}
+"""Values of appProtocol that Kubernetes defines."""
 
 
 @attrs.frozen(eq=False)
@@ -30,7 +32,10 @@ class ServicePort:
 
 @attrs.frozen(eq=False)
 class Endpoint:
-    """One instance. ``address`` is an IP, a name or ``unix://PATH``; ``ports`` are those that differ, by name."""
+    """One instance. ``address`` is an IP, a name or ``unix://PATH``; ``ports`` are those that differ, by name.
+
+    With ``is_whole`` the instance has no other ports than ``ports``.
+    """
 
     address: str
     node: Node
@@ -39,6 +44,11 @@ class Endpoint:
     locality: str = ""
     weight: int = 1
     network: str = ""
+    is_whole: bool = False
+
+    def serves(self, port):
+        """Say whether the instance has a ServicePort, and an address."""
+        return bool(self.address) and (not self.is_whole or port.name in dict(self.ports))
 
     def at(self, port):
         """Return HOST:PORT or unix:PATH of a ServicePort."""
@@ -72,7 +82,8 @@ class Service:
 def protocol_of(name, protocol=""):
     """Return the protocol in lower case: as it is said, else as the port's name begins (``grpc-web``, ``http-api``)."""
     if protocol:
-        return protocol.lower()
+        protocol = protocol.lower()
+        return KUBERNETES_PROTOCOLS.get(protocol, protocol)
     name = name.lower()
     if name.startswith("grpc-web"):
         return "grpc-web"

@@ -1,6 +1,7 @@
 """A native HTTP listener with Istio's settings; gateways and sidecars fill in the virtual hosts."""
 
 from meshd_plugins.istio.emit import At, default
+from meshd_plugins.istio.translate.rate_limit import Tags
 
 IDLE = "1h"
 """Istio's idle time-out of connections; it has none for quiet streams, which get the same here."""
@@ -13,6 +14,9 @@ NORMALIZATION = {
 }
 """meshConfig.pathNormalization -> native rules."""
 UNIX = "unix://"
+TAGS = "_tags"
+"""Where a route has its ``rate_limit.Tags`` until its listener is made."""
+NO_TAGS = Tags()
 HTTP_WORDS = frozenset(("HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTP_PROXY"))
 
 
@@ -30,18 +34,36 @@ def address(bind, port, node):
     return f"[{bind}]:{number}" if ":" in bind else f"{bind}:{number}"
 
 
-def http_listener(place, name, where, hosts, mesh, *, is_edge=False):
+def http_listener(place, name, where, hosts, clusters, *, is_edge=False):
     """Return the native listener. ``hosts`` are native virtual hosts (plain dicts), ``is_edge`` that of a gateway."""
-    cors = next((route["filters"]["cors"] for host in hosts for route in _routes(host) if route.get("filters")), None)
-    if cors is not None:
-        hosts = [{**host, "disabled_filters": ["cors"]} for host in hosts]
+    mesh = clusters.mesh
+    filters = _filters([route for host in hosts for route in _routes(host)], clusters.limits)
     return At(place, {
         "name": name, "address": where,
         "http": default({**_normalization(mesh), "accept_http_10": False, "use_remote_address": is_edge,
                          "xff_num_trusted_hops": _trusted_proxies(mesh) if is_edge else None}),
         "timeouts": default({"idle": IDLE, "stream_idle": IDLE, "body_gap": BODY_GAP}),
-        "filters": [*([cors] if cors is not None else []), {"router": {"virtual_hosts": hosts}}],
+        "filters": [*filters, {"router": {"virtual_hosts": hosts}}],
     })
+
+
+def _filters(routes, limits):
+    """Return the filters before the router, and turn each off on the routes where it has no business."""
+    tags = [route.pop(TAGS, NO_TAGS) for route in routes]
+    off = [[] for _ in routes]
+    filters = [route["filters"]["cors"] for route in routes if route.get("filters")][:1]
+    if filters:
+        for names, route in zip(off, routes):
+            names += [] if route.get("filters") else ["cors"]
+    for limit in limits:
+        verdicts = [limit.applies(one) for one in tags]
+        if any(verdicts):
+            filters.append(limit.filter)
+            for names, is_on in zip(off, verdicts):
+                names += [] if is_on else [limit.name]
+    for names, route in zip(off, routes):
+        route["disabled_filters"] = names or None
+    return filters
 
 
 def _routes(host):

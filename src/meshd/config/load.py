@@ -96,6 +96,7 @@ def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot
             continue
         groups[name].append(root)
     sections: list[Node] = []
+    context.is_node_known = bool(groups[NATIVE])
     for name, roots in groups.items():
         context.node = _node(sections, context)
         if roots:

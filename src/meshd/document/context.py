@@ -64,7 +64,8 @@ class Context:
     ``plugin_type(kind, name)`` returns a record with ``config`` (class or None) and ``references``; ``make_plugin``
     makes the model's plugin instance. ``watched`` are the classes whose objects are kept in ``seen``. ``origins`` is
     a dict to be filled with path -> ``file:line:column``, or None. ``plugin_notes`` say which plugins were not loaded.
-    ``is_strict`` makes errors of what is only warned of else. ``node`` is who this proxy is (``model.snapshot.Node``).
+    ``is_strict`` makes errors of what is only warned of else. ``node`` is who this proxy is (``model.snapshot.Node``),
+    ``is_node_known`` that a native file says so.
     """
 
     faults: Faults = attrs.field(factory=Faults)
@@ -76,6 +77,7 @@ class Context:
     dialect: str = "native"
     is_strict: bool = False
     node: Any = None
+    is_node_known: bool = False
     plugin_notes: tuple[str, ...] = ()
     parents: list[tuple[type, str, str, Node]] = attrs.field(factory=list, init=False)
     referrals: list[Referral] = attrs.field(factory=list, init=False)

@@ -1,10 +1,12 @@
 """The two documents that this project grew from run as printed, at a gateway and in a sidecar."""
 
 import contextlib
+import time
 
 import pytest
 
 from tests.integration.istio.bookinfo import Bookinfo, Proxy
+from tests.integration.process import wait_for
 
 PRINTED = """\
 apiVersion: networking.istio.io/v1alpha3
@@ -53,3 +55,28 @@ def test_every_request_is_answered_by_subset_v1(role, more):
                 for _ in range(10):
                     status, _, found = proxy.get(path, host=host)
                     assert (status, found["version"], found["path"]) == (200, "v1", path)
+
+
+LIMIT = """\
+apiVersion: meshd.io/v1alpha1
+kind: RateLimitPolicy
+metadata: {name: edge}
+spec:
+  targetRef: {kind: Gateway, name: example}
+  limits:
+  - {requests: 5, per: 1s, burst: 20}
+"""
+
+
+def test_a_rate_limit_policy_on_the_gateway_holds_rate_and_burst():
+    with contextlib.closing(Bookinfo({"example": ("v1", "v2")})) as mesh:
+        with Proxy([PRINTED, LIMIT], entries(mesh)) as proxy:
+            began = time.monotonic()
+            found = [proxy.get("/", host="example.com") for _ in range(60)]
+            passed = [status for status, _, _ in found].count(200)
+            lasted_s = time.monotonic() - began
+            assert 20 <= passed <= 21 + 5 * lasted_s, lasted_s
+            refused = next(headers for status, headers, _ in found if status == 429)
+            assert (refused["x-envoy-ratelimited"], refused["retry-after"]) == ("true", "1")
+            assert proxy.accesses(flags="RL")
+            wait_for(lambda: proxy.get("/", host="example.com")[0] == 200, "the next token", 5)
