@@ -51,10 +51,6 @@ class Place(TestCase):
         self.assertEqual(len(merged(text, delegate(namespace="far"))), 1)
         self.assertEqual(len(merged(text, delegate())), 0)
 
-    def test_delegates_do_not_delegate(self):
-        texts = [root(), delegate("- delegate: {name: deep}\n"), delegate(name="deep")]
-        self.assertEqual(merged(*texts), [])
-
     def test_a_delegate_must_be_exported_to_the_root(self):
         text = rules("root", "- delegate: {name: inner, namespace: far}\n")
         self.assertEqual(merged(text, delegate(namespace="far", exportTo=["."])), [])
