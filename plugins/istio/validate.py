@@ -21,6 +21,8 @@ TRUTHS = frozenset(("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE
 def validate(resource, context):
     """Add the faults of a decoded document."""
     found = [*_metadata_faults(resource), *RULES.get(_key(resource), _nothing)(resource)]
+    if context.is_strict:
+        found += STRICT.get(_key(resource), _nothing)(resource)
     for steps, message in found:
         _fault(resource, context, "MSH0113", steps, message)
     for code, steps, message in DEVIATIONS.get(_key(resource), _nothing)(resource):
@@ -85,9 +87,10 @@ def _virtual_service_deviations(resource):
         )
 
 
+def _internal_gateways(resource):
     for place, name in enumerate(resource.spec.gateways):
         if INTERNAL in name:
-            yield "MSH0113", ("spec", "gateways", place), f"expected no Gateway of istiod's own making, got {name!r}"
+            yield ("spec", "gateways", place), f"expected no Gateway of istiod's own making, got {name!r}"
 
 
 def _destination_rule(resource):
@@ -164,6 +167,9 @@ RULES = {
     ("security.istio.io", "AuthorizationPolicy"): _authorization_policy,
 }
 """Group and kind -> function that yields (steps from the top, message)."""
+
+STRICT = {(ISTIO, "VirtualService"): _internal_gateways}
+"""The same for what the analyzer warns of without ``--strict``."""
 
 DEVIATIONS = {
     (ISTIO, "VirtualService"): _virtual_service_deviations, (ISTIO, "VirtualGateway"): _virtual_gateway_deviations,
