@@ -7,7 +7,7 @@ from meshd.api import encode_plugin
 from meshd_plugins.router.condition import failure, words
 from meshd_plugins.router.filter import CatchAllFilter, RouterFilter
 
-SLICE = 50
+SLICE = 16
 """Routes judged in one step."""
 DEFAULT = "default of native"
 REWRITES = ("prefix_rewrite", "path_rewrite", "host_rewrite", "host_rewrite_header")

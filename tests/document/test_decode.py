@@ -8,7 +8,7 @@ from meshd.document.encode import encode_class
 from meshd.document.fault import Faults
 from meshd.document.locate import locate
 from meshd.document.merge import canonical
-from meshd.document.option import Choice, Duration, Integer, ListOf, MapOf, Nested, Size, Text, config, option
+from meshd.document.option import Choice, Duration, Integer, ListOf, MapOf, Nested, Size, Text, config, option, place
 from meshd.document.plan import plan_of
 from meshd.document.tree import parse
 
@@ -109,3 +109,30 @@ class TestTrees(TestCase):
         self.assertEqual(canonical(self.root("{a: [1, b]}")), canonical(self.root("# x\na:\n- 1\n- b\n")))
         for other in ("{a: ['1', b]}", "{a: [1b]}", "{a: [b, 1]}", "{b: [1, b]}", "[a, [1, b]]", "{a: {1: b}}"):
             self.assertNotEqual(canonical(self.root("{a: [1, b]}")), canonical(self.root(other)), other)
+
+
+@config
+class Placed:
+    "Knows its place."
+    name: str = option(Text(), doc="a name")
+    where: str = place()
+
+
+@config
+class Places:
+    "Holds some."
+    placed: tuple = option(ListOf(item=Nested(Placed)), doc="some")
+
+
+class Place(TestCase):
+    def test_each_object_knows_where_it_stands(self):
+        context = Context()
+        text = "placed:\n  - name: a\n  - {name: b}\n"
+        found = decode(Places, parse("f.yaml", text.encode(), context.faults), context)
+        self.assertEqual([one.where for one in found.placed], ["f.yaml:2:5", "f.yaml:3:5"])
+
+    def test_the_place_is_no_option_and_does_not_count(self):
+        context = Context()
+        self.assertIsNone(decode(Placed, parse("f", b"{name: a, where: b}", context.faults), context))
+        self.assertEqual(Placed(name="a", where="f:1:1"), Placed(name="a", where="f:2:1"))
+        self.assertEqual(encode_class(Placed(name="a", where="f:1:1")), {"name": "a"})

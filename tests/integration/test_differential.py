@@ -46,7 +46,8 @@ class Echo(BaseHTTPRequestHandler):
     def do_GET(self):
         """Answer."""
         self.send_response(200)
-        for name, value in (("x-cluster", self.server.name), ("x-path", self.requestline.split(" ")[1]), ("x-host", self.headers["host"])):
+        target = self.requestline.split(" ")[1]  # ``path`` has lost slashes at its beginning
+        for name, value in (("x-cluster", self.server.name), ("x-path", target), ("x-host", self.headers["host"])):
             self.send_header(name, value)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -80,9 +81,7 @@ class Envoy:
     """A real Envoy with these listeners."""
 
     def __init__(self, program, listeners, ports):
-        clusters = [{"name": name, "type": "STATIC", "load_assignment": {"cluster_name": name, "endpoints": [
-            {"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}]}
-        ]}} for name, port in ports.items()]
+        clusters = [envoy_cluster(name, port) for name, port in ports.items()]
         self.folder = tempfile.TemporaryDirectory(prefix="meshd-envoy-")
         path = os.path.join(self.folder.name, "envoy.json")
         with open(path, "w") as file:
@@ -110,6 +109,13 @@ class Envoy:
         self.process.wait()
         self.log.close()
         self.folder.cleanup()
+
+
+def envoy_cluster(name, port):
+    """Return a cluster of one endpoint in Envoy's words."""
+    endpoint = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+    assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
+    return {"name": name, "type": "STATIC", "load_assignment": assignment}
 
 
 def answers(port):
@@ -170,7 +176,8 @@ class DifferentialTest(TestCase):
         self.ours, self.theirs = ports[:CASES], ports[CASES:]
         self.echoes = Echoes()
         self.addCleanup(self.echoes.close)
-        self.envoy = Envoy(program, [case.envoy(port) for case, port in zip(self.cases, self.theirs)], self.echoes.ports)
+        listeners = [case.envoy(port) for case, port in zip(self.cases, self.theirs)]
+        self.envoy = Envoy(program, listeners, self.echoes.ports)
         self.addCleanup(self.envoy.close)
 
     def configuration(self):

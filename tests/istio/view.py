@@ -190,11 +190,12 @@ def faults_of(*texts, **node):
 def mesh(*texts):
     """Return the Mesh of documents, which must be good."""
     faults = Faults()
-    found = read(roots_of(texts, faults), _context(faults))
+    found = read(roots_of(texts, faults), context_for(faults))
     assert not faults.errors(), [str(one) for one in faults.sorted()]
     return Mesh(found)
 
 
-def _context(faults):
+def context_for(faults):
+    """Return the context that a dialect gets."""
     registry = installed()
     return Context(faults=faults, plugin_type=registry.type, plugin_names=registry.names)

@@ -170,7 +170,7 @@ def _part_fault(host, is_gateway):
     fault = wildcard_fault(host)
     if fault and not (is_gateway and is_ip(host)):
         return fault
-    if host != "*" and "." not in host and not is_ip(host):
+    if host != "*" and "." not in host:
         return f"expected a full name, got the short name {host!r}"
     if "*" in host and host != "*" and not host.startswith("*."):
         return f"expected * only as the whole first label, got {host!r}"

@@ -1,7 +1,7 @@
 """Clusters: one for each host, port and subset that a route names; their names are Istio's: ``outbound|80|v1|a.b``."""
 
 from meshd_plugins.istio.emit import At, default, field, seconds, tree
-from meshd_plugins.istio.mesh.policy import policy
+from meshd_plugins.istio.mesh.policy import Policy, overlay, policy
 from meshd_plugins.istio.mesh.service import DNS_ROUND_ROBIN, DYNAMIC_DNS, NONE
 from meshd_plugins.istio.translate.rate_limit import rate_limits
 
@@ -36,15 +36,19 @@ class Clusters:
             self.sections[name] = self._made(name, host, port, subset, node)
         return name
 
-    def inbound(self, port, address, node):
-        """Return the name of the cluster of the workload itself."""
+    def inbound(self, port, address, node, pool=None):
+        """Return the name of the cluster of the workload itself; ``pool`` are connectionPool settings or None."""
         name = f"inbound|{port}||"
         self.sections.setdefault(name, tree(node, {
-            "name": name, "endpoints": [{"address": address}],
-            "connect_timeout": default(seconds(self._connect_timeout_s())),
-            "circuit_breaker": {"limits": _limits(None)},
+            "name": name, "endpoints": [{"address": address}], **self._pool(pool or self._baseline().connection_pool),
         }))
         return name
+
+    def _baseline(self):
+        """Return the policy of hosts that no DestinationRule speaks of (meshConfig.defaultTrafficPolicy)."""
+        given = getattr(self.mesh.config, "default_traffic_policy", None)
+        return Policy(connection_pool=getattr(given, "connection_pool", None),
+                      outlier_detection=getattr(given, "outlier_detection", None))
 
     def _connect_timeout_s(self):
         config = self.mesh.config
@@ -55,8 +59,10 @@ class Clusters:
         found = service.port(port) if service is not None else None
         if found is None:
             return _missing(name, node)
-        rules = self.mesh.destination_rule(host, service.namespace, self.context.node.namespace)
+        me = self.context.node
+        rules = self.mesh.destination_rule(host, service.namespace, me.namespace, me.labels)
         in_force, record = policy(rules, subset, port)
+        in_force = overlay(self._baseline(), in_force)
         if subset and record is None:
             return _missing(name, node)
         self._refuse_unsafe(in_force, host)
@@ -69,14 +75,16 @@ class Clusters:
                                      f"{service.host}: the address that a client had asked for is not known here")
             return {"endpoints": []}
         wanted = dict(record.labels).items() if record is not None else {}.items()
-        found = [one for one in service.endpoints if wanted <= dict(one.labels).items()]
+        found = [one for one in service.endpoints if one.serves(port) and wanted <= dict(one.labels).items()]
         if service.resolution == DNS_ROUND_ROBIN:
             found = found[:1]
         by_address = {one.at(port): one for one in found}
         return {"endpoints": [At(one.node, _endpoint(address, one)) for address, one in by_address.items()]}
 
     def _settings(self, in_force):
-        pool = in_force.connection_pool
+        return {"load_balancer": self._balancer(in_force.load_balancer), **self._pool(in_force.connection_pool)}
+
+    def _pool(self, pool):
         tcp, http = getattr(pool, "tcp", None), getattr(pool, "http", None)
         timeout_s = getattr(tcp, "connect_timeout_s", None)
         idle_s = getattr(http, "idle_timeout_s", None)
@@ -84,7 +92,6 @@ class Clusters:
         each = getattr(http, "max_requests_per_connection", None)
         return {
             "connect_timeout": _at(tcp, "connectTimeout", timeout_s, self._connect_timeout_s()),
-            "load_balancer": self._balancer(in_force.load_balancer),
             "circuit_breaker": {"limits": _limits(pool)},
             "pool": {"idle_timeout": idle_s and seconds(idle_s), "max_requests_per_connection": each or None},
         }

@@ -10,10 +10,22 @@ STATUSES = "retriable-status-codes"
 NOT_YET = GRPC | frozenset(("retriable-headers", "http3-post-connect-failure"))
 
 
+def retries_of(rule, scope):
+    """Return the retries in force for a rule, its own or the mesh's, or None."""
+    return rule.retries if rule.retries is not None else getattr(scope.mesh.config, "default_http_retry_policy", None)
+
+
+def per_try_timeout(rule, scope):
+    """Return the native time-out of each attempt, or None. It is a part of the retries: without them there is none."""
+    retries = retries_of(rule, scope)
+    if retries is None or not retries.attempts or not retries.per_try_timeout_s:
+        return None
+    return At(field(retries, "perTryTimeout"), seconds(retries.per_try_timeout_s))
+
+
 def native_retry(rule, scope):
     """Return the native retry policy of a rule: its own, the mesh's, or Istio's."""
-    config = scope.mesh.config
-    retries = rule.retries if rule.retries is not None else getattr(config, "default_http_retry_policy", None)
+    retries = retries_of(rule, scope)
     if retries is None:
         return default(_policy(RETRY_ON, ATTEMPTS))
     if retries.attempts == 0:

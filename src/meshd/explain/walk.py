@@ -7,6 +7,7 @@ from typing import Any
 from meshd.explain.view import View
 from meshd.isolation.filter import IsolatedFilter
 from meshd.model.plugin import FAIL_OPEN
+from meshd.registry.entry import one_line
 
 EDGE = "edge"
 RUNS, DISABLED, OVERRIDE, BYPASSED, SHARE, UNREACHED = (
@@ -79,10 +80,13 @@ class Walk:
         explain = getattr(target, "explain", None)
         if explain is None:
             return ""
-        found = explain(self.view)
+        try:
+            found = explain(self.view)
+        except Exception as error:  # a plugin's own code
+            found = f"cannot say what it would do: {one_line(error)}"
         if self.view.answered is not None:
             self.by = f"filter {plugin.name}"
-        return found
+        return str(found)
 
     def _end(self, use: Any) -> Iterator[None]:
         """Let the terminal filter say what it knows of the route, then find the plan or the answer.
