@@ -13,6 +13,8 @@ def mesh_routes(plan, mesh, context, clusters):
     Routes of the Service's own namespace hold for every client; those of another one for clients of that one, and they
     stand in place of the others there. HTTP and gRPC routes are not merged: those of the first route's kind hold.
     """
+    if context.node.role != "sidecar":
+        return {}
     found = defaultdict(list)
     for host, pairs in plan.by_service.items():
         for judged, binding in pairs:
