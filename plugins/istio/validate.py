@@ -8,7 +8,7 @@ from meshd.api import ERROR, WARNING, Mapping, Sequence
 from meshd_plugins.istio.schema.form import is_label, label_fault, label_faults, protocol_of
 
 GATEWAY_API = "gateway.networking.k8s.io"
-"""Its Gateway is another one; its rules are all in its classes."""
+"""Its rules are those of its classes; it has a kind Gateway, too."""
 PUBLIC, PRIVATE, NOBODY = "*", ".", "~"
 DRY_RUN = "istio.io/dry-run"
 RESERVED = frozenset((
@@ -21,11 +21,11 @@ TRUTHS = frozenset(("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE
 
 def validate(resource, context):
     """Add the faults of a decoded document."""
-    name = resource.kind.name if resource.kind.group != GATEWAY_API else ""
-    found = [*_metadata_faults(resource), *RULES.get(name, _nothing)(resource)]
+    rules = _nothing if resource.kind.group == GATEWAY_API else RULES.get(resource.kind.name, _nothing)
+    found = [*_metadata_faults(resource), *rules(resource)]
     for steps, message in found:
         _fault(resource, context, "MSH0113", steps, message)
-    for code, steps, message in DEVIATIONS.get(name, _nothing)(resource):
+    for code, steps, message in DEVIATIONS.get(resource.kind.name, _nothing)(resource):
         _fault(resource, context, code, steps, message, ERROR if context.is_strict else WARNING)
 
 

@@ -34,7 +34,8 @@ class IHttpFilter(Interface):
 
 class ITerminalFilter(IHttpFilter):
     """The last filter of a chain: the router. Its ``explain``, where it has one, returns a dict ready for JSON, or is a
-    generator that returns one; ``on_request`` then does nothing but ``forward`` or ``reply``.
+    generator that returns one; ``on_request`` then does nothing but ``forward`` or ``reply``. Where chance decides,
+    ``outcomes`` in that dict are (percent, callable(exchange)) pairs that are called in the place of ``on_request``.
     """
 
     def match(exchange):
