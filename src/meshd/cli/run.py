@@ -19,7 +19,6 @@ from meshd.cli.log import Log
 from meshd.config.outline import worker_count
 from meshd.config.transfer import Writer
 from meshd.config.wire import KEY_BYTES
-from meshd.document.fault import ERROR
 from meshd.host import activation, notify
 from meshd.host.handover import Testament
 from meshd.host.launch import Launch
@@ -56,13 +55,16 @@ def run(arguments: Any) -> int:
     inherited = Inheritance.take(os.environ)
     checked = Checked(arguments.config, builds=False)
     if not checked.is_valid:
-        first = next((one for one in checked.faults if one.severity == ERROR), "bad configuration")
+        first = next((one for one in checked.faults if one.is_blocking), "bad configuration")
         inherited.notify.status(f"could not start: {first}")
         Testament.read(os.environ).say(f"its configuration has faults: {first}")
         _show(checked.faults, len(checked.files), checked.duration_s, arguments)
         return code.CONFIG
     os.umask(os.umask(UMASK) | UMASK)  # a unit's may be stricter
     raise_limits()
+    checked.memory.keep()
+    log = Log(arguments.log_level, arguments.log_format)
+    log.begin()
     if worker_count(checked.loaded.snapshot) > 1:
         inherited.give_back(os.environ)
         supervise(arguments, checked)

@@ -226,6 +226,8 @@ class TestRoute(AnalysisCase):
     def test_without_a_timeout_all_fit(self):
         text = "retries: {attempts: 3, perTryTimeout: 1s}"
         self.assertNotIn("MSH0403", self.codes(service(), routes(f"{{{TO_A[1:-1]}, {text}}}")))
+        self.assertNotIn("MSH0403", self.codes(
+            service(), routes(f"{{{TO_A[1:-1]}, retries: {{attempts: 3, perTryTimeout: 1s}}}}")))
 
     def test_a_fault_needs_a_percentage(self):
         text = "{route: [{destination: {host: a.test}}], fault: {abort: {httpStatus: 503%s}}}"

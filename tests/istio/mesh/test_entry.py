@@ -66,7 +66,7 @@ class Resolution(TestCase):
                          ["x.test:80", "y.test:80"])
 
     def test_a_wildcard_has_no_address(self):
-        self.assertEqual(places(service("a", hosts=["*.test"], endpoints=(), resolution="DNS")), [])
+        self.assertEqual(places(service("a", hosts=["*.test"], endpoints=(), resolution="NONE")), [])
 
     def test_none_is_the_default(self):
         text = document("ServiceEntry", "a", {"hosts": ["a.test"], "ports": [{"number": 80, "name": "http"}]})
