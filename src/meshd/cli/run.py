@@ -63,8 +63,6 @@ def run(arguments: Any) -> int:
     os.umask(os.umask(UMASK) | UMASK)  # a unit's may be stricter
     raise_limits()
     checked.memory.keep()
-    log = Log(arguments.log_level, arguments.log_format)
-    log.begin()
     if worker_count(checked.loaded.snapshot) > 1:
         inherited.give_back(os.environ)
         supervise(arguments, checked)

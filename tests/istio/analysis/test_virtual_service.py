@@ -101,6 +101,14 @@ class TestGateways(AnalysisCase):
         self.assertNotIn("IST0132", self.codes(service(), GATEWAY, routes(TO_A, "[a.test, b.test]", both)))
         self.assertIn("IST0132", self.codes(service(), GATEWAY, routes(TO_A, "[b.test]", both)))
 
+    def test_a_gateway_of_the_gateway_api_is_one_too(self):
+        text = "{gatewayClassName: meshd, listeners: [{name: a, port: 80, protocol: HTTP, hostname: %s}]}"
+        for host, expected in (("a.test", False), ("b.test", True), ("'*.test'", False)):
+            there = doc("Gateway", "edge", text % host).replace("networking.istio.io", "gateway.networking.k8s.io")
+            found = self.codes(service(), there, routes(TO_A, more=AT_EDGE))
+            self.assertEqual("IST0132" in found, expected, host)
+            self.assertNotIn("IST0101", found)
+
     def test_a_server_may_be_for_some_namespace_only(self):
         narrow = GATEWAY.replace("[a.test]", "[shop/a.test]")
         self.assertIn("IST0132", self.codes(service(), narrow, routes(TO_A, more=AT_EDGE)))
