@@ -5,7 +5,7 @@ import attrs
 from meshd_plugins.istio.emit import At, default, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
 from meshd_plugins.istio.mesh.name import covers, overlap, specificity
-from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.virtual_host import default_route, domains, routes_of
@@ -21,13 +21,16 @@ INBOUND_RETRY = {"retry": {"retry_on": ["reset-before-request"], "attempts": 2, 
 """Istio's default for the server side: the workload may close an idle connection just when it is used."""
 
 
-def sidecar_listeners(mesh, context, clusters):
-    """Return the native listeners for this node's workload; none for a gateway."""
+def sidecar_listeners(mesh, context, clusters, routes):
+    """Return the native listeners for this node's workload; none for a gateway.
+
+    ``routes`` are those of Gateway API whose parent is a Service: (host, port) -> native routes.
+    """
     if context.node.role != "sidecar":
         return
     document = find_sidecar(mesh, context.node)
     spec = document.spec if document is not None else None
-    view = View(mesh, context, clusters, spec)
+    view = View(mesh, context, clusters, spec, routes)
     for place, one in enumerate(spec.egress if spec is not None else ()):
         if one.port is not None or one.bind:
             yield from _egress(one, place, view)
@@ -37,7 +40,7 @@ def sidecar_listeners(mesh, context, clusters):
     if port:
         hosts = _proxied(spec.egress) if spec is not None else EVERYTHING
         at = field(mesh.config, "proxyHttpPort")
-        yield http_listener(at, f"{LOOPBACK}_{port}", address(LOOPBACK, port, context.node),
+        yield http_listener(at, listener_name(LOOPBACK, port), address(LOOPBACK, port, context.node),
                             view.proxied_hosts(hosts), clusters)
 
 
@@ -73,7 +76,7 @@ def _egress(one, place, view):
     where = At(field(one.port or one, "number"), address(bind, number, node))
     is_proxy = not number or one.port.protocol.upper() == PROXY
     hosts = view.proxied_hosts(one.hosts) if is_proxy else view.hosts(number, one.hosts)
-    yield http_listener(one.node, f"{_word(bind)}_{number}", where, hosts, view.clusters)
+    yield http_listener(one.node, listener_name(bind, number), where, hosts, view.clusters)
 
 
 def _ingress(one, place, view):
@@ -88,7 +91,7 @@ def _ingress(one, place, view):
     host = {"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))
-    yield http_listener(one.node, f"{_word(bind)}_{number}", where, [host], view.clusters)
+    yield http_listener(one.node, listener_name(bind, number), where, [host], view.clusters)
 
 
 def _workload(endpoint, port):
@@ -98,10 +101,6 @@ def _workload(endpoint, port):
     if endpoint.startswith("unix://"):
         return "unix:" + endpoint.removeprefix("unix://")
     return endpoint.replace(ANY, LOOPBACK, 1).replace("[::]", "[::1]", 1)
-
-
-def _word(bind):
-    return bind.replace("unix://", "").replace("/", "_").replace(":", "_").strip("_")
 
 
 def _is_served(service, port):
@@ -118,6 +117,7 @@ class View:
     context: object
     clusters: object
     spec: object = None
+    routes: dict = attrs.field(factory=dict)
 
     def hosts(self, port, wanted):
         """Return the native virtual hosts of a listener on the service port ``port``."""
@@ -209,6 +209,7 @@ class View:
         """Return the virtual host, or None where it has no routes. ``names`` are not used as aliases of others."""
         covering = self._covering(host, rules)
         routes = routes_of([(one, scope) for one in rules[covering]]) if covering is not None else []
+        routes = routes or self._of_service(host, port)
         if not routes and service is None:
             return None
         found = domains(host, port, self._aliases(service, names))
@@ -216,6 +217,10 @@ class View:
             found = [one for one in found if one.endswith(f":{port}")]
         return {"name": f"{host}:{port}", "domains": found,
                 "routes": routes or [default_route(service, service.port(port), scope)]}
+
+    def _of_service(self, host, port):
+        """Return the routes whose parent is the Service (each listener has its own); VirtualServices go before them."""
+        return [At(one.node, dict(one.value)) for one in self.routes.get((host, port), ())]
 
     def _aliases(self, service, names):
         """Return the other names of a service; that without a namespace is for proxies of the same namespace."""
