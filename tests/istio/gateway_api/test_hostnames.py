@@ -62,7 +62,8 @@ class ListenerHostnames(RoutingCase):
 ))
 class Intersection(RoutingCase):
     TEXT = gateway(listeners("very.specific.com", "*.wildcard.io", "*.anotherwildcard.io")) \
-        + route(at("/s1", 1), name="s1", hostnames="[non.matching.com, '*.nonmatchingwildcard.io', very.specific.com]") \
+        + route(at("/s1", 1), name="s1",
+                hostnames="[non.matching.com, '*.nonmatchingwildcard.io', very.specific.com]") \
         + route(at("/s2", 2), name="s2",
                 hostnames="[non.matching.com, wildcard.io, foo.wildcard.io, bar.wildcard.io, foo.bar.wildcard.io]") \
         + route(at("/s3", 3), name="s3", hostnames="[non.matching.com, '*.specific.com']") \
