@@ -99,6 +99,11 @@ class Seen:
     snapshot: object
     warnings: tuple
 
+    @property
+    def unsupported(self):
+        """Return the warnings of what does not work yet."""
+        return tuple(one for one in self.warnings if one.code == "MSH0118")
+
     def listener(self, name=None):
         """Return the listener of this name, or the only one."""
         found = [one for one in self.snapshot.listeners if name in (None, one.name)]

@@ -12,7 +12,7 @@ from meshd_plugins.istio.emit import At, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE
 from meshd_plugins.istio.mesh.name import overlap, qualified, specificity
 from meshd_plugins.istio.translate.gateway_label import gateway_labels
-from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.virtual_host import routes_of
@@ -53,7 +53,7 @@ def _listener(bind, port, bounds, mesh, context, clusters):
     hosts = _hosts(bounds, port, mesh, context, clusters)
     server = bounds[0].server
     where = At(field(server.port, "number"), address(bind, port, context.node))
-    return http_listener(server.node, f"{bind}_{port}".replace(":", "_"), where, hosts, clusters, is_edge=True)
+    return http_listener(server.node, listener_name(bind, port), where, hosts, clusters, is_edge=True)
 
 
 def _hosts(bounds, port, mesh, context, clusters):

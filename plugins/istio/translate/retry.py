@@ -50,16 +50,18 @@ def _policy(words, attempts, backoff_s=None):
 
 
 def native_cors(cors):
-    """Return the configuration of the filter ``cors`` on this route."""
+    """Return what ``filters`` of a route says of the filter ``cors``, or None where no origin could ever match."""
+    if cors is None or not (cors.allow_origin or cors.allow_origins):
+        return None
     origins = [{"exact": one} for one in cors.allow_origin]
     origins += [At(one.node, _origin(one)) for one in cors.allow_origins]
     forward = cors.unmatched_preflights != "IGNORE"
-    return {"cors": At(cors.node, {
-        "allow_origins": origins, "allow_methods": list(cors.allow_methods) or None,
-        "allow_headers": list(cors.allow_headers) or None, "expose_headers": list(cors.expose_headers) or None,
+    return {"cors": {"cors": At(cors.node, {
+        "allow_origins": origins, "allow_methods": list(cors.allow_methods),
+        "allow_headers": list(cors.allow_headers), "expose_headers": list(cors.expose_headers),
         "max_age": cors.max_age_s and seconds(cors.max_age_s), "allow_credentials": cors.allow_credentials,
         "unmatched_preflights": "forward" if forward else "ignore",
-    })}
+    })}}
 
 
 def _origin(one):

@@ -72,7 +72,7 @@ def _route(resource, rule, block, scope):
         "request_headers": native_edits((rule.headers, alone), "request", scope),
         "response_headers": native_edits((rule.headers, alone), "response", scope),
         TAGS: Tags(resource, rule.name, scope.gateway, hosts),
-        "filters": {"cors": native_cors(rule.cors_policy)} if rule.cors_policy is not None else None,
+        "filters": native_cors(rule.cors_policy),
     })
 
 

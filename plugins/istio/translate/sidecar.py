@@ -5,7 +5,7 @@ import attrs
 from meshd_plugins.istio.emit import At, default, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
 from meshd_plugins.istio.mesh.name import covers, overlap, specificity
-from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.virtual_host import default_route, domains, routes_of
@@ -40,7 +40,7 @@ def sidecar_listeners(mesh, context, clusters, routes):
     if port:
         hosts = _proxied(spec.egress) if spec is not None else EVERYTHING
         at = field(mesh.config, "proxyHttpPort")
-        yield http_listener(at, f"{LOOPBACK}_{port}", address(LOOPBACK, port, context.node),
+        yield http_listener(at, listener_name(LOOPBACK, port), address(LOOPBACK, port, context.node),
                             view.proxied_hosts(hosts), clusters)
 
 
@@ -76,7 +76,7 @@ def _egress(one, place, view):
     where = At(field(one.port or one, "number"), address(bind, number, node))
     is_proxy = not number or one.port.protocol.upper() == PROXY
     hosts = view.proxied_hosts(one.hosts) if is_proxy else view.hosts(number, one.hosts)
-    yield http_listener(one.node, f"{_word(bind)}_{number}", where, hosts, view.clusters)
+    yield http_listener(one.node, listener_name(bind, number), where, hosts, view.clusters)
 
 
 def _ingress(one, place, view):
@@ -91,7 +91,7 @@ def _ingress(one, place, view):
     host = {"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))
-    yield http_listener(one.node, f"{_word(bind)}_{number}", where, [host], view.clusters)
+    yield http_listener(one.node, listener_name(bind, number), where, [host], view.clusters)
 
 
 def _workload(endpoint, port):
@@ -101,10 +101,6 @@ def _workload(endpoint, port):
     if endpoint.startswith("unix://"):
         return "unix:" + endpoint.removeprefix("unix://")
     return endpoint.replace(ANY, LOOPBACK, 1).replace("[::]", "[::1]", 1)
-
-
-def _word(bind):
-    return bind.replace("unix://", "").replace("/", "_").replace(":", "_").strip("_")
 
 
 def _is_served(service, port):
