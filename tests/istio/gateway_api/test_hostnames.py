@@ -125,6 +125,16 @@ class Isolation(RoutingCase):
         super().check(expected, target, host=host)
 
 
+class Wider(RoutingCase):
+    TEXT = gateway() + route(to(1), name="exact", hostnames="[a.example.com]") + route(
+        at("/x", 2), name="wide", hostnames="['*.example.com']")
+
+    def test_what_cannot_be_reached_is_not_there(self):
+        hosts = {one.domains[0]: len(one.routes) for one in self.loaded.listener().filters[-1].config.virtual_hosts}
+        self.assertEqual(hosts, {"a.example.com": 1, "*.example.com": 1, "*": 0})
+        self.assertEqual(self.loaded.where("/x", host="a.example.com"), "v1")
+
+
 class SharedPort(RoutingCase):
     TEXT = gateway(listeners("a.com"), name="web") + gateway(listeners("b.com"), name="web2") \
         + route(to(1)) + route(to(2), name="r2", parents="[{name: web2}]")

@@ -204,6 +204,13 @@ class Listeners(unittest.TestCase):
         for name, expected in (("a.com", ("True", "HostnameConflict")), ("b.com", ("False", "NoConflicts"))):
             self.assertEqual(self.conflicts(f"[{https(more=host % name)}, {tls}]")[0], [expected] * 2)
 
+    def test_hostnames_that_overlap_are_marked_where_tls_ends(self):
+        text = ", ".join(https(name=name, more=f", hostname: '{host}'") for name, host in (
+            ("a", "foo.example.com"), ("b", "foo.example.org"), ("c", "*.example.com")))
+        loaded = Loaded(gateway(f"[{text}]") + secret())
+        found = [conditions(loaded.listener_status(name)).get("OverlappingTLSConfig") for name in "abc"]
+        self.assertEqual(found, [("True", "OverlappingHostnames"), None, ("True", "OverlappingHostnames")])
+
     def test_a_conflict_leaves_other_ports_alone(self):
         text = f"[{HTTP}, {{name: b, port: 80, protocol: TCP}}, {{name: c, port: 81, protocol: HTTP}}]"
         found, loaded = self.conflicts(text)
