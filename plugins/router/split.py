@@ -25,6 +25,40 @@ def alone_with(route, share):
 
 class Split:
     """Draws one of ``rows``: (cumulative weight, Plan or None, answer or None). Called with an exchange."""
+SHARE = "router"
+"""Key of ``exchange.metadata``: the response edit of the share that was drawn, until the response is there."""
+
+
+def share_edit(asking, answering):
+    """Return the request edit of a share, which the exchange runs on its way out, so that ``answering`` runs later."""
+    if answering is None:
+        return asking
+
+    def edit(exchange):
+        exchange.metadata[SHARE] = answering
+        if asking is not None:
+            asking(exchange)
+
+    return edit
+
+
+def answer_edit(answering, shares):
+    """Return the response edit of a route: first that of the share that was drawn, where any of ``shares`` has one."""
+    if all(share is None for share in shares):
+        return answering
+
+    def edit(exchange):
+        drawn = exchange.metadata.pop(SHARE, None)
+        for one in (drawn, answering):
+            if one is not None:
+                one(exchange)
+
+    return edit
+
+
+def compile_split(rows, random):
+    """Return a callable(exchange) that draws one of ``rows`` (cumulative weight, Plan or None, answer or None)."""
+    total = rows[-1][0]
 
     __slots__ = ("_rows", "_total", "_random")
 

@@ -208,8 +208,9 @@ class IConfigDialect(Interface):
         is returned beside faults is only checked. Never raises for bad input.
         """
 
-    # optional: status(roots, context) returns a list of dicts, one for each document that has a status: kind, namespace,
-    # name, and conditions (type, status, reason, message), of its own or in its listeners, parents, ancestors
+    # optional: status(roots, context) returns a list of dicts, one for each document that has a status: kind,
+    # namespace, name, and conditions (type, status, reason, message), its own or in listeners, parents, ancestors
+    # namespace, name, and conditions (type, status, reason, message), its own or of its listeners, parents, ancestors
 
     def write(snapshot):
         """Return (documents as plain Python, sentences that say what could not be written) of a Snapshot.

@@ -65,9 +65,6 @@ class Resolution(TestCase):
         self.assertEqual(places(service("a.test", endpoints=("x.test", "y.test"), resolution="DNS")),
                          ["x.test:80", "y.test:80"])
 
-    def test_a_wildcard_has_no_address(self):
-        self.assertEqual(places(service("a", hosts=["*.test"], endpoints=(), resolution="NONE")), [])
-
     def test_none_is_the_default(self):
         text = document("ServiceEntry", "a", {"hosts": ["a.test"], "ports": [{"number": 80, "name": "http"}]})
         self.assertEqual((only(text).resolution, only(text).location), ("NONE", "MESH_EXTERNAL"))

@@ -104,11 +104,6 @@ class Edits(TestCase):
         inner = rules("inner", f"- {TO_A}\n  headers: {{request: {{set: {{Host: b.test}}}}}}", hosts=(), gateways=())
         found = seen("- {delegate: {name: inner}, rewrite: {authority: c.test}}", inner)
         self.assertEqual(found.sent().headers.get(b"host"), b"c.test")
-    def test_host_is_rewritten_by_set_and_by_add(self):
-        for headers in ("set: {Host: b.test}", "set: {':authority': b.test}", "add: {host: b.test}"):
-            with self.subTest(headers=headers):
-                found = seen(f"- {TO_A}\n  headers: {{request: {{{headers}}}}}")
-                self.assertEqual(found.sent().headers.get(b"host"), b"b.test")
 
     def test_a_share_s_host_holds_where_the_rule_has_none(self):
         shares = """
@@ -127,12 +122,6 @@ class Edits(TestCase):
         found = seen(f"- {TO_A}\n  headers: {{request: {{set: {{content-length: '3'}}}}}}")
         self.assertIsNone(found.sent("/a").headers.get(b"content-length"))
         self.assertEqual([one.code for one in found.unsupported], ["MSH0118"])
-    def test_framing_fields_are_left_out(self):
-        found = seen(f"- {TO_A}\n  headers: {{request: {{set: {{content-length: '3'}}}}}}")
-        request = found.sent("/a")
-        self.assertEqual((request.target, request.headers.get(b"host"), request.headers.get(b"content-length")),
-                         (b"/a", b"a.test", None))
-        self.assertEqual([one.code for one in found.warnings], ["MSH0118"])
 
 
 class Rewrites(TestCase):
