@@ -26,8 +26,7 @@ def test_findings_are_logged_and_the_rest_is_served():
             log = proxy.log()
             assert 'configuration: ' in log and 'referenced host not found: "nowhere.test"' in log
             assert "[IST0101]" in log and "MSH0405" not in log
-            proxy.texts[1] = LOST.replace("nowhere.test", "elsewhere.test")
-            proxy.write(None)
+            proxy.put("001", LOST.replace("nowhere.test", "elsewhere.test"))
             outcome = proxy.ctl("reload", "-o", "json")
             assert "elsewhere.test" in proxy.log(), outcome
             assert proxy.get("/a")[0] == 200
