@@ -41,6 +41,15 @@ class Istio:
 
         return write(snapshot)
 
+    def status(self, roots, context):
+        """Return what becomes of Gateway API documents, one dict for each, as the kind's ``status`` has it."""
+        from meshd_plugins.istio.gateway_api.plan import Plan
+        from meshd_plugins.istio.gateway_api.status import status
+        from meshd_plugins.istio.mesh import Mesh
+        from meshd_plugins.istio.read import read
+
+        return status(Plan(Mesh(read(roots, context)), context.node))
+
 
 def build(config, site):
     """Return the dialect; it has no configuration and needs no site."""

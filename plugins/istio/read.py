@@ -2,6 +2,8 @@
 
 import re
 
+import attrs
+
 from meshd.api import INFO, Mapping, Related, Scalar, Sequence, decode
 from meshd_plugins.istio.catalog import GROUPS, IGNORED_GROUPS, find, near
 from meshd_plugins.istio.resource import DEFAULT_NAMESPACE, Metadata, Resource
@@ -64,7 +66,16 @@ def _resource(node, context):
     spec = _spec(kind, node, context)
     if metadata is None or spec is None:
         return None
-    return Resource(kind, metadata, metadata.namespace or (DEFAULT_NAMESPACE if kind.is_namespaced else ""), spec, node)
+    namespace = metadata.namespace or (DEFAULT_NAMESPACE if kind.is_namespaced else "")
+    return Resource(kind, _aged(metadata, kind, namespace, context), namespace, spec, node)
+
+
+def _aged(metadata, kind, namespace, context):
+    """Return the metadata with the time at which the document was first seen, unless it says when it was made."""
+    if metadata.creation_timestamp or context.memory is None:
+        return metadata
+    key = "/".join((kind.group, kind.name, namespace, metadata.name))
+    return attrs.evolve(metadata, creation_timestamp=context.memory.first_seen(key, metadata.node.source.file))
 
 
 def _word(node, key, context):

@@ -10,7 +10,7 @@ from meshd_plugins.router.explain import CatchAllRouter, ListRouter
 from meshd_plugins.router.filter import Route
 from meshd_plugins.router.matcher import compile_conditions
 from meshd_plugins.router.rewrite import compile_rewrite
-from meshd_plugins.router.split import alone_with, answer_edit, compile_split, share_edit
+from meshd_plugins.router.split import Split, alone_with, answer_edit, share_edit
 from meshd_plugins.router.substitution import Context
 from meshd_plugins.router.table import build_table
 
@@ -102,7 +102,7 @@ class RouteFactory:
                 is_plan = share.name is not None
                 rows.append((total, self._plan(host, alone), None) if is_plan else
                             (total, None, self._answer(host, alone, share.response_headers)))
-        return compile_split(tuple(rows), self._site.random.random)
+        return Split(tuple(rows), self._site.random.random)
 
     def _clusters(self, route):
         if route.cluster is not None:

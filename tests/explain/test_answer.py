@@ -214,6 +214,25 @@ class Clusters(unittest.TestCase):
                          [("users", 75.0, "shop.example:8080"), ("beta", 25.0, "beta.internal")])
         self.assertEqual([one["name"] for one in found["clusters"]], ["users", "beta"])
 
+    def test_a_split_with_answers_shows_what_becomes_of_each_share(self):
+        routes = """
+            - match: {prefix: /}
+              weighted_clusters:
+                - {name: users, weight: 7, prefix_rewrite: /u/}
+                - {weight: 2, direct_response: {status: 418, body: tea}}
+                - {weight: 1, redirect: {path: /new}}
+        """
+        runtime = built(listener(routes) + CLUSTERS)
+        state = runtime.ground.world.random.getstate()
+        found = answer(runtime, url="http://a:8080/x")
+        self.assertEqual([(one["percent"], one["kind"], one["status"]) for one in found["result"]["shares"]],
+                         [(70.0, "forward", 0), (20.0, "answer", 418), (10.0, "answer", 301)])
+        self.assertEqual([one["percent"] for one in found["action"]["clusters"]], [70.0, 20.0, 10.0])
+        self.assertEqual(found["upstream"], [{"cluster": "users", "percent": 70.0, "path": "/u/x", "host": "a:8080"}])
+        self.assertEqual(found["rewrites"], [
+            {"rewrite": "prefix_rewrite", "value": "/u/", "of": "destination users"}])
+        self.assertEqual(runtime.ground.world.random.getstate(), state, "chance was used up")
+
     def test_no_healthy_endpoint_is_503_uh(self):
         runtime = built(listener(ROUTES) + CLUSTERS)
         runtime.clusters["users"].set_endpoints(())

@@ -1,7 +1,7 @@
-"""Analysis of a mesh: what its documents say that is not wrong in itself, and surely not meant. Offline, for the dialect.
+"""Analysis of a mesh: what its documents say that is not wrong in itself, and surely not meant. For the dialect.
 
-Each module has ``analyze(report)`` and looks at one matter; ``report`` says what was found. The configuration is in force
-whatever is found here.
+Each module has ``analyze(report)`` and looks at one matter; ``report`` says what was found. The configuration is in
+force whatever is found here.
 """
 
 from meshd_plugins.istio.analysis import (
@@ -23,4 +23,7 @@ def analyze(mesh, context):
     """Add the findings on a ``mesh.Mesh`` to ``context.faults``, for ``context.node``."""
     report = Report(mesh, context)
     for one in ANALYZERS:
-        one.analyze(report)
+        try:
+            one.analyze(report)
+        except Exception as error:  # a bug of ours is no reason to serve nothing
+            report.failed(one.__name__.rpartition(".")[2], error)

@@ -1,4 +1,4 @@
-"""Annotations of Istio's and ours: unknown (IST0108), on the wrong kind (IST0107), bad (IST0125), deprecated (IST0135)."""
+"""Annotations of Istio's and ours: unknown (IST0108), misplaced (IST0107), bad (IST0125), deprecated (IST0135)."""
 
 from meshd.api import Mapping
 from meshd_plugins.istio.analysis.report import SUPPRESS

@@ -12,6 +12,7 @@ def _code(severity, text):
 
 
 CODES = {
+    "IST0001": _code(ERROR, "an analyzer failed unexpectedly"),
     "IST0002": _code(WARNING, "a deprecated field is used"),
     "IST0101": _code(ERROR, "something is referred to that does not exist"),
     "IST0107": _code(WARNING, "an annotation stands on a kind that it is not for"),
@@ -44,7 +45,6 @@ CODES = {
     "IST0157": _code(WARNING, "access logging of a Telemetry without a provider"),
     "IST0159": _code(ERROR, "several Telemetry documents select the same workload"),
     "IST0160": _code(ERROR, "several Telemetry documents of a namespace have no selector"),
-    "IST0165": _code(WARNING, "a VirtualService names a Gateway that Istio makes for itself"),
     "IST0166": _code(WARNING, "a selector has no effect on a gateway of the Gateway API"),
     "IST0173": _code(ERROR, "no endpoint has the labels of a subset"),
     "IST0174": _code(WARNING, "a DestinationRule's host is no known service"),

@@ -5,7 +5,7 @@ from collections import defaultdict
 from meshd.api import Related
 from meshd_plugins.istio.analysis.place import targets
 from meshd_plugins.istio.analysis.report import key, listed, there, value
-from meshd_plugins.istio.mesh.name import covers
+from meshd_plugins.istio.mesh.name import covers, kubernetes_host
 
 NOT_FOUND = "requests matching this route would get 503 (flag NC)"
 COPIES_LOST = "no copy would be sent"
@@ -48,11 +48,10 @@ def _why(report, name, host, namespace):
     hidden = report.find(host, None)
     if hidden is not None:
         return "not visible here", (f"{hidden.resource.title} is not exported to namespace {namespace}",)
-    wild = next((one.host for one in report.mesh.services if one.host.startswith("*") and covers(one.host, host)), None)
+    wild = next((one for one in report.wildcards if covers(one, host)), None)
     if wild is not None:
         return f'only "{wild}" is known', (f'a wildcard host is a destination as it is written: host: "{wild}"',)
-    known = {one.host for one in report.mesh.services} | {one.resource.name for one in report.mesh.services}
-    return report.guess(name, sorted(known)) or "no such host", ()
+    return report.guess(name, report.hosts) or "no such host", ()
 
 
 def _port(report, resource, target, service):
@@ -75,8 +74,7 @@ def _port(report, resource, target, service):
 
 def _subset(report, resource, target, subsets):
     destination = target.destination
-    host = report.resolve(destination.host, resource.namespace)
-    rules = subsets.rules(host)
+    rules = subsets.rules(destination.host, resource.namespace)
     names = sorted({one.name for rule in rules for one in rule.spec.subsets})
     if destination.subset in names:
         return
@@ -110,15 +108,22 @@ class Subsets:
     """DestinationRules by the host that they are for, in any namespace, as istioctl looks them up."""
 
     def __init__(self, report):
+        self._report = report
         self._exact = defaultdict(list)
         self._wild = []
         for rule in report.mesh.of("DestinationRule"):
-            host = report.resolve(rule.spec.host, rule.namespace)
-            if host.startswith("*"):
-                self._wild.append((host, rule))
+            if rule.spec.host.startswith("*"):
+                self._wild.append((rule.spec.host.lower(), rule))
             else:
-                self._exact[host].append(rule)
+                self._exact[self._name(rule.spec.host, rule.namespace)].append(rule)
 
-    def rules(self, host):
-        """Return the rules whose host is this one, or a wildcard over it."""
-        return [*self._exact.get(host, ()), *(rule for wild, rule in self._wild if covers(wild, host))]
+    def _name(self, host, namespace):
+        """Return the host that is meant; a short name of no service is taken for one of Kubernetes."""
+        name = self._report.resolve(host, namespace)
+        is_short = "." not in name and self._report.find(name, None) is None
+        return kubernetes_host(name, namespace) if is_short else name
+
+    def rules(self, host, namespace):
+        """Return the rules whose host is the one that a rule in ``namespace`` means, or a wildcard over it."""
+        name = self._name(host, namespace)
+        return [*self._exact.get(name, ()), *(rule for wild, rule in self._wild if covers(wild, name))]

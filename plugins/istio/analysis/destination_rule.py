@@ -38,11 +38,11 @@ def _services(report, rule, host):
         one = report.find(host, rule.namespace)
         found = exact = [one] if one is not None else []
         if not found:
-            found = [one for one in report.mesh.services if one.host.startswith("*") and covers(one.host, host)]
+            found = [one for one in report.wildcards if covers(one, host)]
     if not found:
-        known = sorted({one.host for one in report.mesh.services} | {one.resource.name for one in report.mesh.services})
         report.add("IST0174", rule, value(rule.spec, "host"), "spec.host",
-                   f'"{rule.spec.host}" is no known service', hint=report.guess(rule.spec.host, known) or "no such host",
+                   f'"{rule.spec.host}" is no known service',
+                   hint=report.guess(rule.spec.host, report.hosts) or "no such host",
                    notes=("the rule has no effect",),
                    help="add a ServiceEntry for it, or write the host of an existing service")
     return exact

@@ -37,9 +37,11 @@ def _patch(report, resource, place, patch, versioned):
                hint="this proxy is not Envoy", help=instead or PYTHON)
     operation, kind = patch.patch.operation, patch.apply_to
     if operation == "ADD" and kind in ABSOLUTE:
-        report.add("IST0153", resource, node, path, f"ADD is ignored by Envoy where applyTo is {kind}")
+        report.add("IST0153", resource, node, path, f"ADD is ignored where applyTo is {kind}", hint="no effect",
+                   help="apply it to VIRTUAL_HOST, or use MERGE")
     elif operation == "REMOVE" and kind in ABSOLUTE:
-        report.add("IST0154", resource, node, path, f"REMOVE is ignored by Envoy where applyTo is {kind}")
+        report.add("IST0154", resource, node, path, f"REMOVE is ignored where applyTo is {kind}", hint="no effect",
+                   help="apply it to VIRTUAL_HOST, or use MERGE")
     elif operation == "REPLACE" and kind not in REPLACEABLE:
         report.add("IST0152", resource, node, path, f"REPLACE is not valid where applyTo is {kind}",
                    hint=f"expected {', '.join(REPLACEABLE)}")

@@ -40,8 +40,10 @@ USES = (
      "limits.max_head and limits.max_fields of a listener"),
     (("stream_idle_timeout", "idle_timeout", "request_timeout", "request_headers_timeout", "max_connection_duration",
       "drain_timeout", "delayed_close_timeout"), "timers",
-     "timeouts of a listener (headers, body_gap, idle, stream_idle, send, max_connection); pool.idle_timeout of a cluster"),
-    (("per_connection_buffer_limit",), "buffers", "limits.buffer_high and limits.buffer_low of a listener or of a pool"),
+     "timeouts of a listener (headers, body_gap, idle, stream_idle, send, max_connection), pool.idle_timeout of a "
+     "cluster"),
+    (("per_connection_buffer_limit",), "buffers",
+     "limits.buffer_high and limits.buffer_low of a listener, pool.buffer_high and pool.buffer_low of a cluster"),
     (("max_requests_per_connection", "max_connections"), "bounds of connections",
      "limits of a listener, connectionPool of a DestinationRule"),
     (("circuit_breakers", "thresholds"), "circuit breaker", "connectionPool of a DestinationRule"),

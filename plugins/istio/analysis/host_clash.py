@@ -1,10 +1,11 @@
 """Several VirtualServices on one host: in the mesh (IST0109) and at a gateway (MSH0413). Here they are merged."""
 
 from collections import defaultdict
+from itertools import islice
 
 from meshd.api import WARNING
 from meshd_plugins.istio.analysis.place import gateway_key, is_of_mesh, scopes
-from meshd_plugins.istio.analysis.report import item, listed, there
+from meshd_plugins.istio.analysis.report import MAX_LISTED, item, listed, there
 from meshd_plugins.istio.mesh.index import MESH
 from meshd_plugins.istio.mesh.order import reason
 
@@ -22,8 +23,10 @@ def analyze(report):
     said = set()
     for host, found in mesh.items():
         for place, resource in enumerate(found[1:], 1):
-            before = [one for one in found[:place] if _meet(one, resource)]
-            if before and resource.key not in said:
+            if resource.key in said:
+                continue
+            before = list(islice((one for one in found[:place] if _meet(one, resource)), MAX_LISTED))
+            if before:
                 said.add(resource.key)
                 _mesh_clash(report, host, resource, before)
     for (gateway, host), found in gateways.items():

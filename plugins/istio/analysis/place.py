@@ -5,6 +5,7 @@ from collections import defaultdict
 import attrs
 
 from meshd_plugins.istio.mesh.index import MESH
+from meshd_plugins.istio.translate.gateway_label import gateway_labels
 
 GATEWAY_API = "gateway.networking.k8s.io"
 
@@ -77,28 +78,32 @@ class Workload:
     labels: dict
 
 
-def workloads(mesh, node):
-    """Return the workloads that are known, by namespace: this one, WorkloadEntries, endpoints of ServiceEntries."""
-    found = defaultdict(list)
-    found[node.namespace].append(Workload(node.id, node.namespace, dict(node.labels)))
+class Workloads:
+    """The workloads that are known: this proxy, WorkloadEntries and groups, labelled endpoints of ServiceEntries."""
+
+    def __init__(self, mesh, node):
+        self._by_label = defaultdict(list)
+        for one in _workloads(mesh, node):
+            for label in one.labels.items():
+                self._by_label[label].append(one)
+
+    def select(self, labels, namespace=None):
+        """Return the workloads that have all these labels (at least one), of one namespace or of all."""
+        wanted = dict(labels).items()
+        rarest = min((self._by_label.get(label, ()) for label in wanted), key=len, default=())
+        return [one for one in rarest if namespace in (None, one.namespace) and wanted <= one.labels.items()]
+
+
+def _workloads(mesh, node):
+    yield Workload(node.id, node.namespace, gateway_labels(node))
     for one in mesh.of("WorkloadEntry"):
-        labels = dict(one.spec.labels) or one.labels
-        found[one.namespace].append(Workload(one.title, one.namespace, labels))
+        yield Workload(one.title, one.namespace, dict(one.spec.labels) or one.labels)
     for one in mesh.of("WorkloadGroup"):
         labels = dict(one.spec.template.labels) or dict(getattr(one.spec.metadata, "labels", ()))
-        found[one.namespace].append(Workload(one.title, one.namespace, labels))
+        yield Workload(one.title, one.namespace, labels)
     for entry in mesh.of("ServiceEntry"):
         for place, one in enumerate(entry.spec.endpoints):
-            if one.labels:
-                found[entry.namespace].append(
-                    Workload(f"{entry.title} endpoints[{place}]", entry.namespace, dict(one.labels)))
-    return found
-
-
-def select(found, labels):
-    """Return the workloads that have all these labels."""
-    wanted = dict(labels).items()
-    return [one for one in found if wanted <= one.labels.items()]
+            yield Workload(f"{entry.title} endpoints[{place}]", entry.namespace, dict(one.labels))
 
 
 def words(labels):

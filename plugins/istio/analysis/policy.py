@@ -5,6 +5,7 @@ from meshd_plugins.istio.analysis.report import key, listed
 from meshd_plugins.istio.analysis.traffic import BLOCKS, levels, ports
 from meshd_plugins.istio.mesh.service import STATIC
 
+LOCALITIES = (("locality_lb_setting", "localityLbSetting"), ("zone_aware_lb_setting", "zoneAwareLbSetting"))
 DEFAULT_PERCENT = 10
 """Istio's default of maxEjectionPercent."""
 
@@ -62,7 +63,7 @@ def _ejection(report, rule, policy, path, count):
 def _locality(report, rule, balancer, path, outlier):
     if outlier is not None or balancer is None:
         return
-    for attribute, name in (("locality_lb_setting", "localityLbSetting"), ("zone_aware_lb_setting", "zoneAwareLbSetting")):
+    for attribute, name in LOCALITIES:
         setting = getattr(balancer, attribute)
         if setting is None or setting.enabled is False:
             continue
@@ -71,7 +72,7 @@ def _locality(report, rule, balancer, path, outlier):
                 report.add("MSH0402", rule, key(setting, word), f"{path}.{name}.{word}",
                            f"{word} does nothing without outlierDetection", hint="nothing is ever failed over",
                            notes=("without it no endpoint counts as failed, so none of another locality is taken",),
-                           help="add outlierDetection: {consecutive5xxErrors: 5, maxEjectionPercent: 100} to the policy")
+                           help="add outlierDetection: {maxEjectionPercent: 100} to the policy")
 
 
 def _dropped(report, rule, policy, one, path):

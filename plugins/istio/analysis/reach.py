@@ -25,7 +25,8 @@ def _rules(report, resource, section, rules, covers):
     for number, rule in enumerate(rules):
         path = f"spec.{section}[{number}]"
         if everything is not None:
-            _unreachable(report, resource, rule, path, everything, f"spec.{section}[{everything[0]}] takes every request")
+            why = f"spec.{section}[{everything[0]}] takes every request"
+            _unreachable(report, resource, rule, path, everything, why)
             continue
         if not rule.match:
             if getattr(rule, "delegate", None) is None:
@@ -34,7 +35,8 @@ def _rules(report, resource, section, rules, covers):
         found = [seen.covering(match) for match in rule.match]
         if all(found):
             first = found[0]
-            _unreachable(report, resource, rule, path, first, f"spec.{section}[{first[0]}] takes all that it matches")
+            why = f"spec.{section}[{first[0]}] takes all that it matches"
+            _unreachable(report, resource, rule, path, first, why)
         else:
             for place, one in enumerate(found):
                 if one is not None:
@@ -45,7 +47,8 @@ def _rules(report, resource, section, rules, covers):
 
 def _unreachable(report, resource, rule, path, first, why):
     label = f" {rule.name!r}" if getattr(rule, "name", "") else ""
-    report.add("IST0130", resource, start(rule.node), path, f"rule{label} is never reached: {why}", hint="never reached",
+    report.add("IST0130", resource, start(rule.node), path, f"rule{label} is never reached: {why}",
+               hint="never reached",
                related=(Related(start(first[1].node).mark(), "this one comes first"),),
                notes=("rules are tried from the first to the last, and the first that matches is taken",),
                help="put the narrower rule first, or remove this one")

@@ -5,9 +5,9 @@
 
 from functools import lru_cache
 
-from meshd.api import ERROR, Mapping, Related, nearest
+from meshd.api import ERROR, Mapping, Related
 from meshd_plugins.istio.analysis.codes import severity_of
-from meshd_plugins.istio.analysis.place import workloads
+from meshd_plugins.istio.analysis.place import Workloads
 
 SUPPRESS = "galley.istio.io/analyze-suppress"
 MAX_LISTED = 10
@@ -16,7 +16,8 @@ MAX_LISTED = 10
 class Report:
     """``mesh`` is what is analysed; ``node`` who this proxy is; ``is_strict`` means istiod's severity exactly.
 
-    ``find`` and ``resolve`` are the mesh's, remembered; ``workloads`` those that are known, by namespace.
+    ``find`` and ``resolve`` are the mesh's, remembered; ``workloads`` those that are known. ``hosts`` are the
+    hosts and names of all services, ``wildcards`` the hosts among them that are wildcards.
     """
 
     def __init__(self, mesh, context):
@@ -26,7 +27,11 @@ class Report:
         self._context = context
         self.find = lru_cache(maxsize=None)(mesh.find)
         self.resolve = lru_cache(maxsize=None)(mesh.resolve)
-        self.workloads = workloads(mesh, context.node)
+        self.workloads = Workloads(mesh, context.node)
+
+        hosts = {one.host for one in mesh.services}
+        self.hosts = sorted(hosts | {one.resource.name for one in mesh.services})
+        self.wildcards = sorted(one for one in hosts if one.startswith("*"))
 
     def add(self, code, resource, node, path, message, *, severity=None, **more):
         """Add a finding on ``resource`` at ``node``; ``more`` is hint, notes, related, help.
@@ -40,13 +45,17 @@ class Report:
             severity = own
         self._context.fault(code, node, path, message, severity, is_analysis=True, subject=resource.title, **more)
 
+    def failed(self, name, error):
+        """Say that an analyzer failed unexpectedly; the others go on, and the configuration is in force."""
+        for resource in self.mesh.resources[:1]:
+            self.add("IST0001", resource, name_of(resource), "metadata.name",
+                     f"internal error: analyzer {name} failed: {error!r}", hint="somewhere in these documents",
+                     help="report this with the documents; all else was checked")
+
     def guess(self, word, known):
         """Return ``did you mean "..."?`` where one of ``known`` was probably meant, else ''."""
-        found = nearest(word, known) if len(known) <= MAX_COMPARED else None
+        found = self._context.guess(word, known)
         return f'did you mean "{found}"?' if found else ""
-
-
-MAX_COMPARED = 2000
 
 
 def _is_spared(resource, code):

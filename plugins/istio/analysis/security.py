@@ -1,7 +1,7 @@
 """Policies of security: namespaces that nobody is in (IST0101), and claims that nobody checks (IST0149)."""
 
 from meshd.api import INFO
-from meshd_plugins.istio.analysis.place import gateway_key, gateways_by_name, select
+from meshd_plugins.istio.analysis.place import gateway_key, gateways_by_name
 from meshd_plugins.istio.analysis.report import item, key_in, listed, there
 from meshd_plugins.istio.analysis.route import CLAIM
 from meshd_plugins.istio.mesh.index import MESH
@@ -14,12 +14,11 @@ def analyze(report):
     _namespaces(report)
     authentications = report.mesh.of("RequestAuthentication", SECURITY)
     gateways = gateways_by_name(report.mesh)
-    known = report.workloads
     for resource in report.mesh.of("VirtualService"):
         found = _claim(resource)
         for name in resource.spec.gateways if found is not None else ():
             gateway = gateways.get(gateway_key(name, resource.namespace)) if name != MESH else None
-            if gateway is not None and not _is_checked(report, gateway, authentications, known):
+            if gateway is not None and not _is_checked(report, gateway, authentications):
                 _unchecked(report, resource, gateway, *found)
 
 
@@ -58,10 +57,10 @@ def _claim(resource):
     return None
 
 
-def _is_checked(report, gateway, authentications, known):
+def _is_checked(report, gateway, authentications):
     """Say whether a RequestAuthentication is for the gateway's workloads, as far as they are known."""
     wanted = dict(gateway.spec.selector)
-    chosen = select([one for found in known.values() for one in found], wanted)
+    chosen = report.workloads.select(wanted)
     places = [(one.namespace, one.labels) for one in chosen] or [(gateway.namespace, wanted)]
     for namespace, labels in places:
         for one in authentications:

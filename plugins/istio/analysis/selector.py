@@ -10,7 +10,7 @@ from collections import defaultdict
 import attrs
 
 from meshd.api import INFO
-from meshd_plugins.istio.analysis.place import select, words
+from meshd_plugins.istio.analysis.place import words
 from meshd_plugins.istio.analysis.report import listed, name_of, there, value
 from meshd_plugins.istio.mesh.order import reason
 
@@ -37,6 +37,7 @@ RULES = (
     Rule("AuthorizationPolicy", SECURITY, "selector", "match_labels", "IST0127"),
     Rule("RequestAuthentication", SECURITY, "selector", "match_labels", "IST0127"),
     Rule("PeerAuthentication", SECURITY, "selector", "match_labels", "IST0127"),
+    Rule("WasmPlugin", "extensions.istio.io", "selector", "match_labels", "IST0127"),
     Rule("RateLimitPolicy", "meshd.io", "selector", "match_labels", "IST0127"),
     Rule("DestinationRule", "networking.istio.io", "workloadSelector", "match_labels", "IST0127"),
 )
@@ -44,7 +45,6 @@ RULES = (
 
 def analyze(report):
     """Look at the selectors of every kind that has one."""
-    known = report.workloads
     described = {one.namespace for kind in ("WorkloadEntry", "WorkloadGroup") for one in report.mesh.of(kind)}
     for rule in RULES:
         picked = defaultdict(list)
@@ -52,7 +52,7 @@ def analyze(report):
         for resource in report.mesh.of(rule.kind, rule.group):
             labels = _labels(rule, resource)
             if labels:
-                _select(report, rule, resource, labels, known, described, picked)
+                _select(report, rule, resource, labels, described, picked)
             elif not _has_target(resource):
                 whole[resource.namespace].append(resource)
         if rule.several:
@@ -68,10 +68,9 @@ def _has_target(resource):
     return bool(getattr(resource.spec, "target_ref", None) or getattr(resource.spec, "target_refs", ()))
 
 
-def _select(report, rule, resource, labels, known, described, picked):
+def _select(report, rule, resource, labels, described, picked):
     is_mesh_wide = resource.namespace == report.mesh.root_namespace and rule.kind != "Sidecar"
-    found = [one for some in known.values() for one in some] if is_mesh_wide else known[resource.namespace]
-    chosen = select(found, labels)
+    chosen = report.workloads.select(labels, None if is_mesh_wide else resource.namespace)
     for one in chosen:
         picked[one.namespace, one.name].append(resource)
     path = f"spec.{rule.key}"

@@ -14,4 +14,5 @@ def analyze(report):
                 continue
             report.add("IST0157", resource, item(resource.spec, "accessLogging", place), f"spec.accessLogging[{place}]",
                        "no provider is named, and the mesh has no default one: nothing is logged",
-                       hint="no provider", help="name one: providers: [{name: ...}], or set defaultProviders of MeshConfig")
+                       hint="no provider",
+                       help="name one: providers: [{name: ...}], or set defaultProviders of MeshConfig")

@@ -55,8 +55,10 @@ def _virtual_service(report, resource):
                        "an abort without a status aborts nothing", hint="no status", help="write httpStatus: 503")
         body = rule.direct_response.body if rule.direct_response is not None else None
         if body is not None and len(body.string or body.bytes_ or "") > LARGE_BODY:
-            report.add("IST0133", resource, key(rule.direct_response, "body"), f"spec.http[{number}].directResponse.body",
-                       "a body of more than 100 KiB is held in memory for every proxy")
+            report.add("IST0133", resource, key(rule.direct_response, "body"),
+                       f"spec.http[{number}].directResponse.body",
+                       "a body of more than 100 KiB is held in memory by every proxy",
+                       hint="more than 100 KiB", help="serve it from a service")
 
 
 def _server(report, resource, server, path):
@@ -80,13 +82,6 @@ def _service_entry(report, resource):
         report.add("IST0133", resource, key(spec, "workloadSelector"), "spec.workloadSelector",
                    "a workloadSelector has no effect with resolution NONE", hint="selects nothing",
                    notes=("connections go to the address that the client asked for",), help="write resolution: STATIC")
-    if spec.addresses and len(spec.hosts) > 1:
-        for place, port in enumerate(spec.ports):
-            if protocol_of(port.name, port.protocol) in ("", "tcp"):
-                report.add("IST0133", resource, item(spec, "hosts", 1), "spec.hosts",
-                           f"several hosts share the addresses, and nothing tells them apart at TCP port {port.number}",
-                           help="write a ServiceEntry for each host")
-                break
 
 
 def _egress(report, resource, listener, path):

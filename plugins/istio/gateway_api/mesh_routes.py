@@ -3,7 +3,8 @@
 from collections import defaultdict
 
 from meshd_plugins.istio.gateway_api.scope import Scope
-from meshd_plugins.istio.gateway_api.translate import sorted_routes
+from meshd_plugins.istio.gateway_api.translate import sorted_routes, through
+from meshd_plugins.istio.mesh.index import MESH
 
 
 def mesh_routes(plan, mesh, context, clusters):
@@ -12,6 +13,8 @@ def mesh_routes(plan, mesh, context, clusters):
     Routes of the Service's own namespace hold for every client; those of another one for clients of that one, and they
     stand in place of the others there. HTTP and gRPC routes are not merged: those of the first route's kind hold.
     """
+    if context.node.role != "sidecar":
+        return {}
     found = defaultdict(list)
     for host, pairs in plan.by_service.items():
         for judged, binding in pairs:
@@ -22,7 +25,8 @@ def mesh_routes(plan, mesh, context, clusters):
     scope = Scope(0, False, mesh, clusters, context.node)
     made = {}
     kept = {key: _for_client(pairs, context.node.namespace) for key, pairs in found.items()}
-    return {key: sorted_routes(group, scope, made) for key, group in kept.items() if group}
+    return {key: [through(MESH, route) for route in sorted_routes(group, scope, made)]
+            for key, group in kept.items() if group}
 
 
 def _for_client(pairs, namespace):

@@ -10,6 +10,8 @@ from meshd_plugins.istio.gateway_api.match import grpc_match, http_match
 from meshd_plugins.istio.gateway_api.precedence import grpc_key, http_key, prefix_of
 from meshd_plugins.istio.gateway_api.schema.grpc_route import GRPCRouteMatch
 from meshd_plugins.istio.gateway_api.schema.http_route import HTTPRouteMatch
+from meshd_plugins.istio.translate.listener import TAGS
+from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.retry import native_retry
 from meshd_plugins.istio.translate.virtual_host import NoRule
 
@@ -32,8 +34,11 @@ def native_rules(judged, scope):
 def _routes(judged, place, rule, match, scope):
     at = match.node or rule.node or judged.resource.node
     name = f"{judged.resource.namespace}/{judged.resource.name}/{rule.name or place}"[:LONGEST_NAME]
+    backends = [judged.backend(one) for one in rule.backend_refs if one.weight]
+    tags = Tags(judged.resource, rule.name or "", hosts=frozenset(one.host for one in backends if one.is_good))
     for condition, replace in _variants(rule, match):
-        yield At(at, {"name": name, "match": condition, **_Action(judged, place, rule, replace, scope).native()})
+        yield At(at, {"name": name, TAGS: tags, "match": condition,
+                      **_Action(judged, place, rule, replace, scope).native()})
 
 
 def _variants(rule, match):
@@ -110,6 +115,9 @@ class _Action:
     def _share(self, ref):
         backend = self.judged.backend(ref)
         more = action.edits(ref.filters, self.scope)
+        cors = action.find(ref.filters, "cors")
+        if cors is not None:
+            self.scope.context.unsupported(cors.node, "backendRefs.filters", "CORS of one backend; it is for whole rules")
         if any(one.extension_ref is not None for one in ref.filters):
             return {**self._refusal("a filter that is not known"), **more}
         redirect = action.find(ref.filters, "request_redirect")

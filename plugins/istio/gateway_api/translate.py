@@ -7,13 +7,15 @@ those of wildcards that cover it: the more specific hostname wins where both mat
 
 from collections import defaultdict
 
+import attrs
+
 from meshd_plugins.istio.emit import At, field
 from meshd_plugins.istio.gateway_api.binding import ANY
 from meshd_plugins.istio.gateway_api.gateways import addresses
 from meshd_plugins.istio.gateway_api.rule import native_rules
 from meshd_plugins.istio.gateway_api.scope import Scope
 from meshd_plugins.istio.mesh.name import covers, specificity
-from meshd_plugins.istio.translate.listener import address, http_listener
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener
 
 
 def translate(plan, mesh, context, clusters):
@@ -35,7 +37,7 @@ def _listener(bind, port, listeners, routes, mesh, context, clusters):
     hosts.sort(key=lambda host: (specificity(host["domains"][0]), host["domains"][0]))
     first = listeners[0].spec
     word = f"ip6{bind.replace(':', '_')}" if ":" in bind else bind
-    return http_listener(first.node, f"{word}_{port}", At(field(first, "port"), where), hosts, mesh, is_edge=True)
+    return http_listener(first.node, f"{word}_{port}", At(field(first, "port"), where), hosts, clusters, is_edge=True)
 
 
 class _Unmapped:
@@ -53,9 +55,18 @@ def _hosts(listener, listeners, routes, scope):
             if _owner(host, listeners) is listener:
                 by_host[host].append(routes[id(binding.route)])
     made = {}
+    name = f"{listener.gateway.namespace}/{listener.gateway.name}"
     for host in {own: None, **by_host}:
         yield {"name": f"{host}:{listener.spec.port}", "domains": [host],
-               "routes": _routes(host, by_host, scope, made)}
+               "routes": [through(name, route) for route in _routes(host, by_host, scope, made)]}
+
+
+def through(name, route):
+    """Return a copy of a native route (At) for one virtual host; it says through which Gateway (or mesh) it is reached.
+
+    What makes listeners changes the routes that it gets.
+    """
+    return At(route.node, {**route.value, TAGS: attrs.evolve(route.value[TAGS], gateway=name)})
 
 
 def _owner(host, listeners):

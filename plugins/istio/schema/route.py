@@ -139,8 +139,8 @@ def _status_faults(name, status):
 class Delegate:
     """Another VirtualService whose routes stand here."""
 
-    name: str = option(Text(maximum=253), default="", doc="its name")
-    namespace: str = option(Text(maximum=253), default="", doc="its namespace (ours when absent)")
+    name: str = option(Text(), default="", doc="its name")
+    namespace: str = option(Text(), default="", doc="its namespace (ours when absent)")
 
 
 @camel_config

@@ -21,13 +21,16 @@ INBOUND_RETRY = {"retry": {"retry_on": ["reset-before-request"], "attempts": 2, 
 """Istio's default for the server side: the workload may close an idle connection just when it is used."""
 
 
-def sidecar_listeners(mesh, context, clusters):
-    """Return the native listeners for this node's workload; none for a gateway."""
+def sidecar_listeners(mesh, context, clusters, routes):
+    """Return the native listeners for this node's workload; none for a gateway.
+
+    ``routes`` are those of Gateway API whose parent is a Service: (host, port) -> native routes.
+    """
     if context.node.role != "sidecar":
         return
     document = find_sidecar(mesh, context.node)
     spec = document.spec if document is not None else None
-    view = View(mesh, context, clusters, spec)
+    view = View(mesh, context, clusters, spec, routes)
     for place, one in enumerate(spec.egress if spec is not None else ()):
         if one.port is not None or one.bind:
             yield from _egress(one, place, view)
@@ -114,6 +117,7 @@ class View:
     context: object
     clusters: object
     spec: object = None
+    routes: dict = attrs.field(factory=dict)
 
     def hosts(self, port, wanted):
         """Return the native virtual hosts of a listener on the service port ``port``."""
@@ -205,6 +209,7 @@ class View:
         """Return the virtual host, or None where it has no routes. ``names`` are not used as aliases of others."""
         covering = self._covering(host, rules)
         routes = routes_of([(one, scope) for one in rules[covering]]) if covering is not None else []
+        routes = routes or self._of_service(host, port)
         if not routes and service is None:
             return None
         found = domains(host, port, self._aliases(service, names))
@@ -212,6 +217,10 @@ class View:
             found = [one for one in found if one.endswith(f":{port}")]
         return {"name": f"{host}:{port}", "domains": found,
                 "routes": routes or [default_route(service, service.port(port), scope)]}
+
+    def _of_service(self, host, port):
+        """Return the routes whose parent is the Service (each listener has its own); VirtualServices go before them."""
+        return [At(one.node, dict(one.value)) for one in self.routes.get((host, port), ())]
 
     def _aliases(self, service, names):
         """Return the other names of a service; that without a namespace is for proxies of the same namespace."""

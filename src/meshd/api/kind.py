@@ -34,7 +34,8 @@ class IHttpFilter(Interface):
 
 class ITerminalFilter(IHttpFilter):
     """The last filter of a chain: the router. Its ``explain``, where it has one, returns a dict ready for JSON, or is a
-    generator that returns one; ``on_request`` then does nothing but ``forward`` or ``reply``.
+    generator that returns one; ``on_request`` then does nothing but ``forward`` or ``reply``. Where chance decides,
+    ``outcomes`` in that dict are (percent, callable(exchange)) pairs that are called in the place of ``on_request``.
     """
 
     def match(exchange):
@@ -206,6 +207,9 @@ class IConfigDialect(Interface):
         ``node`` says who this proxy is. What is wrong is added with ``context.fault(code, node, path, message)``; what
         is returned beside faults is only checked. Never raises for bad input.
         """
+
+    # optional: status(roots, context) returns a list of dicts, one for each document that has a status: kind,
+    # namespace, name, and conditions (type, status, reason, message), its own or in listeners, parents, ancestors
 
     def write(snapshot):
         """Return (documents as plain Python, sentences that say what could not be written) of a Snapshot.

@@ -1,5 +1,6 @@
 """``meshd --check``, ``--print-config``, ``--schema``: everything up to the runtime's construction, nothing bound."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any
 from meshd.cli import code, terminal
 from meshd.config import render
 from meshd.config.load import load_documents, plugin_settings
+from meshd.config.memory import memory_of
 from meshd.config.source import read
 from meshd.document.fault import ERROR, WARNING, Fault
 from meshd.document.mark import Mark
@@ -28,7 +30,9 @@ class Checked:
         self.files = documents.files
         try:
             self.registry = Registry.load(plugin_settings(documents))
-            self.loaded = load_documents(documents, self.registry, with_origins=with_origins, is_strict=is_strict)
+            self.memory = memory_of(os.environ)
+            self.loaded = load_documents(
+                documents, self.registry, with_origins=with_origins, is_strict=is_strict, memory=self.memory)
             self.faults = self.loaded.warnings
             if builds:
                 self._build()

@@ -18,6 +18,7 @@ VERBS = {
     "stats": "meshd.cli.ctl_stats:stats",
     "proxy-config": "meshd.cli.ctl_proxy_config:proxy_config",
     "explain": "meshd.cli.ctl_explain:explain",
+    "gateway-api": "meshd.cli.ctl_gateway_api:gateway_api",
     "plugins": "meshd.cli.ctl_plugins:plugins",
     "version": "meshd.cli.ctl_version:version",
     "completion": "meshd.cli.ctl_completion:completion",

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from meshd.config.check import WATCHED, check
+from meshd.config.memory import Memory
 from meshd.config.source import Documents, read
 from meshd.document.context import Context
 from meshd.document.decode import decode
@@ -48,11 +49,13 @@ def plugin_settings(documents: Documents) -> PluginSettings:
 
 
 def load_documents(
-    documents: Documents, registry: Any, *, with_origins: bool = False, is_strict: bool = False
+    documents: Documents, registry: Any, *, with_origins: bool = False, is_strict: bool = False,
+    memory: Memory | None = None,
 ) -> Loaded:
     """Return the configuration of documents that were read. Raises ConfigurationError with all faults."""
     faults = documents.faults
     context = _context(registry, faults, with_origins)
+    context.memory = memory or Memory(None)
     context.is_strict = is_strict
     snapshot = _snapshot(documents, registry, context)
     check(context, documents.is_complete)
@@ -86,6 +89,32 @@ def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot
 
     Every dialect returns sections of the native form; merged, they are decoded by one decoder.
     """
+    dialects, groups = _grouped(documents, registry, context)
+    sections: list[Node] = []
+    context.is_node_known = bool(groups[NATIVE])
+    for name, roots in groups.items():
+        context.node = _node(sections, context)
+        if roots:
+            sections += dialects[name].load(tuple(roots), context)
+    context.node = _node(sections, context)
+    return decode(Snapshot, merge(Snapshot, tuple(sections) or _nothing(documents), context), context)
+
+
+def status_of(documents: Documents, registry: Any) -> list[dict]:
+    """Return what becomes of the documents that have a status, as their dialects say it (``IConfigDialect.status``)."""
+    context = _context(registry, documents.faults, False)
+    dialects, groups = _grouped(documents, registry, context)
+    context.node = _node(list(groups[NATIVE]), context)
+    found: list[dict] = []
+    for name, roots in groups.items():
+        tell = getattr(dialects[name], "status", None)
+        if tell is not None and roots:
+            found += tell(tuple(roots), context)
+    return found
+
+
+def _grouped(documents: Documents, registry: Any, context: Context) -> tuple[dict[str, Any], dict[str, list[Node]]]:
+    """Return the dialects by name, and the documents that each of them knows."""
     names = sorted(registry.names("config_dialect"), key=lambda name: name != NATIVE)
     groups: dict[str, list[Node]] = {name: [] for name in names}
     dialects = {name: registry.type("config_dialect", name).build(None, None) for name in names}
@@ -95,14 +124,7 @@ def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot
             context.fault("MSH0013", root, "", f"no dialect knows this document, expected one of {', '.join(dialects)}")
             continue
         groups[name].append(root)
-    sections: list[Node] = []
-    context.is_node_known = bool(groups[NATIVE])
-    for name, roots in groups.items():
-        context.node = _node(sections, context)
-        if roots:
-            sections += dialects[name].load(tuple(roots), context)
-    context.node = _node(sections, context)
-    return decode(Snapshot, merge(Snapshot, tuple(sections) or _nothing(documents), context), context)
+    return dialects, groups
 
 
 def _nothing(documents: Documents) -> tuple[Node, ...]:

@@ -13,7 +13,7 @@ def policy(more, **meta):
 
 class TestRule(AnalysisCase):
     def test_a_host_must_be_known(self):
-        self.check("IST0174", "warning", "b.test", [service(), rule(LB and SUBSET, "b.test")], [service(), rule(SUBSET)])
+        self.check("IST0174", "warning", "b.test", [service(), rule(SUBSET, "b.test")], [service(), rule(SUBSET)])
 
     def test_a_wildcard_is_known_where_it_covers_something(self):
         self.assertIn("IST0174", self.codes(service(), rule("exportTo: ['*']", "'*.b.test'")))
@@ -50,7 +50,8 @@ class TestRule(AnalysisCase):
 class TestRivals(AnalysisCase):
     def test_of_two_policies_for_a_host_the_first_holds(self):
         one, two = policy(LB, name="a"), policy(LB, name="b")
-        self.check("MSH0409", "warning", "trafficPolicy", [service(), two, one], [service(), one, rule(SUBSET, name="b")])
+        self.check("MSH0409", "warning", "trafficPolicy", [service(), two, one],
+                   [service(), one, rule(SUBSET, name="b")])
         self.assertEqual(self.only("MSH0409", service(), two, one).subject, "DestinationRule default/b")
 
     def test_a_subset_that_is_defined_twice(self):
@@ -98,8 +99,8 @@ class TestPolicy(AnalysisCase):
 
     def test_a_port_puts_aside_the_level_above(self):
         text = LB + ", portLevelSettings: [{port: {number: 80}, %s}]"
-        self.check("MSH0407", "warning", "port", [service(), policy(text % "connectionPool: {tcp: {maxConnections: 1}}")],
-                   [service(), policy(text % LB)])
+        bad = policy(text % "connectionPool: {tcp: {maxConnections: 1}}")
+        self.check("MSH0407", "warning", "port", [service(), bad], [service(), policy(text % LB)])
 
     def test_deprecated_fields_are_named_with_their_heirs(self):
         self.check("IST0002", "warning", "simple", [service(), policy("loadBalancer: {simple: LEAST_CONN}")],

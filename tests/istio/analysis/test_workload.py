@@ -8,8 +8,8 @@ EDGE = Node(role="ingress", labels=(("app", "edge"),))
 
 
 def gateway(name="edge", hosts="[a.test]", more="", selector="{istio: ingressgateway}", protocol="HTTP", **meta):
-    return doc("Gateway", name, f"{{selector: {selector}, servers: [{{port: {{number: 80, name: p, protocol: {protocol}}}, "
-               f"hosts: {hosts}{more}}}]}}", **meta)
+    port = f"{{number: 80, name: p, protocol: {protocol}}}"
+    return doc("Gateway", name, f"{{selector: {selector}, servers: [{{port: {port}, hosts: {hosts}{more}}}]}}", **meta)
 
 
 def tls(credential):
@@ -30,7 +30,8 @@ class TestGateway(AnalysisCase):
         self.assertEqual(self.only("IST0145", *pair).severity, "error")
 
     def test_other_selectors_and_namespaces_of_hosts_are_apart(self):
-        self.assertNotIn("IST0145", self.codes(gateway(), gateway("b", selector="{}")))
+        self.assertNotIn("IST0145", self.codes(gateway(), gateway("b", selector="{app: b}")))
+        self.assertIn("IST0145", self.codes(gateway(), gateway("b", selector="{istio: ingressgateway, app: b}")))
         self.assertNotIn("IST0145", self.codes(gateway(hosts="[./a.test]"), gateway(hosts="[./a.test]", namespace="b")))
 
     def test_one_certificate_at_two_gateways(self):
@@ -42,7 +43,8 @@ class TestGateway(AnalysisCase):
 class TestService(AnalysisCase):
     def test_a_tcp_port_needs_an_address(self):
         bad = service().replace("name: http, protocol: HTTP", "name: db, protocol: TCP")
-        self.check("IST0134", "warning", "TCP", [bad], [bad.replace("resolution", "addresses: [240.0.0.1], resolution")])
+        good = bad.replace("resolution", "addresses: [240.0.0.1], resolution")
+        self.check("IST0134", "warning", "TCP", [bad], [good])
 
     def test_one_port_has_one_protocol(self):
         other = doc("ServiceEntry", "b", "{hosts: [a.test], resolution: DNS, ports: "
@@ -56,16 +58,19 @@ class TestService(AnalysisCase):
 
     def test_a_ports_name_says_its_protocol(self):
         text = "{ports: [{name: %s, port: 80}]}"
-        self.check("IST0118", "info", "web", [doc("Service", "a", text % "web")], [doc("Service", "a", text % "http-web")])
+        good = doc("Service", "a", text % "http-web")
+        self.check("IST0118", "info", "web", [doc("Service", "a", text % "web")], [good])
 
     def test_a_port_of_an_external_name_is_not_just_tcp(self):
         text = "{type: ExternalName, externalName: a.test, ports: [{name: %s, port: 80}]}"
-        self.check("IST0150", "warning", "tcp", [doc("Service", "a", text % "tcp")], [doc("Service", "a", text % "tcp-db")])
+        good = doc("Service", "a", text % "tcp-db")
+        self.check("IST0150", "warning", "tcp", [doc("Service", "a", text % "tcp")], [good])
 
 
 class TestSelector(AnalysisCase):
     def sidecar(self, name="a", labels="app: web", **meta):
-        return doc("Sidecar", name, f"{{workloadSelector: {{labels: {{{labels}}}}}, egress: [{{hosts: ['./*']}}]}}", **meta)
+        selector = f"workloadSelector: {{labels: {{{labels}}}}}"
+        return doc("Sidecar", name, f"{{{selector}, egress: [{{hosts: ['./*']}}]}}", **meta)
 
     def test_two_sidecars_for_one_workload(self):
         self.check("IST0110", "error", "labels", [WORKLOAD, self.sidecar(), self.sidecar("b")],
@@ -77,7 +82,8 @@ class TestSelector(AnalysisCase):
         self.check("IST0111", "error", "b", pair, [pair[0], doc("Sidecar", "b", text, namespace="shop")])
 
     def test_a_selector_that_picks_none(self):
-        self.check("IST0101", "error", "labels", [WORKLOAD, self.sidecar(labels="app: none")], [WORKLOAD, self.sidecar()])
+        self.check("IST0101", "error", "labels", [WORKLOAD, self.sidecar(labels="app: none")],
+                   [WORKLOAD, self.sidecar()])
 
     def test_where_no_workload_is_described_it_is_information(self):
         self.assertEqual(self.only("IST0101", self.sidecar()).severity, "info")

@@ -22,7 +22,9 @@ from meshd_plugins.istio.mesh import Mesh
 from meshd_plugins.istio.read import read
 from meshd_plugins.istio.translate.cluster import Clusters
 from meshd_plugins.istio.translate.compose import compose
+from meshd_plugins.istio.translate.listener import TAGS
 from meshd_plugins.router.build import build
+from meshd_plugins.router.config import VirtualHost
 
 REGISTRY = Registry.load()
 API = "apiVersion: gateway.networking.k8s.io/v1\n"
@@ -166,9 +168,10 @@ class Loaded:
 
     def mesh_routes(self):
         """Return the routes of Services as decoded native routes: {(host, port): [Route]}."""
-        from meshd_plugins.router.config import VirtualHost
         clusters = Clusters(self.mesh, self.context)
         found = mesh_routes(self.plan, self.mesh, self.context, clusters)
+        for route in (one for routes in found.values() for one in routes):
+            route.value.pop(TAGS)
         root = self.resources[0].node
         return {key: decode(VirtualHost, tree(root, {"name": "a", "domains": ["*"], "routes": routes}),
                             self.context).routes for key, routes in found.items()}

@@ -68,3 +68,14 @@ class ServiceParents(unittest.TestCase):
     def test_a_gateway_does_not_take_them(self):
 
         self.assertEqual(Loaded(gateway() + route(to(1), parents=parent())).where(), 404)
+
+    def test_a_sidecars_proxy_port_has_them_and_a_virtual_service_goes_before(self):
+        config = ("---\napiVersion: mesh.istio.io/v1alpha1\nkind: MeshConfig\nmetadata: {name: m}\n"
+                  "spec: {proxyHttpPort: 15080}\n")
+        rule = ("---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: s}\nspec:\n"
+                f"  hosts: [{HOST}]\n  http: [{{route: [{{destination: {{host: v3.default.svc.cluster.local}}}}]}}]\n")
+        text = config + route(to(2), parents=parent())
+        for more, backend in (("", "v2"), (rule, "v3")):
+            loaded = Loaded(text + more, Node(role="sidecar"))
+            self.assertEqual(loaded.where(host=HOST, port=15080), backend)
+            self.assertEqual(loaded.where(host="v1.default.svc.cluster.local:80", port=15080), backend)
