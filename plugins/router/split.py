@@ -8,6 +8,9 @@ import attrs
 from meshd_plugins.router.config import REWRITES
 from meshd_plugins.router.match_config import given
 
+SHARE = "router"
+"""Key of ``exchange.metadata``: the response edit of the share that was drawn, until the response is there."""
+
 
 def alone_with(route, share):
     """Return the route (configuration) that ``share`` (WeightedCluster) is, as if it got everything."""
@@ -21,10 +24,6 @@ def alone_with(route, share):
         changes["host_rewrite_header"] = None
     plain = attrs.evolve(share, weight=1, **dict.fromkeys(REWRITES))
     return attrs.evolve(route, weighted_clusters=(plain,), **changes)
-
-
-SHARE = "router"
-"""Key of ``exchange.metadata``: the response edit of the share that was drawn, until the response is there."""
 
 
 def share_edit(asking, answering):

@@ -3,7 +3,7 @@
 import attrs
 
 ACCEPTED, PROGRAMMED, RESOLVED, CONFLICTED = "Accepted", "Programmed", "ResolvedRefs", "Conflicted"
-PARTIALLY_INVALID = "PartiallyInvalid"
+PARTIALLY_INVALID, OVERLAPPING = "PartiallyInvalid", "OverlappingTLSConfig"
 TRUE, FALSE, UNKNOWN = "True", "False", "Unknown"
 
 

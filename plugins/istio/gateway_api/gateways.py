@@ -7,9 +7,10 @@ out; of two documents' listeners the first document's stays (a Gateway before it
 import attrs
 
 from meshd_plugins.istio.gateway_api.condition import (
-    ACCEPTED, PROGRAMMED, RESOLVED, UNKNOWN, Condition, bad, good,
+    ACCEPTED, OVERLAPPING, PROGRAMMED, RESOLVED, TRUE, UNKNOWN, Condition, bad, good,
 )
 from meshd_plugins.istio.gateway_api.listener import KINDS, Listener, overlap_of
+from meshd_plugins.istio.mesh.name import overlap
 
 ANY_ADDRESS = "0.0.0.0"
 
@@ -52,6 +53,7 @@ class Gateways:
         self._by_resource = {id(one.resource): one for one in self.owners}
         for owner in self.owners:
             self._finish(owner)
+            _find_overlaps(owner.listeners)
         for owner in self.owners:
             _summarize(owner)
 
@@ -116,6 +118,21 @@ def _keys(listener, gateway, is_here):
     """Return what a listener takes: this node's addresses, or those of the Gateway's own nodes."""
     where = None if is_here else id(gateway)
     return [(where, address, listener.spec.port) for address in addresses(gateway)]
+
+
+def _find_overlaps(listeners):
+    """Mark listeners that end TLS on one port for hostnames that overlap: a connection of one may ask for the other."""
+    ends = [one for one in listeners if one.spec.tls is not None and one.spec.tls.mode == "Terminate"]
+    for one in ends:
+        if any(two is not one and two.spec.port == one.spec.port and overlap(host_of(one), host_of(two)) is not None
+               for two in ends):
+            one.conditions[OVERLAPPING] = Condition(
+                OVERLAPPING, TRUE, "OverlappingHostnames", f"port {one.spec.port} has listeners of overlapping hostnames")
+
+
+def host_of(listener):
+    """Return the hostname of a listener, ``*`` where it takes any."""
+    return (listener.spec.hostname or "*").lower()
 
 
 def _gateway_fault(gateway):

@@ -39,7 +39,7 @@ def _owner(owner, context):
         for kind in (ACCEPTED, RESOLVED):
             if not one.conditions[kind].is_true:
                 _warn("MSH0330", one.spec.node, path, one.conditions[kind], one, context)
-        if one.conditions[ACCEPTED].is_true and one.spec.protocol in NOT_YET:
+        if owner.is_here and one.conditions[ACCEPTED].is_true and one.spec.protocol in NOT_YET:
             context.unsupported(field(one.spec, "protocol"), f"{path}.protocol",
                                 f"{NOT_YET[one.spec.protocol]}: this listener is not bound")
 
@@ -55,7 +55,8 @@ def _route(judged, context):
     for place, why in judged.invalid.items():
         rule = judged.resource.spec.rules[place]
         context.unsupported(field(rule, "filters"), f"spec.rules[{place}].filters", f"{why}; requests get 500")
-    if judged.resource.kind.name == "GRPCRoute":
+    is_here = any(one.is_here for binding in judged.bindings for one in binding.listeners)
+    if judged.resource.kind.name == "GRPCRoute" and is_here:
         context.unsupported(judged.resource.spec.node, "spec", NO_HTTP2)
 
 

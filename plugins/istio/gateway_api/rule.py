@@ -117,7 +117,7 @@ class _Action:
         more = action.edits(ref.filters, self.scope)
         cors = action.find(ref.filters, "cors")
         if cors is not None:
-            self.scope.context.unsupported(cors.node, "backendRefs.filters", "CORS of one backend; it is for whole rules")
+            self.scope.context.unsupported(cors.node, "backendRefs.filters", "CORS is for whole rules, not backends")
         if any(one.extension_ref is not None for one in ref.filters):
             return {**self._refusal("a filter that is not known"), **more}
         redirect = action.find(ref.filters, "request_redirect")

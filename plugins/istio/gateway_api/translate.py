@@ -85,7 +85,13 @@ def _routes(host, by_host, scope, made):
                 seen.add(id(judged))
                 group.append(judged)
         found += sorted_routes(group, scope, made)
+        if any(_takes_all(route.value["match"]) for route in found):
+            break  # nothing wider can be reached
     return found
+
+
+def _takes_all(match):
+    return match.get("prefix") == "/" and not any(match.get(key) for key in ("methods", "headers", "query"))
 
 
 def sorted_routes(group, scope, made):

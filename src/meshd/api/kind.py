@@ -209,7 +209,7 @@ class IConfigDialect(Interface):
         """
 
     # optional: status(roots, context) returns a list of dicts, one for each document that has a status: kind,
-    # namespace, name, and conditions (type, status, reason, message), its own or in listeners, parents, ancestors
+    # namespace, name, and conditions (type, status, reason, message), its own or of its listeners, parents, ancestors
 
     def write(snapshot):
         """Return (documents as plain Python, sentences that say what could not be written) of a Snapshot.

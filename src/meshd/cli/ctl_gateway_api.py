@@ -17,7 +17,7 @@ COLUMNS = (
     Column("PROGRAMMED", "Programmed"), Column("RESOLVED", "ResolvedRefs"), Column("CONFLICTED", "Conflicted", True),
     Column("ROUTES", "routes"), Column("WHY", "why"),
 )
-GOOD = {"Conflicted": "False"}
+GOOD = {"Conflicted": "False", "OverlappingTLSConfig": "False"}
 """Conditions that are good where they do not hold."""
 
 

@@ -12,7 +12,8 @@ def grant(namespace="orders", source="default", kind="HTTPRoute", to="{group: ''
 
 
 def shares(*pairs):
-    return "- backendRefs: [" + ", ".join(f"{{name: {name}, port: 80, weight: {weight}}}" for name, weight in pairs) + "]"
+    found = (f"{{name: {name}, port: 80, weight: {weight}}}" for name, weight in pairs)
+    return f"- backendRefs: [{', '.join(found)}]"
 
 
 ORDERS = "- backendRefs: [{name: orders, namespace: orders, port: 80}]"
@@ -51,7 +52,8 @@ class Shares(unittest.TestCase):
 
     def test_a_service_without_endpoints_is_a_cluster_without_endpoints(self):
         loaded = Loaded(gateway() + route(shares(("v1", 1))))
-        cluster = next(one for one in loaded.snapshot.clusters if one.name == "outbound|80||v1.default.svc.cluster.local")
+        name = "outbound|80||v1.default.svc.cluster.local"
+        cluster = next(one for one in loaded.snapshot.clusters if one.name == name)
         self.assertEqual((cluster.endpoints, cluster.missing), ((), False))
 
 
@@ -186,7 +188,8 @@ class TlsPolicies(unittest.TestCase):
     def test_what_was_to_be_encrypted_is_not_sent_in_plain_text(self):
         loaded = Loaded(gateway() + route(shares(("v1", 1))) + POLICY)
         self.assertEqual((loaded.where(), loaded.parent()["ResolvedRefs"]), (500, ("False", "UnsupportedProtocol")))
-        self.assertEqual(self.state(loaded), {"ResolvedRefs": ("True", "ResolvedRefs"), "Accepted": ("True", "Accepted")})
+        self.assertEqual(self.state(loaded), {"ResolvedRefs": ("True", "ResolvedRefs"),
+                                              "Accepted": ("True", "Accepted")})
         self.assertEqual(loaded.status_of("p")["ancestors"][0]["ancestorRef"]["name"], "web")
 
     def test_a_policy_of_one_port_holds_for_that_port(self):

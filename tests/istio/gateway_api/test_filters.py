@@ -116,7 +116,8 @@ class Impossible(unittest.TestCase):
 
     def test_external_authorization_is_refused_never_skipped(self):
         auth = "{type: ExternalAuth, externalAuth: {protocol: HTTP, backendRef: {name: v2, port: 80}}}"
-        text = f"- matches: [{{path: {{value: /a}}}}]\n  filters: [{auth}]\n{ONE}- matches: [{{path: {{value: /b}}}}]\n{ONE}"
+        text = f"- matches: [{{path: {{value: /a}}}}]\n  filters: [{auth}]\n{ONE}" \
+               f"- matches: [{{path: {{value: /b}}}}]\n{ONE}"
         loaded = Loaded(gateway() + route(text))
         self.assertEqual([loaded.where("/a"), loaded.where("/b")], [500, "v1"])
         self.assertEqual(loaded.parent()["PartiallyInvalid"], ("True", "UnsupportedValue"))

@@ -98,7 +98,8 @@ class Answers(unittest.TestCase):
         self.assertEqual(Loaded(gateway() + route(to(1), kind="GRPCRoute")).where("/a.B/C", method="POST"), "v1")
 
     def test_weights_and_edits(self):
-        text = "- filters:\n  - type: RequestHeaderModifier\n    requestHeaderModifier: {set: [{name: x-a, value: b}]}\n" \
+        text = "- filters:\n  - type: RequestHeaderModifier\n" \
+               "    requestHeaderModifier: {set: [{name: x-a, value: b}]}\n" \
                "  backendRefs: [{name: v1, port: 80, weight: 3}, {name: v2, port: 80}]"
         answer = Loaded(gateway() + route(text, kind="GRPCRoute")).ask("/a.B/C", method="POST")
         self.assertEqual((answer.backends, answer.sent().headers.get(b"x-a")), ({"v1": 3, "v2": 1}, b"b"))

@@ -62,7 +62,8 @@ class ListenerHostnames(RoutingCase):
 ))
 class Intersection(RoutingCase):
     TEXT = gateway(listeners("very.specific.com", "*.wildcard.io", "*.anotherwildcard.io")) \
-        + route(at("/s1", 1), name="s1", hostnames="[non.matching.com, '*.nonmatchingwildcard.io', very.specific.com]") \
+        + route(at("/s1", 1), name="s1",
+                hostnames="[non.matching.com, '*.nonmatchingwildcard.io', very.specific.com]") \
         + route(at("/s2", 2), name="s2",
                 hostnames="[non.matching.com, wildcard.io, foo.wildcard.io, bar.wildcard.io, foo.bar.wildcard.io]") \
         + route(at("/s3", 3), name="s3", hostnames="[non.matching.com, '*.specific.com']") \
@@ -122,6 +123,16 @@ class Isolation(RoutingCase):
 
     def check(self, expected, target, host):
         super().check(expected, target, host=host)
+
+
+class Wider(RoutingCase):
+    TEXT = gateway() + route(to(1), name="exact", hostnames="[a.example.com]") + route(
+        at("/x", 2), name="wide", hostnames="['*.example.com']")
+
+    def test_what_cannot_be_reached_is_not_there(self):
+        hosts = {one.domains[0]: len(one.routes) for one in self.loaded.listener().filters[-1].config.virtual_hosts}
+        self.assertEqual(hosts, {"a.example.com": 1, "*.example.com": 1, "*": 0})
+        self.assertEqual(self.loaded.where("/x", host="a.example.com"), "v1")
 
 
 class SharedPort(RoutingCase):

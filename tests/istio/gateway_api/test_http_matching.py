@@ -136,7 +136,8 @@ class Methods(RoutingCase):
         ("[{method: POST}]", TO_1), ("[{method: GET}]", TO_2), ("[{path: {value: /path1}, method: GET}]", TO_1),
         ("[{%s, method: PUT}]" % header("one"), TO_2),
         ("[{path: {value: /path2}, %s, method: POST}]" % header("two"), TO_3),
-        ("[{path: {value: /path3}, method: PATCH}, {path: {value: /path4}, %s, method: DELETE}]" % header("three"), TO_1),
+        ("[{path: {value: /path3}, method: PATCH}, "
+         "{path: {value: /path4}, %s, method: DELETE}]" % header("three"), TO_1),
         ("[{path: {value: /path5}}]", TO_1), ("[{method: PATCH}]", TO_2), ("[{%s}]" % header("four"), TO_3),
     ))
 

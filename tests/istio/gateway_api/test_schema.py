@@ -26,8 +26,8 @@ def listener(text):
 
 
 def policy(text):
-    return (f"---\n{API}kind: BackendTLSPolicy\nmetadata: {{name: p}}\nspec: {{targetRefs: [{{group: '', kind: Service, "
-            f"name: v1}}], validation: {{{text}}}}}\n")
+    return (f"---\n{API}kind: BackendTLSPolicy\nmetadata: {{name: p}}\n"
+            f"spec: {{targetRefs: [{{group: '', kind: Service, name: v1}}], validation: {{{text}}}}}\n")
 
 
 def path(value, kind="PathPrefix"):
@@ -52,18 +52,23 @@ REPLACE = "path: {type: ReplacePrefixMatch, replacePrefixMatch: /x}"
     ("a bad expression for a path", *path("/a(", "RegularExpression"), "missing )"),
     ("an unknown type of path", match("path: {type: Glob, value: /a}"), f"{RULE}.matches[0].path.type", "Glob"),
     ("a method in small letters", match("method: get"), f"{RULE}.matches[0].method", "get"),
-    ("a field name with a space", match("headers: [{name: 'a b', value: c}]"), f"{RULE}.matches[0].headers[0].name", "form"),
-    ("a pseudo header", match("headers: [{name: ':method', value: GET}]"), f"{RULE}.matches[0].headers[0].name", "form"),
+    ("a field name with a space", match("headers: [{name: 'a b', value: c}]"), f"{RULE}.matches[0].headers[0].name",
+     "form"),
+    ("a pseudo header", match("headers: [{name: ':method', value: GET}]"), f"{RULE}.matches[0].headers[0].name",
+     "form"),
     ("an empty value", match("headers: [{name: a, value: ''}]"), f"{RULE}.matches[0].headers[0].value", "at least 1"),
-    ("a field twice", match("headers: [{name: a, value: b}, {name: a, value: c}]"), f"{RULE}.matches[0].headers[1]", "taken"),
+    ("a field twice", match("headers: [{name: a, value: b}, {name: a, value: c}]"), f"{RULE}.matches[0].headers[1]",
+     "taken"),
     ("a parameter twice", match("queryParams: [{name: a, value: b}, {name: a, value: c}]"),
      f"{RULE}.matches[0].queryParams[1]", "taken"),
     ("a bad expression for a field", match("headers: [{name: a, type: RegularExpression, value: '('}]"),
      f"{RULE}.matches[0].headers[0].value", "missing )"),
-    ("a Service without a port", route("- backendRefs: [{name: v1}]"), f"{RULE}.backendRefs[0].port", "expected a port"),
+    ("a Service without a port", route("- backendRefs: [{name: v1}]"), f"{RULE}.backendRefs[0].port",
+     "expected a port"),
     ("a weight beyond a million", route("- backendRefs: [{name: v1, port: 80, weight: 1000001}]"),
      f"{RULE}.backendRefs[0].weight", "1000000"),
-    ("a redirect beside backends", filters(REDIRECT % "statusCode: 301"), f"{RULE}.filters", "no RequestRedirect beside"),
+    ("a redirect beside backends", filters(REDIRECT % "statusCode: 301"), f"{RULE}.filters",
+     "no RequestRedirect beside"),
     ("a redirect and a rewrite", filters(REDIRECT % "statusCode: 301", REWRITE % "hostname: a.com", more="name: a"),
      f"{RULE}.filters", "either RequestRedirect or URLRewrite"),
     ("a filter twice", filters(*[f"{{type: RequestHeaderModifier, {EDIT}}}"] * 2), f"{RULE}.filters", "at most once"),
@@ -103,7 +108,8 @@ REPLACE = "path: {type: ReplacePrefixMatch, replacePrefixMatch: /x}"
      f"{RULE}.filters[0].requestMirror.fraction.numerator", "at most the denominator"),
     ("a backend timeout above the request's", rule("timeouts: {request: 1s, backendRequest: 2s}"),
      f"{RULE}.timeouts.backendRequest", "at most the request timeout"),
-    ("a time with a fraction", rule("timeouts: {request: 1.5s}"), f"{RULE}.timeouts.request", "whole numbers with the units"),
+    ("a time with a fraction", rule("timeouts: {request: 1.5s}"), f"{RULE}.timeouts.request",
+     "whole numbers with the units"),
     ("a time without a unit", rule("timeouts: {request: '5'}"), f"{RULE}.timeouts.request", "a time with a unit"),
     ("a code that is no error", rule("retry: {codes: [200]}"), f"{RULE}.retry.codes[0]", "400"),
     ("no retries", rule("retry: {attempts: 0}"), f"{RULE}.retry.attempts", "from 1"),
@@ -112,15 +118,18 @@ REPLACE = "path: {type: ReplacePrefixMatch, replacePrefixMatch: /x}"
     ("a permanent cookie without an end", rule("sessionPersistence: {cookie: {lifetimeType: Permanent}}"),
      f"{RULE}.sessionPersistence.absoluteTimeout", "absoluteTimeout beside a permanent cookie"),
     ("two rules of one name", route(f"- {ONE}\n  name: a\n- {ONE}\n  name: a"), "spec.rules", "'a' is taken"),
-    ("no rules", f"---\n{API}kind: HTTPRoute\nmetadata: {{name: r}}\nspec: {{rules: []}}\n", "spec.rules", "at least 1"),
-    ("too many matches", route("".join(f"- {ONE}\n  matches: [{', '.join(['{method: GET}'] * 64)}]\n" for _ in range(3))),
+    ("no rules", f"---\n{API}kind: HTTPRoute\nmetadata: {{name: r}}\nspec: {{rules: []}}\n", "spec.rules",
+     "at least 1"),
+    ("too many matches",
+     route("".join(f"- {ONE}\n  matches: [{', '.join(['{method: GET}'] * 64)}]\n" for _ in range(3))),
      "spec.rules", "at most 128 matches"),
     ("a hostname with a port", route(f"- {ONE}", hostnames="['a.com:80']"), "spec.hostnames[0]", "form"),
     ("a hostname with a star inside", route(f"- {ONE}", hostnames="['a.*.com']"), "spec.hostnames[0]", "form"),
     ("a misspelt key", rule("timeout: 5s"), RULE, 'unknown field "timeout"'),
     ("one parent with and without a listener", route(f"- {ONE}", parents="[{name: a}, {name: a, sectionName: b}]"),
      "spec.parentRefs", "expected sectionName or port in each"),
-    ("one listener of a parent twice", route(f"- {ONE}", parents="[{name: a, sectionName: b}, {name: a, sectionName: b}]"),
+    ("one listener of a parent twice",
+     route(f"- {ONE}", parents="[{name: a, sectionName: b}, {name: a, sectionName: b}]"),
      "spec.parentRefs", "expected another sectionName or port"),
 ))
 class BadRoutes(unittest.TestCase):
@@ -130,8 +139,10 @@ class BadRoutes(unittest.TestCase):
 
 
 @table((
-    ("tls with HTTP", listener("protocol: HTTP, tls: {certificateRefs: [{name: a}]}"), "spec.listeners[0].tls", "no tls"),
-    ("passthrough with HTTPS", listener("protocol: HTTPS, tls: {mode: Passthrough}"), "spec.listeners[0].tls", "Terminate"),
+    ("tls with HTTP", listener("protocol: HTTP, tls: {certificateRefs: [{name: a}]}"), "spec.listeners[0].tls",
+     "no tls"),
+    ("passthrough with HTTPS", listener("protocol: HTTPS, tls: {mode: Passthrough}"), "spec.listeners[0].tls",
+     "Terminate"),
     ("TLS without tls", listener("protocol: TLS"), "spec.listeners[0].tls", "expected tls"),
     ("TLS without a certificate", listener("protocol: TLS, tls: {mode: Terminate}"),
      "spec.listeners[0].tls.certificateRefs", "expected certificateRefs"),
@@ -148,11 +159,13 @@ class BadRoutes(unittest.TestCase):
     ("routes of no namespace", listener("protocol: HTTP, allowedRoutes: {namespaces: {from: None}}"),
      "spec.listeners[0].allowedRoutes.namespaces.from", "None"),
     ("an address that is none", gateway(more="  addresses: [{value: abc}]\n"), "spec.addresses[0].value", "IP address"),
-    ("an address twice", gateway(more="  addresses: [{value: 10.0.0.1}, {value: 10.0.0.1}]\n"), "spec.addresses", "taken"),
+    ("an address twice", gateway(more="  addresses: [{value: 10.0.0.1}, {value: 10.0.0.1}]\n"), "spec.addresses",
+     "taken"),
     ("In without values", listener("protocol: HTTP, allowedRoutes: {namespaces: {from: Selector, selector: "
                                    "{matchExpressions: [{key: a, operator: In}]}}}"),
      "spec.listeners[0].allowedRoutes.namespaces.selector.matchExpressions[0].values", "expected values"),
-    ("a controller without a path", f"---\n{API}kind: GatewayClass\nmetadata: {{name: a}}\nspec: {{controllerName: a}}\n",
+    ("a controller without a path",
+     f"---\n{API}kind: GatewayClass\nmetadata: {{name: a}}\nspec: {{controllerName: a}}\n",
      "spec.controllerName", "form"),
     ("a grant from nobody", f"---\n{API}kind: ReferenceGrant\nmetadata: {{name: a}}\nspec: {{from: [], to: []}}\n",
      "spec.from", "at least 1"),
@@ -171,7 +184,8 @@ class BadRoutes(unittest.TestCase):
      f"{RULE}.matches[0].method.method", "the name of a method"),
     ("a redirect of calls", route(f"- {ONE}\n  filters: [{{type: RequestRedirect}}]", kind="GRPCRoute"),
      f"{RULE}.filters[0].type", "RequestRedirect"),
-    ("a connection without a backend", route("- backendRefs: []", kind="TCPRoute"), f"{RULE}.backendRefs", "at least 1"),
+    ("a connection without a backend", route("- backendRefs: []", kind="TCPRoute"), f"{RULE}.backendRefs",
+     "at least 1"),
     ("an unknown version", gateway().replace("/v1", "/v7"), "apiVersion", "no version 'v7'"),
     ("an unknown kind", gateway().replace("kind: Gateway", "kind: Gatway"), "kind", "unknown kind 'Gatway'"),
 ))

@@ -75,7 +75,8 @@ class Gateways(unittest.TestCase):
         loaded = Loaded(gateway("[{name: http, port: 80, protocol: UDP}]"))
         self.assertEqual(conditions(loaded.status_of("web"))["Accepted"], ("False", "ListenersNotValid"))
         found = loaded.listener_status()
-        self.assertEqual((conditions(found)["Accepted"], found["supportedKinds"]), (("False", "UnsupportedProtocol"), []))
+        self.assertEqual(conditions(found)["Accepted"], ("False", "UnsupportedProtocol"))
+        self.assertEqual(found["supportedKinds"], [])
 
     def test_supported_and_unsupported_protocols(self):
         loaded = Loaded(gateway(f"[{HTTP}, {{name: odd, port: 81, protocol: x.io/Odd}}]"))
@@ -156,8 +157,9 @@ class Listeners(unittest.TestCase):
 
     def test_certificates_of_another_namespace(self):
         def grant(to="{group: '', kind: Secret}", source="default"):
-            return (f"---\n{API}kind: ReferenceGrant\nmetadata: {{name: g, namespace: certs}}\nspec:\n  from: [{{group: "
-                    f"gateway.networking.k8s.io, kind: Gateway, namespace: {source}}}]\n  to: [{to}]\n")
+            return (f"---\n{API}kind: ReferenceGrant\nmetadata: {{name: g, namespace: certs}}\nspec:\n"
+                    f"  from: [{{group: gateway.networking.k8s.io, kind: Gateway, namespace: {source}}}]\n"
+                    f"  to: [{to}]\n")
 
         ref, there = "{name: cert, namespace: certs}", secret(namespace="certs")
         bad = ("False", "RefNotPermitted")
@@ -199,8 +201,15 @@ class Listeners(unittest.TestCase):
     def test_https_and_tls_of_one_hostname_are_out(self):
         tls = "{name: b, port: 443, protocol: TLS, hostname: a.com, tls: {mode: Passthrough}}"
         host = ", hostname: %s"
-        self.assertEqual(self.conflicts(f"[{https(more=host % 'a.com')}, {tls}]")[0], [("True", "HostnameConflict")] * 2)
-        self.assertEqual(self.conflicts(f"[{https(more=host % 'b.com')}, {tls}]")[0], [("False", "NoConflicts")] * 2)
+        for name, expected in (("a.com", ("True", "HostnameConflict")), ("b.com", ("False", "NoConflicts"))):
+            self.assertEqual(self.conflicts(f"[{https(more=host % name)}, {tls}]")[0], [expected] * 2)
+
+    def test_hostnames_that_overlap_are_marked_where_tls_ends(self):
+        text = ", ".join(https(name=name, more=f", hostname: '{host}'") for name, host in (
+            ("a", "foo.example.com"), ("b", "foo.example.org"), ("c", "*.example.com")))
+        loaded = Loaded(gateway(f"[{text}]") + secret())
+        found = [conditions(loaded.listener_status(name)).get("OverlappingTLSConfig") for name in "abc"]
+        self.assertEqual(found, [("True", "OverlappingHostnames"), None, ("True", "OverlappingHostnames")])
 
     def test_a_conflict_leaves_other_ports_alone(self):
         text = f"[{HTTP}, {{name: b, port: 80, protocol: TCP}}, {{name: c, port: 81, protocol: HTTP}}]"
@@ -268,7 +277,8 @@ class Namespaces(unittest.TestCase):
     def loaded(self, allowed, source="other", labels=""):
         listener = f"{{name: http, port: 80, protocol: HTTP, allowedRoutes: {{namespaces: {allowed}}}}}"
         return Loaded(gateway(f"[{listener}]") + namespace("other", labels)
-                      + route("- backendRefs: [{name: v1, namespace: other, port: 80}]", parents=OTHER, namespace=source)
+                      + route("- backendRefs: [{name: v1, namespace: other, port: 80}]", parents=OTHER,
+                              namespace=source)
                       + "---\napiVersion: v1\nkind: Service\nmetadata: {name: v1, namespace: other}\n"
                         "spec: {ports: [{port: 80}]}\n")
 
