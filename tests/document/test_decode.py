@@ -136,3 +136,47 @@ class Place(TestCase):
         self.assertIsNone(decode(Placed, parse("f", b"{name: a, where: b}", context.faults), context))
         self.assertEqual(Placed(name="a", where="f:1:1"), Placed(name="a", where="f:2:1"))
         self.assertEqual(encode_class(Placed(name="a", where="f:1:1")), {"name": "a"})
+
+
+@config
+class Part:
+    "A part."
+    name: str = option(Text(), doc="a name")
+
+
+@config
+class Whole:
+    "A class whose check looks into what is below it."
+    part_list: tuple = option(ListOf(item=Nested(Part)), default=(), doc="parts")
+    table: tuple = option(MapOf(value=Text()), default=(), doc="a table")
+    time_s: float | None = option(Duration(step=0.001, is_go=True), default=None, doc="whole milliseconds")
+
+    def check(self):
+        for number, part in enumerate(self.part_list):
+            if part.name == "bad":
+                yield ("part_list", number, "name"), "expected good"
+        for key, _ in self.table:
+            if key == "a.b":
+                yield ("table", key), "expected another key"
+        if not self.part_list and not self.table and self.time_s is None:
+            yield None, "expected something"
+
+
+class TestChecks(TestCase):
+    def faults(self, text):
+        context = Context()
+        decode(Whole, parse("f", text.encode(), context.faults), context)
+        return [(one.mark.line, one.path, one.message) for one in context.faults.sorted()]
+
+    def test_a_fault_may_be_deeper_than_the_class(self):
+        self.assertEqual(self.faults("part_list:\n- {name: a}\n- {name: bad}\n"),
+                         [(3, "part_list[1].name", "expected good")])
+        self.assertEqual(self.faults("table:\n  x: v\n  a.b: c\n"), [(3, "table.a.b", "expected another key")])
+
+    def test_a_fault_may_be_the_whole_section_s(self):
+        self.assertEqual(self.faults("{}\n"), [(1, "", "expected something")])
+
+    def test_a_time_has_steps(self):
+        self.assertEqual(self.faults("{time: 1.5s}"), [])
+        self.assertEqual(self.faults("{time: 1500us}"), [(1, "time", "expected a multiple of 1ms, got 1500us")])
+        self.assertEqual(self.faults("{time: 1d}")[0][1], "time")

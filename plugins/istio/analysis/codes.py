@@ -45,6 +45,7 @@ CODES = {
     "IST0157": _code(WARNING, "access logging of a Telemetry without a provider"),
     "IST0159": _code(ERROR, "several Telemetry documents select the same workload"),
     "IST0160": _code(ERROR, "several Telemetry documents of a namespace have no selector"),
+    "IST0161": _code(ERROR, "a Gateway's credential cannot be used"),
     "IST0166": _code(WARNING, "a selector has no effect on a gateway of the Gateway API"),
     "IST0173": _code(ERROR, "no endpoint has the labels of a subset"),
     "IST0174": _code(WARNING, "a DestinationRule's host is no known service"),

@@ -10,24 +10,22 @@ from meshd_plugins.istio.mesh.name import overlap
 def analyze(report):
     """Look at the gateways of every VirtualService, and at destinations of those bound to one."""
     gateways = gateways_by_name(report.mesh)
-    others = {(one.namespace, one.name) for one in report.mesh.of("Gateway", GATEWAY_API)}
+    gateways = {**{(one.namespace, one.name): one for one in report.mesh.of("Gateway", GATEWAY_API)}, **gateways}
     for resource in report.mesh.of("VirtualService"):
-        found = [_gateway(report, resource, place, gateways, others)
+        found = [_gateway(report, resource, place, gateways)
                  for place, name in enumerate(resource.spec.gateways) if name != MESH]
-        gateway = [one for one in found if one is not None]
-        if found and len(gateway) == len(found):
-            _hosts(report, resource, gateway)
+        if found and None not in found:
+            _hosts(report, resource, found)
         _delegates(report, resource)
     _subsets(report)
 
 
-def _gateway(report, resource, place, gateways, others):
-    """Return the Gateway, or None where there is none to be looked at."""
+def _gateway(report, resource, place, gateways):
+    """Return the Gateway, or None after a finding."""
     name = resource.spec.gateways[place]
     node, path = item(resource.spec, "gateways", place), f"spec.gateways[{place}]"
-    wanted = gateway_key(name, resource.namespace)
-    found = gateways.get(wanted)
-    if found is None and wanted not in others:
+    found = gateways.get(gateway_key(name, resource.namespace))
+    if found is None:
         known = [f"{namespace}/{own}" for namespace, own in gateways]
         hint = report.guess(name, [own for _, own in gateways]) or "no such Gateway"
         report.add("IST0101", resource, node, path, f'referenced gateway not found: "{name}"', hint=hint,
@@ -54,18 +52,24 @@ def _hosts(report, resource, gateways):
 
 
 def _serves(gateway, host, namespace):
-    for server in gateway.spec.servers:
-        for one in server.hosts:
-            owner, name = parts(one)
-            if owner == "." and gateway.namespace != namespace or owner not in ("*", ".", namespace):
-                continue
-            if overlap(name.lower(), host.lower()) is not None:
-                return True
+    for one in _served_hosts(gateway):
+        owner, name = parts(one)
+        if owner == "." and gateway.namespace != namespace or owner not in ("*", ".", namespace):
+            continue
+        if overlap(name.lower(), host.lower()) is not None:
+            return True
     return False
 
 
+def _served_hosts(gateway):
+    """Return the hosts of a Gateway of Istio or of the Gateway API."""
+    if gateway.kind.group == GATEWAY_API:
+        return [one.hostname or "*" for one in gateway.spec.listeners]
+    return [host for server in gateway.spec.servers for host in server.hosts]
+
+
 def _served(gateway):
-    return f"{gateway.title} serves: " + listed(host for server in gateway.spec.servers for host in server.hosts)
+    return f"{gateway.title} serves: {listed(_served_hosts(gateway))}"
 
 
 def _delegates(report, resource):

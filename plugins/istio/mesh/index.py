@@ -65,7 +65,7 @@ class Mesh:
         if "." in name or name.startswith("*"):
             return name.lower()
         long = kubernetes_host(name, namespace).lower()
-        return long if long in self._hosts or name.lower() not in self._hosts else name.lower()
+        return long if long in self._hosts else name.lower()
 
     def is_visible(self, service, namespace):
         """Say whether a proxy in ``namespace`` (None: anywhere) sees a service."""

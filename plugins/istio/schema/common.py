@@ -20,6 +20,7 @@ TIME = Duration(minimum=0.001, maximum=LONGEST_S, step=0.001, is_go=True)
 
 ANY_TIME = Duration(maximum=LONGEST_S, is_go=True)
 TIME_OR_0 = Duration(maximum=LONGEST_S, step=0.001, is_go=True)
+SECONDS = Duration(minimum=1.0, maximum=LONGEST_S, step=1.0, is_go=True)
 ROUGH_TIME = Duration(minimum=0.001, maximum=LONGEST_S, is_go=True)
 """As the schema of the documents has it, where istiod itself looks no further."""
 

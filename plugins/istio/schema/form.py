@@ -94,6 +94,15 @@ def ip_fault(text):
     return "" if is_ip(text) else f"expected an IP address, got {text!r}"
 
 
+def address_fault(text):
+    """``HOST:PORT``, where HOST is a DNS name or an IP address (one of the sixth version in brackets)."""
+    host, _, port = text.rpartition(":")
+    is_six = host.startswith("[") and host.endswith("]")
+    is_host = is_ip(host[1:-1]) if is_six else ":" not in host and (is_ip(host) or not fqdn_fault(host))
+    is_port = port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535
+    return "" if is_host and is_port else f"expected HOST:PORT, got {text!r}"
+
+
 def subnet_fault(text):
     """An IP address, or one with the length of its prefix."""
     address, slash, bits = text.partition("/")

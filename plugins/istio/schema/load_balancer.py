@@ -54,7 +54,7 @@ class HTTPCookie:
     path: str = option(Text(), default="", doc="its path")
     ttl_s: float | None = option(ANY_TIME, default=None, doc="its life (0: a session's); made only when this is given")
     attributes: tuple[CookieAttribute, ...] = option(
-        ListOf(item=Nested(CookieAttribute)), default=(), doc="further attributes"
+        ListOf(item=Nested(CookieAttribute), unique="name"), default=(), doc="further attributes"
     )
 
 

@@ -10,7 +10,8 @@ from meshd_plugins.istio.mesh import Mesh
 from meshd_plugins.istio.read import read
 
 GROUPS = {
-    "Service": "v1", "Namespace": "v1", "MeshConfig": "mesh.istio.io/v1alpha1", "RateLimitPolicy": "meshd.io/v1alpha1",
+    "Service": "v1", "Namespace": "v1", "Secret": "v1", "MeshConfig": "mesh.istio.io/v1alpha1",
+    "RateLimitPolicy": "meshd.io/v1alpha1",
     "Telemetry": "telemetry.istio.io/v1", "WasmPlugin": "extensions.istio.io/v1alpha1",
     "EnvoyFilter": "networking.istio.io/v1alpha3",
     **dict.fromkeys(("AuthorizationPolicy", "RequestAuthentication", "PeerAuthentication"), "security.istio.io/v1"),

@@ -1,5 +1,7 @@
 """Gateways, services, selectors, security, telemetry."""
 
+import base64
+
 from meshd.model.snapshot import Node
 from tests.istio.analysis.case import TO_A, AnalysisCase, doc, routes, service
 
@@ -38,6 +40,24 @@ class TestGateway(AnalysisCase):
         two = gateway(more=tls("cert"), protocol="HTTPS"), gateway("b", "[b.test]", tls("cert"), protocol="HTTPS")
         other = gateway("b", "[b.test]", tls("z"), protocol="HTTPS")
         self.check("IST0138", "warning", "cert", two, [two[0], other])
+
+
+class TestCredential(AnalysisCase):
+    def secret(self, name="cert", data="tls.crt: CERTIFICATE, tls.key: KEY"):
+        words = {"CERTIFICATE": "-----BEGIN CERTIFICATE-----", "KEY": "-----BEGIN PRIVATE KEY-----"}
+        for word, text in words.items():
+            data = data.replace(word, base64.b64encode(text.encode()).decode())
+        return doc("Secret", name, "").replace("spec: ", f"data: {{{data}}}")
+
+    def test_a_secret_must_exist_where_secrets_are_there(self):
+        one = gateway(more=tls("cert"), protocol="HTTPS")
+        self.check("IST0101", "error", "cert", [one, self.secret("other")], [one, self.secret()])
+        self.assertEqual(self.codes(one), [])
+
+    def test_it_holds_a_certificate_and_its_key(self):
+        one = gateway(more=tls("cert"), protocol="HTTPS")
+        self.check("IST0161", "error", "cert", [one, self.secret(data="tls.crt: CERTIFICATE")], [one, self.secret()])
+        self.assertEqual(self.codes(one, self.secret(data="cert: CERTIFICATE, key: KEY")), [])
 
 
 class TestService(AnalysisCase):

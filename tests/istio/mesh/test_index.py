@@ -29,6 +29,9 @@ class ShortNames(TestCase):
         self.assertEqual(index.resolve("web", "shop"), "web.shop.svc.cluster.local")
         self.assertEqual(index.resolve("web", "other"), "web")
 
+    def test_a_name_that_nobody_knows_stays(self):
+        self.assertEqual(mesh(service("web")).resolve("Other", "shop"), "other")
+
     def test_names_with_dots_and_wildcards_stay(self):
         index = mesh(service("web"))
         self.assertEqual([index.resolve(one, "shop") for one in ("A.test", "*", "*.x")], ["a.test", "*", "*.x"])
