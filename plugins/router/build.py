@@ -10,8 +10,7 @@ from meshd_plugins.router.explain import CatchAllRouter, ListRouter
 from meshd_plugins.router.filter import Route
 from meshd_plugins.router.matcher import compile_conditions
 from meshd_plugins.router.rewrite import compile_rewrite
-from meshd_plugins.router.split import Split, alone_with
-from meshd_plugins.router.split import alone_with, answer_edit, compile_split, share_edit
+from meshd_plugins.router.split import Split, alone_with, answer_edit, share_edit
 from meshd_plugins.router.substitution import Context
 from meshd_plugins.router.table import build_table
 

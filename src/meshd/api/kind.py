@@ -209,7 +209,6 @@ class IConfigDialect(Interface):
         """
 
     # optional: status(roots, context) returns a list of dicts, one for each document that has a status: kind,
-    # namespace, name, and conditions (type, status, reason, message), its own or in listeners, parents, ancestors
     # namespace, name, and conditions (type, status, reason, message), its own or of its listeners, parents, ancestors
 
     def write(snapshot):
