@@ -7,6 +7,7 @@ from meshd_plugins.istio.gateway_api.schema.filters import METHODS
 from meshd_plugins.istio.translate.edit import FRAMING
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+YEAR_S = 31_536_000
 OFFSITE = "access-control-allow-credentials is not sent, for it would let every site act for the user"
 
 
@@ -102,7 +103,8 @@ def cors(one, scope):
         "allow_methods": _starred(one.allow_methods, credentials and METHODS) or None,
         "allow_headers": _starred(one.allow_headers, credentials and ()) or None,
         "expose_headers": _starred(one.expose_headers, credentials and ()) or None,
-        "max_age": seconds(one.max_age), "allow_credentials": credentials, "unmatched_preflights": "ignore",
+        "max_age": seconds(min(one.max_age, YEAR_S)), "allow_credentials": credentials,
+        "unmatched_preflights": "ignore",
     })}
 
 

@@ -7,6 +7,13 @@ from meshd_plugins.istio.gateway_api.kinds import CORE
 
 
 
+HOSTNAME = "networking.istio.io", "Hostname"
+"""Istio's own kind of backend: any host of the mesh, a ServiceEntry's too."""
+L7 = ("HTTPRoute", "GRPCRoute")
+UNSPOKEN = {"kubernetes.io/h2c": "HTTP/2", "kubernetes.io/wss": "TLS"}
+"""appProtocol of a Service's port -> what it would need."""
+
+
 @attrs.frozen(eq=False)
 class Backend:
     """``host`` and ``port`` of a Service; where ``reason`` is given there is none, and requests get 500."""
@@ -26,21 +33,39 @@ def resolve(route, ref, world, policies):
     """Return the Backend of one reference. ``policies`` has ``of(service, port)`` (``tls_policy.Policies``)."""
     namespace = ref.namespace or route.namespace
     name = f"{ref.kind} {namespace}/{ref.name}"
+    if (ref.group, ref.kind) == HOSTNAME:
+        return _at(world.mesh.find(ref.name, route.namespace), f"Hostname {ref.name}", ref, route)
     if (ref.group, ref.kind) != (CORE, "Service"):
         return Backend(reason="InvalidKind", message=f"{ref.group or 'core'} {name}: expected a Service")
     if not world.permits(route, ref.kind, namespace, ref.name):
         return Backend(reason="RefNotPermitted", message=f"{name}: no ReferenceGrant in {namespace} allows it")
     service = world.mesh.service(namespace, ref.name)
-    if service is None:
-        return Backend(reason="BackendNotFound", message=f"{name}: there is no such Service")
-    port = next((one for one in service.ports if one.number == ref.port), None)
-    if port is None:
-        return Backend(reason="BackendNotFound", message=f"{name} has no port {ref.port}")
-    policy = policies.of(namespace, ref.name, port.name)
+    found = _at(service, name, ref, route)
+    policy = policies.of(namespace, ref.name, service.port(found.port).name) if found.is_good else None
     if policy is not None:
         return Backend(reason="UnsupportedProtocol",
                        message=f"{name}: {policy.title} asks for TLS, which is not spoken to backends yet")
+    return found
+
+
+def _at(service, name, ref, route):
+    """Return the Backend of a service's port, where there are both and the port's protocol is spoken."""
+    if service is None:
+        return Backend(reason="BackendNotFound", message=f"{name}: there is no such service")
+    port = service.port(ref.port)
+    if port is None:
+        return Backend(reason="BackendNotFound", message=f"{name} has no port {ref.port}")
+    wanted = UNSPOKEN.get(_app_protocol(service, port.number))
+    if route.kind.name in L7 and wanted is not None:
+        return Backend(reason="UnsupportedProtocol",
+                       message=f"{name} wants {wanted} (appProtocol), which is not spoken yet")
     return Backend(service.host, port.number)
+
+
+def _app_protocol(service, number):
+    """Return the ``appProtocol`` of a Kubernetes Service's port, or ''."""
+    return next((getattr(one, "app_protocol", "") for one in service.resource.spec.ports
+                 if getattr(one, "port", None) == number), "")
 
 
 def references(rule):

@@ -2,11 +2,11 @@
 
 import attrs
 
+from meshd_plugins.istio.gateway_api.backend import L7
 from meshd_plugins.istio.gateway_api.condition import ACCEPTED, bad, good
 from meshd_plugins.istio.mesh.name import overlap
 
 ANY = "*"
-L7 = ("HTTPRoute", "GRPCRoute")
 
 
 @attrs.define(eq=False)

@@ -126,8 +126,8 @@ def _find_overlaps(listeners):
     for one in ends:
         if any(two is not one and two.spec.port == one.spec.port and overlap(host_of(one), host_of(two)) is not None
                for two in ends):
-            one.conditions[OVERLAPPING] = Condition(
-                OVERLAPPING, TRUE, "OverlappingHostnames", f"port {one.spec.port} has listeners of overlapping hostnames")
+            why = f"port {one.spec.port} has listeners of overlapping hostnames"
+            one.conditions[OVERLAPPING] = Condition(OVERLAPPING, TRUE, "OverlappingHostnames", why)
 
 
 def host_of(listener):

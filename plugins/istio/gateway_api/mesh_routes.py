@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+from meshd_plugins.istio.gateway_api.backend import L7
 from meshd_plugins.istio.gateway_api.scope import Scope
 from meshd_plugins.istio.gateway_api.translate import sorted_routes, through
 from meshd_plugins.istio.mesh.index import MESH
@@ -18,7 +19,7 @@ def mesh_routes(plan, mesh, context, clusters):
     found = defaultdict(list)
     for host, pairs in plan.by_service.items():
         for judged, binding in pairs:
-            if judged.resource.kind.name not in ("HTTPRoute", "GRPCRoute"):
+            if judged.resource.kind.name not in L7:
                 continue
             for port in binding.ports:
                 found[host, port].append((judged, binding))

@@ -18,6 +18,8 @@ from meshd_plugins.istio.translate.virtual_host import NoRule
 CONNECTION_FAULTS = ["connect-failure", "reset", "refused-stream", "reset-before-request"]
 BASE_S = (0.001, 60.0)
 """What the native policy takes as its base."""
+LONGEST_S = 31_536_000.0
+"""The longest native time, a year; what is longer is as good as that."""
 UNAVAILABLE = {"status": 200, "headers": {"content-type": "application/grpc", "grpc-status": "14"}}
 LONGEST_NAME = 200
 
@@ -46,15 +48,21 @@ def _variants(rule, match):
     if type(match) is GRPCRouteMatch:
         yield grpc_match(match), None
         return
-    replaced = [one.path.replace_prefix_match.rstrip("/") for one in _path_changes(rule)
+    replaced = [_bare(one.path.replace_prefix_match) for one in _path_changes(rule)
                 if one.path.type == "ReplacePrefixMatch"]
     prefix = prefix_of(match.path)
     if not replaced or (prefix and all(replaced)):
-        yield http_match(match), lambda text: text.rstrip("/") if prefix else text.rstrip("/") + "/"
+        yield http_match(match), lambda text: _bare(text) if prefix else _bare(text) + "/"
         return
     if prefix:
-        yield http_match(match, {"path": prefix}), lambda text: text.rstrip("/") or "/"
-    yield http_match(match, {"prefix": prefix + "/"}), lambda text: text.rstrip("/") + "/"
+        yield http_match(match, {"path": prefix}), lambda text: _bare(text) or "/"
+    yield http_match(match, {"prefix": prefix + "/"}), lambda text: _bare(text) + "/"
+
+
+def _bare(text):
+    """Return what stands in place of a prefix: nothing, or a path from a slash on, without one at its end."""
+    bare = text.strip("/")
+    return f"/{bare}" if bare else ""
 
 
 def _path_changes(rule):
@@ -139,8 +147,8 @@ class _Action:
             whole_s = each_s
         place = timeouts.node if timeouts is not None else None
         return {
-            "timeout": At(place, seconds(whole_s or 0.0)),
-            "per_try_timeout": At(place, seconds(each_s)) if each_s else None,
+            "timeout": At(place, seconds(min(whole_s or 0.0, LONGEST_S))),
+            "per_try_timeout": At(place, seconds(min(each_s, LONGEST_S))) if each_s else None,
             "retry": _retry(retry) if retry is not None else native_retry(NoRule, self.scope),
         }
 

@@ -32,7 +32,10 @@ def _class(resource):
 
 
 def _sets(owner):
-    return {"attachedListenerSets": len(owner.sets)} if owner.resource is owner.gateway else {}
+    if owner.resource is not owner.gateway:
+        return {}
+    asked = [{"type": one.type, "value": one.value} for one in owner.gateway.spec.addresses if one.value]
+    return {"addresses": asked, "attachedListenerSets": len(owner.sets)}
 
 
 def _listener(one):

@@ -12,7 +12,7 @@ import attrs
 from meshd_plugins.istio.emit import At, field
 from meshd_plugins.istio.gateway_api.binding import ANY
 from meshd_plugins.istio.gateway_api.gateways import addresses
-from meshd_plugins.istio.gateway_api.rule import native_rules
+from meshd_plugins.istio.gateway_api.rule import LONGEST_NAME, native_rules
 from meshd_plugins.istio.gateway_api.scope import Scope
 from meshd_plugins.istio.mesh.name import covers, specificity
 from meshd_plugins.istio.translate.listener import TAGS, address, http_listener
@@ -57,7 +57,7 @@ def _hosts(listener, listeners, routes, scope):
     made = {}
     name = f"{listener.gateway.namespace}/{listener.gateway.name}"
     for host in {own: None, **by_host}:
-        yield {"name": f"{host}:{listener.spec.port}", "domains": [host],
+        yield {"name": f"{host}:{listener.spec.port}"[-LONGEST_NAME:], "domains": [host],
                "routes": [through(name, route) for route in _routes(host, by_host, scope, made)]}
 
 

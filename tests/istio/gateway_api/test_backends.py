@@ -79,6 +79,20 @@ class References(unittest.TestCase):
     def test_the_grant_is_asked_before_the_service(self):
         self.refused("{name: nobody, namespace: orders, port: 80}", "RefNotPermitted")
 
+    def test_a_protocol_that_is_not_spoken(self):
+        for protocol, reason in (("kubernetes.io/h2c", "UnsupportedProtocol"), ("kubernetes.io/ws", "ResolvedRefs")):
+            ports = service("odd", ports=f"[{{port: 80, appProtocol: {protocol}}}]")
+            loaded = Loaded(ports + gateway() + route("- backendRefs: [{name: odd, port: 80}]"))
+            self.assertEqual((loaded.errors, loaded.parent()["ResolvedRefs"][1]), ([], reason))
+
+    def test_a_host_of_the_mesh_as_istio_names_it(self):
+        entry = ("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: e}\nspec:\n"
+                 "  hosts: [api.example.org]\n  ports: [{number: 80, name: http, protocol: HTTP}]\n  resolution: DNS\n")
+        text = entry + gateway() + route("- backendRefs: [{group: networking.istio.io, kind: Hostname, "
+                                         "name: %s, port: 80}]")
+        self.assertEqual(Loaded(text % "api.example.org").where(), "api")
+        self.assertEqual(Loaded(text % "other.example.org").where(), 500)
+
     def test_a_broken_rule_leaves_the_others_alone(self):
         text = "- matches: [{path: {value: /v2}}]\n  backendRefs: [{name: orders, namespace: orders, port: 80}]\n" \
                "- backendRefs: [{name: v1, port: 80}]"

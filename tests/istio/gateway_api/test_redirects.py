@@ -66,7 +66,7 @@ class Redirects(RoutingCase):
 
 
 PATHS = moved("/foo", "/xyz") + moved("/slash", "/xyz/") + moved("/both/", "/xyz/") + moved("/trailing/", "/xyz") \
-    + moved("/gone", "") + moved("/root", "/") + moved("/full", "/all", "ReplaceFullPath")
+    + moved("/bare", "xyz") + moved("/gone", "") + moved("/root", "/") + moved("/full", "/all", "ReplaceFullPath")
 
 
 @table((
@@ -82,6 +82,7 @@ PATHS = moved("/foo", "/xyz") + moved("/slash", "/xyz/") + moved("/both/", "/xyz
     ("the root in its place, with a slash", "/", "/root/"),
     ("the root in its place, the prefix itself", "/", "/root"),
     ("the root in its place, a path below", "/a/b", "/root/a/b"),
+    ("a replacement without a slash", "/xyz/a", "/bare/a"),
     ("the whole path", "/all", "/full/original"),
 ))
 class RedirectedPaths(RoutingCase):

@@ -212,7 +212,11 @@ class GoodDocuments(unittest.TestCase):
         loaded = Loaded(f"---\napiVersion: v1\nkind: List\nitems:\n{items}")
         self.assertEqual((loaded.errors, loaded.where()), ([], "v1"))
 
-    def test_faults_of_what_is_made_stand_at_the_documents_place(self):
-        loaded = Loaded(gateway() + rule("timeouts: {request: 99999h}"))
-        fault = next(one for one in loaded.context.faults.sorted() if one.severity == "error")
-        self.assertEqual(fault.mark.file, "docs.yaml")
+    def test_a_time_beyond_a_year_is_a_year(self):
+        found = Loaded(gateway() + rule("timeouts: {request: 99999h}")).ask().exchange.plan.timeouts
+        self.assertEqual(found.request_s, 31_536_000.0)
+
+    def test_the_longest_names(self):
+        host = ".".join(["a" * 63] * 3 + ["b" * 61])
+        loaded = Loaded(gateway() + route(f"- {ONE}\n  name: {'c' * 63}", name="d" * 253, hostnames=f"[{host}]"))
+        self.assertEqual((loaded.errors, loaded.where(host=host)), ([], "v1"))
