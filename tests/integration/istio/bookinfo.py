@@ -138,14 +138,14 @@ class Proxy(Daemon):
     def __init__(self, texts, values=(), *, role="ingress", port=80, more_ports=(), named=None, **options):
         self.role = role
         self.own = {one: quiet_port() for one in (port, *more_ports)}
-        self.named = {f"{place:03}": text for place, text in enumerate((*texts, *map(json.dumps, values)))}
-        self.named.update(named or {})
+        self.texts, self.values, self.named = list(texts), list(values), dict(named or {})
         super().__init__(None, **options)
         self.port = self.own[port]
 
     def write(self, configuration):
         """Write the folder of documents and the native file that names it."""
-        for name, text in self.named.items():
+        numbered = enumerate((*self.texts, *map(json.dumps, self.values)))
+        for name, text in (*((f"{place:03}", text) for place, text in numbered), *self.named.items()):
             self.put(name, text)
         super().write(configuration or {
             "node": {"id": "test", "role": self.role, "ports": {str(key): value for key, value in self.own.items()}},

@@ -14,6 +14,7 @@ from tests.integration.process import wait_for
 
 REQUESTS = 10_000
 LIMIT_S = 1.0
+"""Where others have the processors, which makes the work itself slower too, its CPU time is judged."""
 CONNECTIONS = 32
 SHARE = re.compile(rb"\r\nx-share: ([^\r]*)")
 ASK = b"GET / HTTP/1.1\r\nhost: loss\r\n\r\n"
@@ -116,7 +117,8 @@ def test_another_share_is_in_force_after_sighup_and_no_connection_is_dropped(spl
         load.warm(1500)
         result = load.stop()
     print(f"\nin force after {took_s:.2f} s, {cpu_s:.2f} s of CPU\n{result}")
-    assert min(took_s, cpu_s) < LIMIT_S
+    is_busy = took_s > 2 * cpu_s
+    assert took_s < LIMIT_S or (is_busy and cpu_s < 2 * LIMIT_S)
     result.assert_nothing_lost()
     assert (result.refused, result.raced, result.unannounced, result.announced) == (0, 0, 0, 0)
     assert old(result) - before <= 32, "more than was on its way"
