@@ -11,18 +11,26 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 
 import measure
 from compare import Arena, arena
-from peer import Ground, meshd_text
+from peer import meshd_text
 
-CONNECTIONS = (64, 512)
 COUNTS = (1, 2)
+CASES: dict[str, Callable[[str, argparse.Namespace], float]] = {
+    "small": lambda url, options: measure.wrk(url, 64, options.seconds)["rps"],
+    "small-512c": lambda url, options: measure.wrk(url, 512, options.seconds)["rps"],
+    "churn": lambda url, options: measure.wrk(url, 32, options.seconds, "-H", "Connection: close")["rps"],
+    "fixed-rate": lambda url, options: measure.h2load_rate(url, 64, options.seconds, options.rate)["rate"],
+}
+"""How each case asks, and the requests/s that came of it; the names are those of case.py."""
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES), help="cases (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
     parser.add_argument("--seconds", type=int, default=5, help="length of one measurement (default: 5)")
     parser.add_argument("--rate", type=int, default=3200, help="requests/s at a fixed rate (default: 3200)")
@@ -42,22 +50,15 @@ def start(place: Arena, count: int) -> None:
         raise SystemExit(1)
 
 
-def each_cpu_s(place: Arena, count: int, options: argparse.Namespace, connections: int | None) -> float:
-    """Return the requests for each second of CPU time: in a closed loop, or at the fixed rate."""
+def each_cpu_s(place: Arena, count: int, case: str, options: argparse.Namespace) -> float:
+    """Return the requests for each second of CPU time that a meshd with so many workers takes for them."""
     name = f"workers-{count}"
-    url, before = address(place.ground, name), measure.cpu_seconds(place.running[name].pid)
-    if connections is None:
-        rate = measure.h2load_rate(url, CONNECTIONS[0], options.seconds, options.rate)["rate"]
-    else:
-        rate = measure.wrk(url, connections, options.seconds)["rps"]
-    used = measure.cpu_seconds(place.running[name].pid) - before
+    pid, url = place.running[name].pid, f"http://127.0.0.1:{place.ground.port(name)}/"
+    before = measure.cpu_seconds(pid)
+    requests = CASES[case](url, options) * options.seconds
+    used = measure.cpu_seconds(pid) - before
     place.empty_logs()
-    return rate * options.seconds / used
-
-
-def address(ground: Ground, name: str) -> str:
-    """Return where a meshd of this name is asked."""
-    return f"http://127.0.0.1:{ground.port(name)}/"
+    return requests / used
 
 
 def compare(options: argparse.Namespace) -> list[float]:
@@ -66,17 +67,16 @@ def compare(options: argparse.Namespace) -> list[float]:
     with arena(options.python) as place:
         for count in COUNTS:
             start(place, count)
-        for connections in (*CONNECTIONS, None):
+        for case in options.case:
             rows = {count: [] for count in COUNTS}
             for _ in range(options.rounds):
                 for count in COUNTS:
-                    rows[count].append(each_cpu_s(place, count, options, connections))
+                    rows[count].append(each_cpu_s(place, count, case, options))
             one, two = (statistics.median(rows[count]) for count in COUNTS)
             ratios.append(two / one)
             single = ", ".join(f"{mine / other:.2f}" for other, mine in zip(rows[1], rows[2], strict=True))
-            case = f"{options.rate} requests/s" if connections is None else f"{connections} connections"
             figures = f"requests/CPU s: one worker {one:6.0f}  two {two:6.0f}  ratio {two / one:.2f} ({single})"
-            print(f"{case:16} {figures}", flush=True)
+            print(f"{case:12} {figures}", flush=True)
     return ratios
 
 

@@ -72,10 +72,10 @@ def _resource(node, context):
 
 def _aged(metadata, kind, namespace, context):
     """Return the metadata with the time at which the document was first seen, unless it says when it was made."""
-    if metadata.creation_timestamp or context.memory is None:
+    if metadata.creation_timestamp or context.ages is None:
         return metadata
     key = "/".join((kind.group, kind.name, namespace, metadata.name))
-    return attrs.evolve(metadata, creation_timestamp=context.memory.first_seen(key, metadata.node.source.file))
+    return attrs.evolve(metadata, creation_timestamp=context.ages.first_seen(key, metadata.node.source.file))
 
 
 def _word(node, key, context):

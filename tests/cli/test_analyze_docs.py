@@ -1,4 +1,4 @@
-"""The transcript of docs/analysis.md, typed in: files are those that it shows, the rest is what meshctl says."""
+"""The transcripts of meshctl analyze, typed in: files are those that a page shows, the rest is what meshctl says."""
 
 import contextlib
 import re
@@ -15,8 +15,14 @@ BLOCK = re.compile(r"<!-- tested: analyze -->\n```console\n(.*?)```", re.S)
 
 
 class TestPage(TestCase):
-    def test_meshctl_says_what_the_page_shows(self):
-        text = BLOCK.search((ROOT / "docs" / "analysis.md").read_text())[1]
+    def test_meshctl_says_what_the_pages_show(self):
+        for page, count in (("analysis.md", 2), ("meshctl.md", 1)):
+            with self.subTest(page=page):
+                self.assertEqual(self.run_page(page), count)
+
+    def run_page(self, page):
+        """Return how many commands the page's transcript has; each says what is shown."""
+        text = BLOCK.search((ROOT / "docs" / page).read_text())[1]
         ran = 0
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
             for part in re.split(r"(?m)^\$ ", text)[1:]:
@@ -29,4 +35,4 @@ class TestPage(TestCase):
                 ran += 1
                 out = re.sub(r"\(\d+ ms\)", "(42 ms)", run(main, *words)[1])
                 self.assertEqual((program, out), ("meshctl", shown))
-        self.assertEqual(ran, 2)
+        return ran

@@ -9,7 +9,7 @@ from typing import Any
 from meshd.cli import code, terminal
 from meshd.config import render
 from meshd.config.load import load_documents, plugin_settings
-from meshd.config.memory import memory_of
+from meshd.config.age import ages_of
 from meshd.config.source import read
 from meshd.document.fault import ERROR, WARNING, Fault
 from meshd.document.mark import Mark
@@ -30,9 +30,9 @@ class Checked:
         self.files = documents.files
         try:
             self.registry = Registry.load(plugin_settings(documents))
-            self.memory = memory_of(os.environ)
+            self.ages = ages_of(os.environ)
             self.loaded = load_documents(
-                documents, self.registry, with_origins=with_origins, is_strict=is_strict, memory=self.memory)
+                documents, self.registry, with_origins=with_origins, is_strict=is_strict, ages=self.ages)
             self.faults = self.loaded.warnings
             if builds:
                 self._build()

@@ -62,7 +62,7 @@ def run(arguments: Any) -> int:
         return code.CONFIG
     os.umask(os.umask(UMASK) | UMASK)  # a unit's may be stricter
     raise_limits()
-    checked.memory.keep()
+    checked.ages.keep()
     if worker_count(checked.loaded.snapshot) > 1:
         inherited.give_back(os.environ)
         supervise(arguments, checked)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import attrs
 
 from meshd.config.load import load_documents, plugin_settings
-from meshd.config.memory import memory_of
+from meshd.config.age import ages_of
 from meshd.config.source import read
 from meshd.config.transfer import Writer
 from meshd.document.fault import ERROR, Fault
@@ -43,9 +43,9 @@ def answer(asked: dict[str, Any], output: BinaryIO) -> None:
         registry = find(asked["registry"])(settings_of(asked["settings"]))
         documents = read(asked["paths"])
         plugin_settings(documents)
-        memory = memory_of(os.environ)
-        loaded = load_documents(documents, registry, memory=memory)
-        memory.keep()
+        ages = ages_of(os.environ)
+        loaded = load_documents(documents, registry, ages=ages)
+        ages.keep()
         writer.loaded(attrs.evolve(loaded, fingerprint=registry.fingerprint))
     except ConfigurationError as error:
         writer.faults(str(error), error.faults)

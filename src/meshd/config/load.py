@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from meshd.config.check import WATCHED, check
-from meshd.config.memory import Memory
+from meshd.config.age import Ages
 from meshd.config.source import Documents, read
 from meshd.document.context import Context
 from meshd.document.decode import decode
@@ -50,12 +50,12 @@ def plugin_settings(documents: Documents) -> PluginSettings:
 
 def load_documents(
     documents: Documents, registry: Any, *, with_origins: bool = False, is_strict: bool = False,
-    memory: Memory | None = None,
+    ages: Ages | None = None,
 ) -> Loaded:
     """Return the configuration of documents that were read. Raises ConfigurationError with all faults."""
     faults = documents.faults
     context = _context(registry, faults, with_origins)
-    context.memory = memory or Memory(None)
+    context.ages = ages or Ages(None)
     context.is_strict = is_strict
     snapshot = _snapshot(documents, registry, context)
     check(context, documents.is_complete)

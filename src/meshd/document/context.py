@@ -65,7 +65,7 @@ class Context:
     makes the model's plugin instance. ``watched`` are the classes whose objects are kept in ``seen``. ``origins`` is
     a dict to be filled with path -> ``file:line:column``, or None. ``plugin_notes`` say which plugins were not loaded.
     ``is_strict`` makes errors of what is only warned of else. ``node`` is who this proxy is (``model.snapshot.Node``),
-    ``is_node_known`` that a native file says so. ``memory`` knows when documents were first seen (``config.memory``).
+    ``is_node_known`` that a native file says so. ``ages`` knows when documents were first seen (``config.age``).
     """
 
     faults: Faults = attrs.field(factory=Faults)
@@ -78,7 +78,7 @@ class Context:
     is_strict: bool = False
     node: Any = None
     is_node_known: bool = False
-    memory: Any = None
+    ages: Any = None
     plugin_notes: tuple[str, ...] = ()
     parents: list[tuple[type, str, str, Node]] = attrs.field(factory=list, init=False)
     referrals: list[Referral] = attrs.field(factory=list, init=False)

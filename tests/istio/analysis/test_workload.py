@@ -131,6 +131,32 @@ class TestSelector(AnalysisCase):
         self.check("IST0160", "error", "b", whole, whole[:1])
 
 
+class TestTarget(AnalysisCase):
+    def limit(self, target, more=""):
+        return doc("RateLimitPolicy", "a", f"{{targetRef: {target}{more}, limits: [{{requests: 5}}]}}")
+
+    def test_a_limit_is_for_something_that_exists(self):
+        self.check("IST0101", "error", "edgy", [gateway(), self.limit("{kind: Gateway, name: edgy}")],
+                   [gateway(), self.limit("{kind: Gateway, name: edge}")])
+
+    def test_in_the_namespace_that_is_named(self):
+        there = gateway(namespace="shop")
+        self.assertIn("IST0101", self.codes(there, self.limit("{kind: Gateway, name: edge}")))
+        self.assertNotIn("IST0101", self.codes(there, self.limit("{kind: Gateway, name: edge, namespace: shop}")))
+
+    def test_a_route_must_have_the_name(self):
+        rules = [service(), routes("{name: api, " + TO_A[1:])]
+        target = "{kind: VirtualService, name: web}"
+        self.check("IST0101", "error", "apis", [*rules, self.limit(target, ", route: apis")],
+                   [*rules, self.limit(target, ", route: api")])
+
+    def test_a_policy_of_istio_is_attached_to_something_that_exists(self):
+        text = "{targetRefs: [{kind: ServiceEntry, group: networking.istio.io, name: %s}]}"
+        for kind in ("AuthorizationPolicy", "RequestAuthentication", "Telemetry"):
+            self.check("IST0101", "error", "b-test", [service(), doc(kind, "a", text % "b-test")],
+                       [service(), doc(kind, "a", text % "a-test")])
+
+
 class TestSecurity(AnalysisCase):
     def test_a_namespace_that_nobody_is_in(self):
         text = "{rules: [{from: [{source: {namespaces: [%s]}}]}]}"

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 from unittest import TestCase
 
-from meshd.config.memory import NAME, Memory, memory_of
+from meshd.config.age import NAME, Ages, ages_of
 
 
-class MemoryTest(TestCase):
+class AgesTest(TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -24,9 +24,9 @@ class MemoryTest(TestCase):
 
     def look(self, key="a"):
         """Return what a daemon that reads now finds, and let it be kept."""
-        memory = Memory(str(self.folder))
-        found = memory.first_seen(key, str(self.file))
-        memory.keep()
+        ages = Ages(str(self.folder))
+        found = ages.first_seen(key, str(self.file))
+        ages.keep()
         return found
 
     def test_the_first_time_is_the_files(self):
@@ -45,12 +45,12 @@ class MemoryTest(TestCase):
         self.assertNotEqual(self.look(), first)
 
     def test_without_a_folder_nothing_has_an_age(self):
-        memory = memory_of({})
-        self.assertEqual(memory.first_seen("a", str(self.file)), "")
-        memory.keep()
+        ages = ages_of({})
+        self.assertEqual(ages.first_seen("a", str(self.file)), "")
+        ages.keep()
 
     def test_the_folder_is_systemds(self):
-        self.assertEqual(memory_of({"STATE_DIRECTORY": f"{self.folder}:/other"}).first_seen("a", str(self.file)),
+        self.assertEqual(ages_of({"STATE_DIRECTORY": f"{self.folder}:/other"}).first_seen("a", str(self.file)),
                          "2001-09-09T01:46:40+00:00")
 
     def test_a_broken_file_is_begun_anew(self):
@@ -59,6 +59,6 @@ class MemoryTest(TestCase):
             self.assertEqual(self.look(), "2001-09-09T01:46:40+00:00")
 
     def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(self):
-        memory = Memory(str(self.folder / "missing"))
-        self.assertEqual(memory.first_seen("a", str(self.file)), "2001-09-09T01:46:40+00:00")
-        memory.keep()
+        ages = Ages(str(self.folder / "missing"))
+        self.assertEqual(ages.first_seen("a", str(self.file)), "2001-09-09T01:46:40+00:00")
+        ages.keep()

@@ -13,7 +13,7 @@ NAME = "first-seen.json"
 MAX_BYTES = 64 * 1024 * 1024
 
 
-class Memory:
+class Ages:
     """``folder`` is systemd's StateDirectory, or None: then nothing is remembered, and nothing has an age."""
 
     def __init__(self, folder: str | None) -> None:
@@ -59,6 +59,6 @@ class Memory:
         return found if is_good else {}
 
 
-def memory_of(environment: dict) -> Memory:
-    """Return the memory in ``STATE_DIRECTORY`` (systemd may name several folders there: the first)."""
-    return Memory(environment.get("STATE_DIRECTORY", "").partition(":")[0] or None)
+def ages_of(environment: dict) -> Ages:
+    """Return the ages kept in ``STATE_DIRECTORY`` (systemd may name several folders there: the first)."""
+    return Ages(environment.get("STATE_DIRECTORY", "").partition(":")[0] or None)
