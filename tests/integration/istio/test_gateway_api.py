@@ -171,10 +171,8 @@ def test_a_reload_takes_a_new_route_without_closing_a_connection(mesh):
 
         assert version() == b"v2"
         socket = connection.sock
-        proxy.texts[1] = ROUTES.replace("value: two}]}]\n    backendRefs: [{name: v2,",
-                                        "value: two}]}]\n    backendRefs: [{name: v3,")
-        proxy.write(None)
-        proxy.reload()
+        proxy.apply("001", ROUTES.replace("value: two}]}]\n    backendRefs: [{name: v2,",
+                                          "value: two}]}]\n    backendRefs: [{name: v3,"))
         wait_for(lambda: version() == b"v3", "the new route")
         assert connection.sock is socket
         connection.close()

@@ -205,9 +205,13 @@ class RoutingCase(unittest.TestCase):
 
     TEXT = ""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.loaded = Loaded(cls.TEXT)
+    @property
+    def loaded(self):
+        """Return what TEXT comes to, read once for a class (trial knows no setUpClass)."""
+        cls = type(self)
+        if "kept" not in vars(cls):
+            cls.kept = Loaded(cls.TEXT)
+        return cls.kept
 
     def check(self, expected, target="/", **options):
         self.assertEqual(self.loaded.where(target, **options), expected)
