@@ -10,7 +10,7 @@ from meshd_plugins.router.explain import CatchAllRouter, ListRouter
 from meshd_plugins.router.filter import Route
 from meshd_plugins.router.matcher import compile_conditions
 from meshd_plugins.router.rewrite import compile_rewrite
-from meshd_plugins.router.split import Split, alone_with, answer_edit, share_edit
+from meshd_plugins.router.split import Split, alone_with
 from meshd_plugins.router.substitution import Context
 from meshd_plugins.router.table import build_table
 
@@ -79,16 +79,18 @@ class RouteFactory:
     def _plan(self, host, route):
         table, context = self._config, self._context
         asking = compile_edits((route.request_headers, host.request_headers, table.request_headers), context)
-        answering = compile_edits((route.response_headers, host.response_headers, table.response_headers), context)
-        clusters = self._clusters(route)
+        shares = route.weighted_clusters or ()
+        alone = (shares[0].response_headers,) if len(shares) == 1 else ()
+        answering = compile_edits(
+            (*alone, route.response_headers, host.response_headers, table.response_headers), context)
         return Plan(
-            clusters=clusters,
+            clusters=self._clusters(route),
             timeouts=Timeouts(
                 request_s=route.timeout_s, per_try_s=route.per_try_timeout_s, idle_s=route.idle_timeout_s
             ),
             retry=self._retry(route.retry or host.retry or DEFAULT_RETRY),
             on_request=request_edit(asking, compile_rewrite(route)),
-            on_response=answer_edit(response_edit(answering), [row[3] for row in clusters]),
+            on_response=response_edit(answering),
             upgrades=tuple(name.lower().encode() for name in route.upgrades),
         )
 
@@ -114,14 +116,9 @@ class RouteFactory:
         for share in shares:
             if share.weight:
                 total += share.weight
-                entries.append((total, self._site.cluster(share.name), *self._share_edits(share)))
+                asking = compile_edits((share.request_headers,), self._context)
+                entries.append((total, self._site.cluster(share.name), request_edit(asking), None))
         return tuple(entries)
-
-    def _share_edits(self, share):
-        asking = compile_edits((share.request_headers,), self._context)
-        answering = compile_edits((share.response_headers,), self._context)
-        edit = response_edit(answering)
-        return share_edit(request_edit(asking), edit), edit
 
     def _retry(self, plugin):
         if plugin.disabled:

@@ -8,9 +8,6 @@ import attrs
 from meshd_plugins.router.config import REWRITES
 from meshd_plugins.router.match_config import given
 
-SHARE = "router"
-"""Key of ``exchange.metadata``: the response edit of the share that was drawn, until the response is there."""
-
 
 def alone_with(route, share):
     """Return the route (configuration) that ``share`` (WeightedCluster) is, as if it got everything."""
@@ -24,33 +21,6 @@ def alone_with(route, share):
         changes["host_rewrite_header"] = None
     plain = attrs.evolve(share, weight=1, **dict.fromkeys(REWRITES))
     return attrs.evolve(route, weighted_clusters=(plain,), **changes)
-
-
-def share_edit(asking, answering):
-    """Return the request edit of a share, which the exchange runs on its way out, so that ``answering`` runs later."""
-    if answering is None:
-        return asking
-
-    def edit(exchange):
-        exchange.metadata[SHARE] = answering
-        if asking is not None:
-            asking(exchange)
-
-    return edit
-
-
-def answer_edit(answering, shares):
-    """Return the response edit of a route: first that of the share that was drawn, where any of ``shares`` has one."""
-    if all(share is None for share in shares):
-        return answering
-
-    def edit(exchange):
-        drawn = exchange.metadata.pop(SHARE, None)
-        for one in (drawn, answering):
-            if one is not None:
-                one(exchange)
-
-    return edit
 
 
 class Split:

@@ -76,6 +76,16 @@ class SplitShares(unittest.TestCase):
         reply = send(split(share, response_headers=ResponseEdits(add=(("x-route", "2"),)))).replies[0]
         self.assertEqual((reply.header(b"x-share"), reply.header(b"x-route")), (b"1", b"2"))
 
+    def test_the_upstreams_answer_has_the_edits_of_share_and_route(self):
+        share = WeightedCluster(name="users", response_headers=ResponseEdits(set=(("x-share", "1"),)))
+        other = WeightedCluster(name="beta", response_headers=ResponseEdits(set=(("x-other", "1"),)), weight=0)
+        for shares in ((share, other), (share,)):
+            exchange = send(split(*shares, response_headers=ResponseEdits(add=(("x-share", "2"),))))
+            exchange.respond()
+            exchange.plan.on_response(exchange)
+            headers = exchange.response.headers
+            self.assertEqual((headers.get_all(b"x-share"), headers.get(b"x-other")), ([b"1", b"2"], None))
+
     def test_a_share_is_redirected_with_the_prefix_of_the_route(self):
         share = WeightedCluster(redirect=Redirect(prefix_rewrite="/new", response_code=302))
         reply = send(split(share, prefix="/old"), target=b"/old/a?b=c").replies[0]

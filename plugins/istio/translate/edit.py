@@ -24,10 +24,9 @@ def native_edits(blocks, direction, scope, host=""):
 
 
 def _put(edits, found, scope):
-    """Do as a chain of edits does: what is set replaces what was added before."""
+    """Put together what Envoy, too, gets as one list: there all that is set comes before all that is added."""
     for key, value in edits.set:
         if _is_free(key, edits, scope):
-            found["add"].pop(key.lower(), None)
             found["set"][key.lower()] = value
     for key, value in edits.add:
         if _is_free(key, edits, scope):
