@@ -127,7 +127,7 @@ def test_another_share_is_in_force_after_sighup_and_no_connection_is_dropped(spl
 
 
 def children_cpu_s(daemon):
-    """Return the CPU seconds of the daemon's children that have ended: what a reload takes where the machine is busy."""
+    """Return the CPU seconds of the daemon's children that have ended: a reload's, whatever else the machine does."""
     with open(f"/proc/{daemon.process.pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
