@@ -3,6 +3,8 @@
 from meshd.api import compile_regex
 from meshd_plugins.router.operator_table import pseudo_or_field
 
+HOSTS = (b":authority", b"host")
+
 
 def compile_path(match):
     """Return a callable(path) -> bool, for tables too small for an index."""
@@ -77,8 +79,10 @@ def field_reader(name):
 
 
 def _header_test(item):
-    read = field_reader(item.name.lower().encode())
-    test = _value_test(item)
+    """The host is compared as hosts are, whatever its case; a regular expression sees it in lower case."""
+    name = item.name.lower().encode()
+    read = field_reader(name)
+    test = _value_test(item, item.ignore_case or name in HOSTS)
     if test is None:
         wanted = (item.present is not False) != item.invert
         if item.treat_missing_as_empty:  # then it is always there (Envoy)
@@ -96,7 +100,7 @@ def _header_test(item):
 
 def _query_test(item):
     read = parameter_reader(item.name.encode())
-    test = _value_test(item)
+    test = _value_test(item, item.ignore_case)
     if test is None:
         wanted = item.present is not False
         return lambda request: (read(request) is not None) is wanted
@@ -129,7 +133,7 @@ def parameter_reader(name):
     return read
 
 
-def _value_test(item):
+def _value_test(item, ignore_case):
     """Return a callable(value) -> truth, or None where only presence is asked for."""
     if item.regex is not None:
         return compile_regex(item.regex).fullmatch
@@ -138,7 +142,7 @@ def _value_test(item):
     for word, make in _TEXT_TESTS.items():
         text = getattr(item, word)
         if text is not None:
-            return _with_case(make, text, item.ignore_case)
+            return _with_case(make, text, ignore_case)
     return None
 
 

@@ -10,12 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest import TestCase
 
 from meshd.cli.ctl_explain import Asleep
-from meshd.explain.answer import explain
-from meshd.explain.asked import asked
-from meshd.runtime.site import finish
 from tests.integration.harness.case import CLUSTERS, Drawing
 from tests.integration.harness.daemon import Daemon
 from tests.integration.harness.envoy import Envoy, different_ports, envoy_program
+from tests.integration.harness.told import told
 
 SEED = 20240
 CASES = 50
@@ -75,20 +73,6 @@ def send(connection, request):
     return answer.getheader("x-route"), answer.status, answer.getheader("location")
 
 
-def told(runtime, case, port, request):
-    """Return what explain says would become of a request, and its whole answer."""
-    headers = [f"host: {request.host}", *(f"{name}: {value}" for name, value in request.fields)]
-    found = finish(explain(runtime, asked(
-        request.method, f"http://127.0.0.1:{port}{request.target}", headers, listener=case.name)))
-    result = found["result"]
-    route = (found.get("route") or {}).get("name")
-    if result["kind"] == "forward":
-        sent = next(one for one in found["upstream"])
-        return (route, sent["cluster"], sent["path"], sent["host"]), found
-    location = dict(result.get("headers", ())).get("location")
-    return (route, result["status"], location), found
-
-
 class DifferentialTest(TestCase):
     def setUp(self):
         program = envoy_program()
@@ -119,7 +103,7 @@ class DifferentialTest(TestCase):
                 ours = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
                 theirs = http.client.HTTPConnection("127.0.0.1", other, timeout=10)
                 for request in requests:
-                    words, found = told(asleep.runtime, case, port, request)
+                    words, found = told(asleep.runtime, case.name, port, request)
                     row = {"explain": words, "meshd": send(ours, request), "envoy": send(theirs, request)}
                     routes.add(words[0])
                     if len(set(row.values())) > 1:

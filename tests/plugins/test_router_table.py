@@ -110,6 +110,10 @@ class HeaderConditions(unittest.TestCase):
                             ("host", "example.com")):
             self.assertTrue(matches(Match(prefix="/", headers=(HeaderMatch(name=name, exact=value),)), b"/a?b"), name)
 
+    def test_the_host_is_compared_whatever_its_case(self):
+        for name, options in ((":authority", {"exact": "Example.com"}), ("Host", {"prefix": "EXAMPLE."})):
+            self.assertTrue(matches(Match(prefix="/", headers=(HeaderMatch(name=name, **options),)), b"/"), name)
+
     def test_all_must_hold(self):
         both = (HeaderMatch(name="a"), HeaderMatch(name="b"), HeaderMatch(name="c"))
         self.assertTrue(matches(Match(prefix="/", headers=both), headers=[(b"a", b""), (b"b", b""), (b"c", b"")]))

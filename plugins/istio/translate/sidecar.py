@@ -122,8 +122,10 @@ class View:
     def hosts(self, port, wanted):
         """Return the native virtual hosts of a listener on the service port ``port``."""
         rules, scope = self.rules(wanted), self._scope(port)
-        services = {one.host: one for one in self.services(wanted) if _is_served(one, port)}
-        names = {*services, *(host for host in rules if self._is_free(host, port))}
+        imported = {one.host: one for one in self.services(wanted)}
+        services = {host: one for host, one in imported.items() if _is_served(one, port)}
+        # a rule's host that is a service without this port has nothing to say here
+        names = {*services, *(host for host in rules if host not in imported)}
         made = [self._host(host, services.get(host), port, rules, scope, names)
                 for host in sorted(names, key=lambda one: (specificity(one), one))]
         return self._with_rest(made)
@@ -199,11 +201,6 @@ class View:
                 return False
             is_in = is_in or (not is_out and bool(matches(name, host)))
         return is_in
-
-    def _is_free(self, host, port):
-        """A rule's host that is a service without this port has nothing to say here."""
-        found = self.mesh.find(host, self.context.node.namespace)
-        return found is None or _is_served(found, port)
 
     def _host(self, host, service, port, rules, scope, names, has_plain=True):
         """Return the virtual host, or None where it has no routes. ``names`` are not used as aliases of others."""

@@ -12,22 +12,33 @@ MOST = 2**31 - 1
 
 def host_documents(host, clusters, losses):
     """Yield the documents of the clusters of one host; what they cannot say is added to ``losses``."""
-    endpoints = {}
+    ports = sorted({target(cluster.name)[1] for cluster in clusters})
+    names = {port: "http" if place == 0 else f"http-{port}" for place, port in enumerate(ports)}
+    endpoints = []
     for cluster in clusters:
         if cluster.discovery is not None:
             losses.append(f"cluster {cluster.name}: discovery {cluster.discovery.type}: endpoints are written by hand")
         for one in cluster.endpoints or ():
-            endpoints.setdefault(one.address, _endpoint(one, losses, cluster))
-    is_dns = any(not _is_address(one["address"]) for one in endpoints.values())
-    ports = sorted({target(cluster.name)[1] for cluster in clusters})
-    if len(ports) > 1:
-        losses.append(f"host {host}: the endpoints' ports are those of its first port alone")
+            _add(endpoints, _endpoint(one, names[target(cluster.name)[1]], losses, cluster))
+    if any("ports" in one and len(one["ports"]) < len(ports) for one in endpoints):
+        losses.append(f"host {host}: not every endpoint is there for every port")
+    is_dns = any(not _is_address(one["address"]) for one in endpoints)
     yield document("ServiceEntry", host, {
         "hosts": [host], "location": "MESH_INTERNAL", "resolution": "DNS" if is_dns else "STATIC",
-        "ports": [{"number": port, "name": "http" if place == 0 else f"http-{port}", "protocol": "HTTP"}
-                  for place, port in enumerate(ports)],
-        "endpoints": list(endpoints.values())})
+        "ports": [{"number": port, "name": name, "protocol": "HTTP"} for port, name in names.items()],
+        "endpoints": endpoints})
     yield document("DestinationRule", host, _rule(host, clusters, losses))
+
+
+def _add(endpoints, new):
+    """Put an endpoint into the list: to one that differs in nothing but the names of ports, where there is one."""
+    rest, ports = {**new, "ports": None}, new.get("ports", {})
+    for one in endpoints:
+        known = one.get("ports", {})
+        if {**one, "ports": None} == rest and all(known.get(name, port) == port for name, port in ports.items()):
+            known.update(ports)
+            return
+    endpoints.append(new)
 
 
 def _rule(host, clusters, losses):
@@ -50,13 +61,13 @@ def _is_address(text):
     return text.startswith("unix://") or ":" in text or text.replace(".", "").isdecimal()
 
 
-def _endpoint(one, losses, cluster):
+def _endpoint(one, port_name, losses, cluster):
     if one.priority:
         losses.append(f"cluster {cluster.name}: endpoint {one.address}: priorities follow from localities alone")
     if one.address.startswith("unix:"):
         return given(address="unix://" + one.address[5:], labels=dict(one.labels), locality=one.locality)
     host, _, port = one.address.rpartition(":")
-    return given(address=host.strip("[]"), ports={"http": int(port)}, labels=dict(one.labels), locality=one.locality,
+    return given(address=host.strip("[]"), ports={port_name: int(port)}, labels=dict(one.labels), locality=one.locality,
                  weight=one.weight if one.weight != 1 else None)
 
 

@@ -8,9 +8,10 @@ PORT = 80
 _FOREIGN = re.compile(r"[^a-z0-9]+")
 
 
-def document(kind, name, spec):
-    """Return one document; ``name`` is any text."""
-    return {"apiVersion": NETWORKING, "kind": kind, "metadata": {"name": word(name)}, "spec": spec}
+def document(kind, name, spec, namespace=""):
+    """Return one document; ``name`` is any text, without ``namespace`` the file's own is meant."""
+    metadata = {"name": word(name), **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": NETWORKING, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def word(text):

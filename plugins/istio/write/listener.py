@@ -26,10 +26,10 @@ def listener_documents(listener, snapshot, losses):
             yield _rate_limit(name, plugin)
         elif plugin.type != "cors":
             losses.append(f"listener {listener.name}: filter {plugin.name} has no document of Istio's")
-    gateways = [name]
+    gateways, namespace = [name], ""
     if snapshot.node.role == "sidecar":
-        gateways = []
-        yield _sidecar(name, listener, losses)
+        gateways, namespace = [], name
+        yield _sidecar(listener, namespace)
     else:
         yield _gateway(name, listener, snapshot.node, hosts)
     for host in hosts:
@@ -37,7 +37,7 @@ def listener_documents(listener, snapshot, losses):
         names = _names(host)
         if rules and names:
             spec = {"hosts": names, **({"gateways": gateways} if gateways else {}), "http": rules}
-            yield document("VirtualService", f"{name}-{host.name}", spec)
+            yield document("VirtualService", f"{name}-{host.name}", spec, namespace)
 
 
 def _rate_limit(gateway, plugin):
@@ -62,9 +62,12 @@ def _where(listener):
 
 
 def _gateway(name, listener, node, hosts):
+    """Beside a wildcard no host is named: its rules would hold for that host as well."""
     bind, port = _where(listener)
-    server = {"port": {"number": port or 80, "name": "http", "protocol": "HTTP"},
-              "hosts": list(dict.fromkeys(one for host in hosts for one in _names(host))) or ["*"]}
+    names = list(dict.fromkeys(one for host in hosts for one in _names(host)))
+    if not names or any(one.startswith("*") for one in names):
+        names = ["*"]
+    server = {"port": {"number": port or 80, "name": "http", "protocol": "HTTP"}, "hosts": names}
     if bind not in ANY:
         server["bind"] = bind
     labels = dict(node.labels)
@@ -72,9 +75,9 @@ def _gateway(name, listener, node, hosts):
     return document("Gateway", name, {"selector": selector, "servers": [server]})
 
 
-def _sidecar(name, listener, losses):
+def _sidecar(listener, namespace):
+    """Return the Sidecar with this listener; it sees the rules of a namespace of its own and nothing else."""
     bind, port = _where(listener)
-    losses.append(f"listener {listener.name}: Sidecar documents of one workload must be made one by hand")
     egress = {"port": {"number": port, "name": "http", "protocol": "HTTP"}, "bind": bind, "captureMode": "NONE",
-              "hosts": ["*/*"]}
-    return document("Sidecar", name, {"egress": [egress]})
+              "hosts": [f"{namespace}/*"]}
+    return document("Sidecar", "sidecar", {"egress": [egress]})

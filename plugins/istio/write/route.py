@@ -112,9 +112,11 @@ def _redirect(redirect, at, losses):
     if redirect.strip_query:
         losses.append(f"{at}: strip_query of a redirect cannot be said")
     code = redirect.response_code
-    return given(uri=redirect.path, prefixRewrite=redirect.prefix_rewrite, authority=redirect.host, port=redirect.port,
-                 scheme="https" if redirect.https_redirect else redirect.scheme,
-                 redirectCode=code if code != 301 else None)
+    found = given(uri=redirect.path, prefixRewrite=redirect.prefix_rewrite, authority=redirect.host, port=redirect.port,
+                  scheme="https" if redirect.https_redirect else redirect.scheme)
+    if not found:  # Istio wants at least one field; this one changes nothing
+        found = {"derivePort": "FROM_PROTOCOL_DEFAULT"}
+    return {**found, **given(redirectCode=code if code != 301 else None)}
 
 
 def _rewrite(route, at, losses):

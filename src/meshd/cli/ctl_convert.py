@@ -8,6 +8,7 @@ import click
 from meshd.cli import code, terminal
 from meshd.cli.output import View
 from meshd.cli.ctl_option import shows
+from meshd.document import scalar
 
 WIDTH = 120
 
@@ -46,4 +47,14 @@ def _text(documents: list, form: str) -> str:
         import json
         return json.dumps(documents[0] if len(documents) == 1 else documents, indent=2) + "\n"
     import yaml
-    return yaml.safe_dump_all(documents, sort_keys=False, width=WIDTH, allow_unicode=True)
+
+    class Dumper(yaml.SafeDumper):
+        """Writes text that the loader reads as text: ``n`` and ``1e3`` are quoted too."""
+
+        def represent_str(self, text: str) -> yaml.Node:
+            """Return the scalar."""
+            style = None if scalar.read(text)[0] == scalar.TEXT else '"'
+            return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_str)
+    return yaml.dump_all(documents, Dumper=Dumper, sort_keys=False, width=WIDTH, allow_unicode=True)

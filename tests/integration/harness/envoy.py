@@ -38,8 +38,9 @@ class Envoy:
         command = [program, "-c", path, "--concurrency", "1", "-l", "error", "--disable-hot-restart"]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
         last = listeners[-1]["address"]["socket_address"]
+        place = last["address"], last["port_value"]
         try:
-            wait_for(lambda: self.process.poll() is not None or answers(last["address"], last["port_value"]), "Envoy", 60)
+            wait_for(lambda: self.process.poll() is not None or answers(*place), "Envoy", 60)
             assert self.process.poll() is None, self.said()
         except BaseException:
             self.close()

@@ -1,7 +1,8 @@
 """Istio documents drawn by chance from a seed: what a gateway or a sidecar's explicit egress listener routes by.
 
-``Table`` is one listener with the documents that only it sees (its namespace is its name). ``SERVICES`` and ``SHOPS`` are
-there for all. ``documents(tables, ...)`` is what one node loads. Each rule names its route in the answer's field ``x-route``.
+``Table`` is one listener with the documents that only it sees (its namespace is its name). ``SERVICES`` and ``SHOPS``
+are there for all. ``documents(tables, ...)`` is what one node loads. Each rule names its route in the answer's field
+``x-route``.
 """
 
 import base64
@@ -18,7 +19,8 @@ SHARED, SHOPPING = "shared", "shops"
 LABELS = {"app": "web", "version": "v1"}
 """Labels of the node."""
 SERVICES = {
-    "c0.test": ((80,), ()), "c1.test": ((80,), ("v1", "v2")), "c2.test": ((80, 8080), ()), "c3.test": ((8080,), ("v1",)),
+    "c0.test": ((80,), ()), "c1.test": ((80,), ("v1", "v2")), "c2.test": ((80, 8080), ()),
+    "c3.test": ((8080,), ("v1",)),
 }
 """host -> (ports, subsets) of the services that rules send to."""
 OWN_PORTS = (80, *range(8001, 8025))
@@ -180,7 +182,7 @@ class IstioDrawing(Drawing):
             ("method", self._is(0.15) and draw.choice((
                 {"exact": draw.choice(METHODS)}, {"regex": "GET|PUT"}, {"prefix": "P"}))),
             ("authority", self._is(0.1) and draw.choice((
-                {"exact": "a.com"}, {"prefix": "b."}, {"regex": r".*\.com(:[0-9]+)?"}, {"exact": "b.net:8080"}))),
+                {"exact": "a.com"}, {"prefix": "b."}, {"regex": r".*\.com(:[0-9]+)?"}, {"exact": "B.net:8080"}))),
             ("scheme", self._is(0.1) and {"exact": draw.choice(("http", "http", "https"))}),
             ("name", self._is(0.3) and draw.choice(("one", "two"))),
             ("port", self._is(0.1) and draw.choice((self._port, self._port, 9999))),

@@ -69,7 +69,7 @@ def _sidecar_hosts(table: Table) -> list:
     rules = {host.lower(): one for one in reversed(_services(table)) for host in one["spec"]["hosts"]
              if "mesh" in one["spec"].get("gateways", ["mesh"])}
     imported = [host for host in table.imports if table.port in SHOPS[host]]
-    without_port = [host for host, ports in SHOPS.items() if table.port not in ports]
+    without_port = [host for host in table.imports if table.port not in SHOPS[host]]
     found = []
     for host in dict.fromkeys((*imported, *rules)):
         if host in without_port:
@@ -135,7 +135,9 @@ def _match(block: dict) -> dict:
     for name, value in block.get("withoutHeaders", {}).items():
         one = _condition(name, value) | {"invert_match": True}
         headers.append(one if "present_match" in one else one | {"treat_missing_header_as_empty": True})
-    headers += [_condition(f":{name}", block[name]) for name in ("method", "authority", "scheme") if name in block]
+    headers += [_condition(f":{name}", block[name]) for name in ("method", "scheme") if name in block]
+    if "authority" in block:
+        headers.append(_authority(block["authority"]))
     kind, value = next(iter(block.get("uri", {"prefix": "/"}).items()))
     path = {"exact": {"path": value}, "prefix": {"prefix": value}, "regex": {"safe_regex": {"regex": value}}}[kind]
     return {**path, "headers": headers, "case_sensitive": not block.get("ignoreUriCase", False),
@@ -147,6 +149,14 @@ def _condition(name: str, value: dict) -> dict:
         return {"name": name, "present_match": True}
     kind, text = next(iter(value.items()))
     return {"name": name, "string_match": {"safe_regex": {"regex": text}} if kind == "regex" else {kind: text}}
+
+
+def _authority(value: dict) -> dict:
+    """The case of a host counts for nothing (Istio: it does)."""
+    kind, text = next(iter(value.items()))
+    if kind == "regex":
+        return _condition(":authority", {kind: f"(?i){text}"})
+    return {"name": ":authority", "string_match": {kind: text, "ignore_case": True}}
 
 
 def _edits(found: dict, headers: dict) -> str:

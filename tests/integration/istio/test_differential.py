@@ -13,15 +13,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest import TestCase
 
 from meshd.cli.ctl_explain import Asleep
-from meshd.explain.answer import explain
-from meshd.explain.asked import asked
-from meshd.runtime.site import finish
 from tests.integration.harness.daemon import Daemon
 from tests.integration.harness.envoy import Envoy, different_ports, envoy_program
 from tests.integration.harness.istio_case import ANSWER, LABELS, NEW, PORTS, IstioDrawing, clusters_of, documents, text
 from tests.integration.harness.istio_envoy import envoy_listener
+from tests.integration.harness.told import told
 
-SEED = 2
+SEED = 20260
 CASES = 25
 """Of each role."""
 REQUESTS = 20
@@ -108,19 +106,6 @@ def send(connection, request, clusters):
     return (route, answer.status, answer.getheader("location")), (own, body if answer.status == 200 else b"")
 
 
-def told(runtime, table, request):
-    """Return what explain says would become of a request, and its whole answer."""
-    headers = [f"host: {request.host}", *(f"{name}: {value}" for name, value in request.fields)]
-    found = finish(explain(runtime, asked(
-        request.method, f"http://{table.bind}:{table.port}{request.target}", headers, listener=table.listener)))
-    result = found["result"]
-    route = (found.get("route") or {}).get("name")
-    if result["kind"] == "forward":
-        sent = next(one for one in found["upstream"])
-        return (route if route != "default" else None, sent["cluster"], sent["path"], sent["host"]), found
-    return (route, result["status"], dict(result.get("headers", ())).get("location")), found
-
-
 def agree(words, mine, reference):
     """Say whether all three did the same. What meshd answers for want of an upstream has no edits of the route, and so
     no name of it (docs/differences.md).
@@ -156,7 +141,8 @@ class DifferentialTest(TestCase):
                     ours = http.client.HTTPConnection(table.bind, port, timeout=10)
                     other = http.client.HTTPConnection(table.bind, theirs, timeout=10)
                     for request in requests:
-                        words, _ = told(asleep.runtime, table, request)
+                        words, _ = told(asleep.runtime, table.listener, table.port, request)
+                        words = (None, *words[1:]) if words[0] == "default" else words  # it has no edits to tell by
                         mine = send(ours, request, self.echoes.clusters)
                         reference = send(other, request, self.echoes.clusters)
                         routes.add(words[0])
@@ -169,4 +155,4 @@ class DifferentialTest(TestCase):
         rows = "\n".join(f"{name} {role}: {request}\n  {row}\n" for name, role, request, row in differences[:20])
         self.assertFalse(differences, f"{len(differences)} differ, the first:\n{rows}")
         self.assertGreater(len(routes), 3 * CASES, "the requests meet too few of the routes to tell anything")
-        self.assertGreater(len(clusters), len(self.echoes.places) * 2 // 3)
+        self.assertGreater(len(clusters), CASES)

@@ -65,6 +65,8 @@ SHARE = """
     filters:
     - type: RequestHeaderModifier
       requestHeaderModifier: {set: [{name: x-backend, value: one}]}
+"""
+SHARE_AND_ANSWER = SHARE + """\
     - type: ResponseHeaderModifier
       responseHeaderModifier: {set: [{name: x-from, value: one}]}
 """
@@ -83,7 +85,7 @@ class BackendFilters(unittest.TestCase):
                          {"v1": b"one", "v2": None})
 
     def test_edits_of_the_answer_of_one_share(self):
-        answer = Loaded(gateway() + route(SHARE)).ask()
+        answer = Loaded(gateway() + route(SHARE_AND_ANSWER)).ask()
         self.assertEqual(answer.answered().headers.get(b"x-from"), b"one")
 
     def test_a_redirect_of_a_share(self):

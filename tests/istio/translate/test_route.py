@@ -85,6 +85,13 @@ class Edits(TestCase):
         self.assertEqual((headers.get(b"a"), headers.get(b"b")), (b"destination", b"rule"))
         self.assertEqual(found.routes()[0].response_headers.set, (("c", "destination"),))
 
+    def test_what_the_rule_adds_comes_after_what_the_destination_sets(self):
+        found = seen("""
+- headers: {request: {add: {a: rule}}}
+  route: [{destination: {host: a.test}, headers: {request: {set: {a: own}}}}]
+""")
+        self.assertEqual(found.sent().headers.get_all(b"a"), [b"own", b"rule"])
+
     def test_every_share_has_its_own(self):
         found = seen("""
             - route:
