@@ -24,7 +24,7 @@ class Istio:
         from meshd_plugins.istio.translate.compose import compose
 
         resources = read(roots, context)
-        return (compose(Mesh(resources), context, roots[0]),)
+        return (compose(Mesh(resources, context.once), context, roots[0]),)
 
 
 def build(config, site):

@@ -18,7 +18,7 @@ def read(roots, context):
     seen = {}
     for root in roots:
         for document in _flat(root, context):
-            resource = _resource(document, context)
+            resource = context.once("resource", (document,), lambda: _resource(document, context))
             if resource is None:
                 continue
             first = seen.setdefault(resource.key, resource)

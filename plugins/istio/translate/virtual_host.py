@@ -9,6 +9,7 @@ from meshd_plugins.istio.translate.listener import TAGS
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.retry import native_retry
 from meshd_plugins.istio.translate.route import native_routes
+from meshd_plugins.istio.translate.trace import traced
 
 
 class NoRule:
@@ -19,6 +20,12 @@ class NoRule:
 
 def routes_of(resources, scope):
     """Return the native routes of these VirtualServices together."""
+    if any(rule.delegate is not None for one in resources for rule in one.spec.http):
+        return _routes_of(resources, scope)  # they depend on others, too
+    return traced("routes", tuple(resources), (), scope, lambda: _routes_of(resources, scope))
+
+
+def _routes_of(resources, scope):
     pairs = [pair for one in resources for pair in native_routes(one, scope)]
     ends = [route for route, is_catch_all in pairs if is_catch_all]
     return [route for route, is_catch_all in pairs if not is_catch_all] + ends[:1]
@@ -26,6 +33,10 @@ def routes_of(resources, scope):
 
 def default_route(service, port, scope):
     """Return the route to a service that no VirtualService speaks of."""
+    return traced("default route", (service,), (port.number,), scope, lambda: [_default_route(service, port, scope)])[0]
+
+
+def _default_route(service, port, scope):
     return At(service.node, {
         "name": "default", "match": {"prefix": "/"}, "timeout": default("0s"), "retry": native_retry(NoRule, scope),
         "cluster": scope.clusters.use(service.host, port.number, "", service.node),
