@@ -173,4 +173,4 @@ def _trace(entries: Iterable[Entry]) -> None:
         print(f"{entry.label}: {entry.module}: {entry.status}: {what} ({entry.load_s * 1e3:.1f} ms)", file=sys.stderr)
 
 
-__all__ = ["ALWAYS", "LOADED", "REFUSED", "SKIPPED", "Entry", "Registry"]
+__all__ = ["ALWAYS", "LOADED", "REFUSED", "SHIPPED_BY", "SKIPPED", "Entry", "Registry"]
