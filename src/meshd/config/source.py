@@ -129,7 +129,9 @@ def _remembered(file: str, data: bytes, faults: Faults, memory: Memory) -> list[
 
 def _bytes(file: str) -> bytes:
     """Return the file's bytes, at most one more than allowed. A pipe or device could keep us waiting: refused."""
-    if not stat.S_ISREG(os.stat(file).st_mode):
+    found = os.stat(file)
+    if not stat.S_ISREG(found.st_mode):
         raise OSError(0, "not a regular file")
     with open(file, "rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+        data = stream.read(min(found.st_size, MAX_BYTES) + 1)  # memory for the limit, at each file, takes time
+        return data if len(data) <= found.st_size else data + stream.read(MAX_BYTES + 1 - len(data))

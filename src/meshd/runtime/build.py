@@ -100,6 +100,7 @@ class Construction:
         cluster = self.runtime.clusters[spec.name] = Cluster(spec, balancer, breaker, self.world)
         if discovery is None and all(self._is_shipped(one.plugin) for one in built):
             self.runtime.parts[spec.name] = Parts(built, claims)
+            del self.assembly.built[start:]
         if previous is not None:
             cluster.adopt(previous)
         if discovery is None:

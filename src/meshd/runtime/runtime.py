@@ -34,7 +34,8 @@ class Parts:
 
 
 class Runtime:
-    """``clusters`` and ``chains`` (of listeners) by name; ``built`` are all plugin objects, in the order of making.
+    """``clusters`` and ``chains`` (of listeners) by name; ``built`` are the plugin objects, in the order of making, but
+    for those of clusters that may be taken over (``parts``).
 
     ``discoveries`` are (discovery object, live cluster) pairs. A cluster that is the same in the next configuration is
     that runtime's too: ``shared`` names those that another runtime starts and ends, ``parts`` says what they are made
@@ -61,6 +62,13 @@ class Runtime:
         for chain in self.chains.values():
             yield from chain.uses
             yield from chain.all_sinks
+
+    def own(self) -> Iterator[Built]:
+        """Every plugin object that this runtime starts and ends."""
+        for name, parts in self.parts.items():
+            if name not in self.shared:
+                yield from parts.built
+        yield from self.built
 
     def start(self) -> Deferred:
         """Start the plugin objects and look for endpoints, in slices; the Deferred fails as the first that cannot.
@@ -91,7 +99,7 @@ class Runtime:
     def _starts(self) -> Iterator[tuple[str, Any, tuple]]:
         for discovery, cluster in self.discoveries:
             yield f"cluster {cluster.name}: discovery", discovery.watch, (cluster.set_endpoints,)
-        for one in self.built:
+        for one in self.own():
             start = getattr(one.made, "start", None)
             if callable(start):
                 yield describe(one.plugin), start, ()
@@ -103,7 +111,6 @@ class Runtime:
         for name, cluster in self.clusters.items():
             if name not in taken:
                 cluster.start()
-        self.built[:0] = [one for name in taken for one in self.parts[name].built]
         if self.reopen not in self.ground.world.on_reopen:
             self.ground.world.on_reopen.append(self.reopen)
         return taken
@@ -115,8 +122,7 @@ class Runtime:
         for one in self.built:
             if id(one.made) in watching:
                 self._end(one)
-        gone = watching | {id(one.made) for name in taken for one in self.parts[name].built}
-        self.built[:] = [one for one in self.built if id(one.made) not in gone]
+        self.built[:] = [one for one in self.built if id(one.made) not in watching]
         self.discoveries.clear()
         self.shared.update(taken)
 
@@ -132,7 +138,7 @@ class Runtime:
         """
         if self.reopen in self.ground.world.on_reopen:
             self.ground.world.on_reopen.remove(self.reopen)
-        for one in reversed(self.built if self.is_started else []):
+        for one in reversed(list(self.own()) if self.is_started else []):
             self._end(one)
             yield
         for name, cluster in self.clusters.items():
@@ -146,10 +152,15 @@ class Runtime:
 
     def _empty(self) -> Iterator[None]:
         """Break the ties between the parts, so that reference counts free them bit by bit."""
-        for table in (self.chains, self.clusters, self.parts):
+        for table in (self.chains, self.clusters):
             while table:
                 table.popitem()
                 yield
+        while self.parts:
+            name, parts = self.parts.popitem()
+            for one in parts.built if name not in self.shared else ():
+                untie(one.made)
+            yield
         while self.built:
             untie(self.built.pop().made)
             yield
