@@ -112,12 +112,17 @@ class ChildReader:
         self._base: tuple[bytes, list[Any]] = (b"", [])
         self._preparing: Deferred | None = None
 
-    def prepare(self) -> None:
-        """Let a child read, and stay, so that the first reload is quick already; what it finds is left alone."""
-        self._preparing = Deferred.fromCoroutine(self._read()).addErrback(lambda _: None).addBoth(self._prepared)
+    def prepare(self) -> Deferred:
+        """Let a child read, and stay, so that the first reload is quick already; return a Deferred of Loaded or None.
+        """
+        self._preparing = Deferred()
+        done = Deferred.fromCoroutine(self._read()).addErrback(lambda _: None)
+        return done.addCallback(self._prepared)
 
-    def _prepared(self, result: Any) -> None:
-        self._preparing = None
+    def _prepared(self, found: Loaded | None) -> Loaded | None:
+        waiting, self._preparing = self._preparing, None
+        waiting.callback(None)
+        return found
 
     def read(self) -> Deferred:
         """Return a Deferred of the Loaded.
@@ -127,7 +132,7 @@ class ChildReader:
         if self._preparing is None:
             return Deferred.fromCoroutine(self._read())
         ready: Deferred = Deferred()
-        self._preparing.addCallback(ready.callback)
+        self._preparing.addCallback(lambda _: ready.callback(None))
         return ready.addCallback(lambda _: Deferred.fromCoroutine(self._read()))
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ plugins are shipped ones are taken over as they are, where the reader knows that
 """
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import attrs
@@ -93,6 +93,22 @@ class Reloader:
         if read is _renewal:
             self._next_read = read  # a new generation reads the configuration anew, too
         return _also(self._next)
+
+    def assume(self, loaded: Loaded | None) -> Deferred:
+        """Put ``loaded``, which was read again, in the place of what is in force where it is equal.
+
+        Then what the next reading finds unchanged are the objects in force. The Deferred fires when that is done.
+        """
+        if loaded is None or self._running is not None or self.runtime is None:
+            return succeed(None)
+        done = pump(self.world, self._assume(loaded, self.runtime))
+        return done.addErrback(lambda why: self.world.log.failure("bug: unexpected error after a reading", failure=why))
+
+    def _assume(self, loaded: Loaded, runtime: Runtime) -> Generator[None, None, None]:
+        changed = yield from changes(runtime.snapshot, loaded.snapshot)
+        if loaded.digest == self.loaded.digest and not any(changed) and runtime is self.runtime:
+            self.loaded = loaded
+            yield from runtime.assume(loaded.snapshot)
 
     def drain(self, deadline_s: float) -> Deferred:
         """Accept no more; the Deferred fires when every connection has ended, or was cut after ``deadline_s``."""

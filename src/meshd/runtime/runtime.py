@@ -169,7 +169,20 @@ class Runtime:
                 parts.pop()
                 yield
         self.ground.build = None
-        yield from crumble(self)
+        rest = [self.snapshot]
+        self.snapshot = None
+        yield from crumble(rest)
+
+    def assume(self, snapshot: Snapshot) -> Iterator[None]:
+        """Put an equal snapshot in the place of the one that this was built from, one cluster for each step."""
+        old = [self.snapshot]
+        self.snapshot = snapshot
+        for spec in snapshot.clusters:
+            cluster = self.clusters.get(spec.name)
+            if cluster is not None and spec.name not in self.shared:  # a reload may come in between
+                cluster.spec = spec
+            yield
+        yield from crumble(old)
 
     def strike(self, entry: Entry, selves: frozenset[int] = frozenset()) -> None:
         """Code of ``entry`` blocked: each use of it gets a strike, or only the one whose object is known."""
@@ -214,10 +227,8 @@ def retire(chains: Iterable[Chain]) -> Deferred:
     return gatherResults(waits)
 
 
-def crumble(runtime: Runtime) -> Iterator[None]:
-    """Let go of a runtime's snapshot in slices: freed in one go, a large one would take long."""
-    items: list[Any] = [runtime.snapshot]
-    runtime.snapshot = None
+def crumble(items: list[Any]) -> Iterator[None]:
+    """Let go of values of the model in slices, which it takes from ``items``: freed in one go, many would take long."""
     while items:
         item = items.pop()
         if type(item) is not tuple:

@@ -147,7 +147,7 @@ class Daemon(MultiService):
 
     def _prepare(self) -> None:
         if self._child is not None and not self.shutdown.is_running:
-            self._child.prepare()
+            self._child.prepare().addCallback(self.reloader.assume)
 
     def end(self) -> None:
         """Give back what ``begin`` took; traffic has been drained."""
