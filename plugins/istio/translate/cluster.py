@@ -1,7 +1,7 @@
 """Clusters: one for each host, port and subset that a route names; their names are Istio's: ``outbound|80|v1|a.b``."""
 
 from meshd_plugins.istio.emit import At, default, field, seconds, tree
-from meshd_plugins.istio.mesh.policy import policy
+from meshd_plugins.istio.mesh.policy import find_subset, policy
 from meshd_plugins.istio.mesh.service import DNS_ROUND_ROBIN, DYNAMIC_DNS, NONE
 from meshd_plugins.istio.translate.rate_limit import rate_limits
 
@@ -62,14 +62,14 @@ class Clusters:
         if found is None:
             return _missing(name, node)
         rules = self.mesh.destination_rule(host, service.namespace, self.context.node.namespace)
-        return self.context.once("cluster", (service, node, self.mesh.config, *rules),
-                                 lambda: self._of(name, service, found, rules, subset, node), (name,))
+        if subset and find_subset(rules, subset) is None:
+            return _missing(name, node)
+        return self.context.once("cluster", (service, self.mesh.config, *rules),
+                                 lambda: self._of(name, service, found, rules, subset), (name,))
 
-    def _of(self, name, service, found, rules, subset, node):
+    def _of(self, name, service, found, rules, subset):
         """Return the native cluster of a port of a service, or of one of its subsets, under DestinationRules."""
         in_force, record = policy(rules, subset, found.number)
-        if subset and record is None:
-            return _missing(name, node)
         self._refuse_unsafe(in_force, service.host)
         place = record.node if record is not None else service.node
         return tree(place, {"name": name, **self._endpoints(service, found, record), **self._settings(in_force)})

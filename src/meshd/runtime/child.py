@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Generator
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessDone
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -114,7 +114,11 @@ class ChildReader:
 
     def prepare(self) -> Deferred:
         """Let a child read, and stay, so that the first reload is quick already; return a Deferred of Loaded or None.
+
+        None where there is such a child already, or the reading failed.
         """
+        if self._process is not None:
+            return succeed(None)
         self._preparing = Deferred()
         done = Deferred.fromCoroutine(self._read()).addErrback(lambda _: None)
         return done.addCallback(self._prepared)
@@ -150,6 +154,7 @@ class ChildReader:
                     raise
             except Exception as error:
                 self._world.log.debug("configuration reader: {error!r}: asking a new one", error=error)
+        if self._process is not None:
             self._process.kill()
         self._process = process = ReaderProcess(self._world)
         line = self._command()
