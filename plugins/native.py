@@ -2,7 +2,7 @@
 
 from zope.interface import implementer
 
-from meshd.api import IConfigDialect, PluginType, hookimpl, is_resource
+from meshd.api import IConfigDialect, PluginType, encode_short, hookimpl, is_resource
 
 
 @implementer(IConfigDialect)
@@ -16,6 +16,10 @@ class Native:
     def load(self, roots, context):
         """Return the documents as they are."""
         return roots
+
+    def write(self, snapshot):
+        """Return one document, without what is at its default."""
+        return [encode_short(snapshot)], []
 
 
 def build(config, site):

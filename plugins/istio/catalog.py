@@ -3,6 +3,7 @@
 import attrs
 
 from meshd.api import nearest
+from meshd_plugins.istio.gateway_api.kinds import ROWS
 from meshd_plugins.istio.schema.authentication import PeerAuthentication, RequestAuthentication
 from meshd_plugins.istio.schema.authorization_policy import AuthorizationPolicy
 from meshd_plugins.istio.schema.destination_rule import DestinationRule
@@ -66,6 +67,7 @@ KINDS = (
     Kind("Endpoints", "", ("v1",), Endpoints, ""),
     Kind("EndpointSlice", "discovery.k8s.io", ("v1",), EndpointSlice, ""),
     Kind("Namespace", "", ("v1",), NamespaceSpec, is_namespaced=False),
+    *(Kind(**row) for row in ROWS),
 )
 IGNORED_GROUPS = frozenset((
     "", "apps", "batch", "policy", "autoscaling", "rbac.authorization.k8s.io", "apiextensions.k8s.io",

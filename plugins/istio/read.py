@@ -2,6 +2,8 @@
 
 import re
 
+import attrs
+
 from meshd.api import INFO, Mapping, Related, Scalar, Sequence, decode
 from meshd_plugins.istio.catalog import GROUPS, IGNORED_GROUPS, find, near
 from meshd_plugins.istio.resource import DEFAULT_NAMESPACE, Metadata, Resource
@@ -21,6 +23,7 @@ def read(roots, context):
             resource = context.once("resource", (document,), lambda: _resource(document, context))
             if resource is None:
                 continue
+            resource = _aged(resource, context)
             first = seen.setdefault(resource.key, resource)
             if first is not resource:
                 context.fault("MSH0301", resource.node.get("metadata"), "metadata.name",
@@ -64,7 +67,20 @@ def _resource(node, context):
     spec = _spec(kind, node, context)
     if metadata is None or spec is None:
         return None
-    return Resource(kind, metadata, metadata.namespace or (DEFAULT_NAMESPACE if kind.is_namespaced else ""), spec, node)
+    namespace = metadata.namespace or (DEFAULT_NAMESPACE if kind.is_namespaced else "")
+    return Resource(kind, metadata, namespace, spec, node)
+
+
+def _aged(resource, context):
+    """Return the resource with the time at which the document was first seen, unless it says when it was made."""
+    metadata = resource.metadata
+    if metadata.creation_timestamp or context.ages is None:
+        return resource
+    seen = context.ages.first_seen("/".join(resource.key), metadata.node.source.file)
+    if not seen:
+        return resource
+    return context.once("aged", (resource,), lambda: attrs.evolve(
+        resource, metadata=attrs.evolve(metadata, creation_timestamp=seen)), (seen,))
 
 
 def _word(node, key, context):

@@ -5,9 +5,9 @@ are warnings: host ``*`` without gateways (MSH0311) and kind VirtualGateway (MSH
 """
 
 from meshd.api import ERROR, WARNING, Mapping, Sequence
-from meshd_plugins.istio.schema.form import is_label, label_fault, label_faults, protocol_of
-from meshd_plugins.istio.security import is_for, unenforced
+from meshd_plugins.istio.schema.form import INTERNAL, is_label, label_fault, label_faults, protocol_of
 
+ISTIO = "networking.istio.io"
 PUBLIC, PRIVATE, NOBODY = "*", ".", "~"
 DRY_RUN = "istio.io/dry-run"
 RESERVED = frozenset((
@@ -20,14 +20,13 @@ TRUTHS = frozenset(("1", "t", "T", "TRUE", "true", "True", "0", "f", "F", "FALSE
 
 def validate(resource, context):
     """Add the faults of a decoded document."""
-    found = [*_metadata_faults(resource), *RULES.get(resource.kind.name, _nothing)(resource)]
+    found = [*_metadata_faults(resource), *RULES.get(_key(resource), _nothing)(resource)]
+    if context.is_strict:
+        found += STRICT.get(_key(resource), _nothing)(resource)
     for steps, message in found:
         _fault(resource, context, "MSH0113", steps, message)
-    for code, steps, message in DEVIATIONS.get(resource.kind.name, _nothing)(resource):
+    for code, steps, message in DEVIATIONS.get(_key(resource), _nothing)(resource):
         _fault(resource, context, code, steps, message, ERROR if context.is_strict else WARNING)
-    refusal = unenforced(resource)
-    if refusal and is_for(resource, context.node):
-        _fault(resource, context, "MSH0313", ("kind",), refusal)
 
 
 def _fault(resource, context, code, steps, message, severity=ERROR):
@@ -39,6 +38,10 @@ def _fault(resource, context, code, steps, message, severity=ERROR):
         elif type(node) is Mapping:
             node = node.get(step) or node
     context.fault(code, node, path, message, severity)
+
+
+def _key(resource):
+    return resource.kind.group, resource.kind.name
 
 
 def _nothing(resource):
@@ -82,6 +85,12 @@ def _virtual_service_deviations(resource):
             "expected no host * without gateways: Istio refuses it for the mesh; bound here to the mesh and every "
             "VirtualGateway"
         )
+
+
+def _internal_gateways(resource):
+    for place, name in enumerate(resource.spec.gateways):
+        if INTERNAL in name:
+            yield ("spec", "gateways", place), f"expected no Gateway of istiod's own making, got {name!r}"
 
 
 def _destination_rule(resource):
@@ -152,11 +161,17 @@ def _authorization_policy(resource):
 
 
 RULES = {
-    "VirtualService": _virtual_service, "DestinationRule": _destination_rule, "Gateway": _gateway,
-    "VirtualGateway": _gateway, "ServiceEntry": _service_entry, "WorkloadEntry": _workload_entry,
-    "MeshConfig": _mesh_config, "AuthorizationPolicy": _authorization_policy,
+    (ISTIO, "VirtualService"): _virtual_service, (ISTIO, "DestinationRule"): _destination_rule,
+    (ISTIO, "Gateway"): _gateway, (ISTIO, "VirtualGateway"): _gateway, (ISTIO, "ServiceEntry"): _service_entry,
+    (ISTIO, "WorkloadEntry"): _workload_entry, ("mesh.istio.io", "MeshConfig"): _mesh_config,
+    ("security.istio.io", "AuthorizationPolicy"): _authorization_policy,
 }
-"""Kind -> function that yields (steps from the top, message)."""
+"""Group and kind -> function that yields (steps from the top, message)."""
 
-DEVIATIONS = {"VirtualService": _virtual_service_deviations, "VirtualGateway": _virtual_gateway_deviations}
-"""Kind -> function that yields (code, steps, message) of what Istio refuses and we take."""
+STRICT = {(ISTIO, "VirtualService"): _internal_gateways}
+"""The same for what the analyzer warns of without ``--strict``."""
+
+DEVIATIONS = {
+    (ISTIO, "VirtualService"): _virtual_service_deviations, (ISTIO, "VirtualGateway"): _virtual_gateway_deviations,
+}
+"""Group and kind -> function that yields (code, steps, message) of what Istio refuses and we take."""

@@ -38,8 +38,8 @@ def _reply(exchange, status, body, pairs, steps):
         headers = Headers.of(*pairs)
         apply(steps, headers, exchange)
         pairs = list(headers)
-    types = [value for name, value in pairs if name == b"content-type"]
-    rest = [pair for pair in pairs if pair[0] != b"content-type"]
+    types = [value for name, value in pairs if name == b"content-type"] if body else []
+    rest = [pair for pair in pairs if pair[0] != b"content-type"] if body else pairs
     exchange.reply(status, body, rest, detail=DETAIL, content_type=types[0] if types else b"text/plain")
 
 

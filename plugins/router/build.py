@@ -10,7 +10,7 @@ from meshd_plugins.router.explain import CatchAllRouter, ListRouter
 from meshd_plugins.router.filter import Route
 from meshd_plugins.router.matcher import compile_conditions
 from meshd_plugins.router.rewrite import compile_rewrite
-from meshd_plugins.router.split import alone_with, compile_split
+from meshd_plugins.router.split import Split, alone_with
 from meshd_plugins.router.substitution import Context
 from meshd_plugins.router.table import build_table
 
@@ -79,7 +79,10 @@ class RouteFactory:
     def _plan(self, host, route):
         table, context = self._config, self._context
         asking = compile_edits((route.request_headers, host.request_headers, table.request_headers), context)
-        answering = compile_edits((route.response_headers, host.response_headers, table.response_headers), context)
+        shares = route.weighted_clusters or ()
+        alone = (shares[0].response_headers,) if len(shares) == 1 else ()
+        answering = compile_edits(
+            (*alone, route.response_headers, host.response_headers, table.response_headers), context)
         return Plan(
             clusters=self._clusters(route),
             timeouts=Timeouts(
@@ -101,7 +104,7 @@ class RouteFactory:
                 is_plan = share.name is not None
                 rows.append((total, self._plan(host, alone), None) if is_plan else
                             (total, None, self._answer(host, alone, share.response_headers)))
-        return compile_split(tuple(rows), self._site.random.random)
+        return Split(tuple(rows), self._site.random.random)
 
     def _clusters(self, route):
         if route.cluster is not None:
@@ -113,13 +116,9 @@ class RouteFactory:
         for share in shares:
             if share.weight:
                 total += share.weight
-                entries.append((total, self._site.cluster(share.name), *self._share_edits(share)))
+                asking = compile_edits((share.request_headers,), self._context)
+                entries.append((total, self._site.cluster(share.name), request_edit(asking), None))
         return tuple(entries)
-
-    def _share_edits(self, share):
-        asking = compile_edits((share.request_headers,), self._context)
-        answering = compile_edits((share.response_headers,), self._context)
-        return request_edit(asking), response_edit(answering)
 
     def _retry(self, plugin):
         if plugin.disabled:

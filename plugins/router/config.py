@@ -108,8 +108,8 @@ class WeightedCluster:
 
     @property
     def is_plain(self):
-        """Say whether it is a cluster and at most edits of header fields: then the exchange draws it."""
-        return self.name is not None and not given(self, REWRITES)
+        """Say whether it is a cluster and at most edits of the request's fields: then the exchange draws it."""
+        return self.name is not None and self.response_headers == ANSWERED and not given(self, REWRITES)
 
     def check(self):
         """Yield faults between fields."""

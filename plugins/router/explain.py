@@ -5,9 +5,11 @@
 
 from meshd.api import encode_plugin
 from meshd_plugins.router.condition import failure, words
+from meshd_plugins.router.config import REWRITES as SHARE_REWRITES
 from meshd_plugins.router.filter import CatchAllFilter, RouterFilter
+from meshd_plugins.router.split import Split
 
-SLICE = 50
+SLICE = 16
 """Routes judged in one step."""
 DEFAULT = "default of native"
 REWRITES = ("prefix_rewrite", "path_rewrite", "host_rewrite", "host_rewrite_header")
@@ -68,7 +70,8 @@ def explanation(router, exchange):
     found = {"virtual_host": {"name": host.name, "domain": domain, "where": host.where}, "passed_over": passed}
     if won is None or route is None:
         return found | {"route": None, "reason": f"none of {len(passed)} routes of {host.name!r} matches"}
-    return found | _of_route(router.config, host, route)
+    found |= _of_route(router.config, host, route)
+    return found | {"outcomes": won.answer.outcomes()} if isinstance(won.answer, Split) else found
 
 
 def _host(router, authority):
@@ -108,23 +111,36 @@ def _action(route):
         return {"kind": "direct_response", "status": route.direct_response.status}
     shares = route.weighted_clusters
     total = sum(share.weight for share in shares)
-    if len(shares) == 1:
-        return {"kind": "weighted_clusters", "clusters": [{"cluster": shares[0].name, "percent": 100.0}]}
-    rows = [{"cluster": share.name, "percent": round(100.0 * share.weight / total, 4)} for share in shares]
+    percents = [100.0] if len(shares) == 1 else [round(100.0 * share.weight / total, 4) for share in shares]
+    rows = [_destination(share) | {"percent": percent} for share, percent in zip(shares, percents)]
     return {"kind": "weighted_clusters", "clusters": rows}
+
+
+def _destination(share):
+    """Return what a share of a split gets: a cluster, or an answer in its place."""
+    if share.redirect is not None:
+        return {"cluster": None, "redirect": share.redirect.response_code}
+    if share.direct_response is not None:
+        return {"cluster": None, "direct_response": share.direct_response.status}
+    return {"cluster": share.name}
 
 
 def _rewrites(route):
     for name in REWRITES:
         if (value := getattr(route, name)) is not None:
             yield {"rewrite": name, "value": value}
+    for share in route.weighted_clusters or ():
+        for name in SHARE_REWRITES:
+            if (value := getattr(share, name)) is not None:
+                yield {"rewrite": name, "value": value, "of": f"destination {share.name}"}
     if (regex := route.regex_rewrite) is not None:
         yield {"rewrite": "regex_rewrite", "value": f"{regex.pattern} -> {regex.substitution}"}
 
 
 def _edits(table, host, route, attribute):
     """Yield the edits in the order in which they run; those of a split's destinations come first."""
-    owners = [(f"destination {share.name}", share) for share in route.weighted_clusters or () if share.weight]
+    owners = [(f"destination {share.name or 'answered here'}", share) for share in route.weighted_clusters or ()
+              if share.weight]
     for owner, options in (*owners, ("route", route), ("virtual host", host), ("table", table)):
         edits = getattr(options, attribute)
         yield from ({"of": owner, "edit": "remove", "name": name} for name in edits.remove)

@@ -23,16 +23,32 @@ def alone_with(route, share):
     return attrs.evolve(route, weighted_clusters=(plain,), **changes)
 
 
-def compile_split(rows, random):
-    """Return a callable(exchange) that draws one of ``rows`` (cumulative weight, Plan or None, answer or None)."""
-    total = rows[-1][0]
+class Split:
+    """Draws one of ``rows``: (cumulative weight, Plan or None, answer or None). Called with an exchange."""
 
-    def split(exchange):
-        point = random() * total
-        _, plan, answer = next((row for row in rows if point < row[0]), rows[-1])
+    __slots__ = ("_rows", "_total", "_random")
+
+    def __init__(self, rows, random):
+        self._rows = rows
+        self._total = rows[-1][0]
+        self._random = random
+
+    def __call__(self, exchange):
+        """Forward or answer."""
+        point = self._random() * self._total
+        _, plan, answer = next((row for row in self._rows if point < row[0]), self._rows[-1])
         if plan is not None:
             exchange.forward(plan)
         else:
             answer(exchange)
 
-    return split
+    def outcomes(self):
+        """Yield (percent, callable(exchange)) of each share, for ``explain``: nothing is drawn."""
+        before = 0
+        for bound, plan, answer in self._rows:
+            yield 100.0 * (bound - before) / self._total, answer if plan is None else _forward(plan)
+            before = bound
+
+
+def _forward(plan):
+    return lambda exchange: exchange.forward(plan)

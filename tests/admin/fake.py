@@ -1,11 +1,12 @@
 """A daemon for the admin API's tests: real metrics, registry and model, no listeners and no runtime."""
 
-from twisted.internet.defer import succeed
+from twisted.internet.defer import fail, succeed
 from zope.interface import implementer
 
 from meshd.admin.index import PAGES
 from meshd.admin.view import IDaemon
 from meshd.cli.log import Log
+from meshd.explain.asked import BadQuestion
 from meshd.model.cluster import Cluster, EndpointSpec
 from meshd.model.snapshot import Loaded, Snapshot
 from meshd.registry import Registry
@@ -69,6 +70,12 @@ class FakeDaemon:
 
     def overload(self):
         return {"actions": {"stop_accepting_requests": 1.5}, "resources": {"lag": {"pressure": 110.0}}}
+
+    def explain(self, asked):
+        self.told.append(asked)
+        if asked.listener == "unknown":
+            return fail(BadQuestion("listener: 'unknown': unknown: expected one of public"))
+        return succeed({"request": asked.fields(), "result": {"kind": "forward"}})
 
     def origins(self):
         return succeed({"node.id": "default of native"})

@@ -20,6 +20,14 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 """
+LOST = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec:
+  hosts: [web.test]
+  http: [{route: [{destination: {host: nowhere.test}}]}]
+"""
 FORMS = ("text", "json", "github", "sarif")
 
 
@@ -50,6 +58,14 @@ class AnalyzeTest(SynchronousTestCase):
                 self.assertEqual(run(*command, "-o", form)[0], 0)
                 self.assertEqual(run(*command, "-o", form, "--fail-on", "warning")[0], 0)
                 self.assertEqual(run(*command, "-o", form, "--fail-on", "info")[0], 79)
+
+    def test_an_error_of_analysis_exits_79_and_can_be_suppressed(self):
+        path = self.file("a.yaml", LOST)
+        for form in FORMS:
+            self.assertEqual(run(main, "analyze", path, "-o", form)[0], 79)
+            self.assertEqual(run(daemon.main, "--check", "-c", path, "-o", form)[0], 79)
+        self.assertEqual(run(main, "analyze", path, "--suppress", "IST0101=VirtualService default/web")[0], 0)
+        self.assertEqual(run(main, "analyze", path, "--suppress", "IST0101=Gateway default/web")[0], 79)
 
     def test_what_does_not_load_exits_65_in_every_form(self):
         path = self.file("a.yaml", "frob: 1\n")

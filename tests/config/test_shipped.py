@@ -48,6 +48,8 @@ class TestShipped(TestCase):
         for file in self.files:
             with self.subTest(file.name):
                 load([str(file)], self.registry)
+                if "\napiVersion:" in file.read_text():
+                    continue  # documents of Istio's have a schema of their own
                 value = plain(file.read_text())
                 self.assertEqual([one.message for one in self.validator.iter_errors(value)], [])
 

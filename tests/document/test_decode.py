@@ -8,7 +8,7 @@ from meshd.document.encode import encode_class
 from meshd.document.fault import Faults
 from meshd.document.locate import locate
 from meshd.document.merge import canonical
-from meshd.document.option import Choice, Duration, Integer, ListOf, MapOf, Nested, Size, Text, config, option
+from meshd.document.option import Choice, Duration, Integer, ListOf, MapOf, Nested, Size, Text, config, option, place
 from meshd.document.plan import plan_of
 from meshd.document.tree import parse
 
@@ -109,3 +109,74 @@ class TestTrees(TestCase):
         self.assertEqual(canonical(self.root("{a: [1, b]}")), canonical(self.root("# x\na:\n- 1\n- b\n")))
         for other in ("{a: ['1', b]}", "{a: [1b]}", "{a: [b, 1]}", "{b: [1, b]}", "[a, [1, b]]", "{a: {1: b}}"):
             self.assertNotEqual(canonical(self.root("{a: [1, b]}")), canonical(self.root(other)), other)
+
+
+@config
+class Placed:
+    "Knows its place."
+    name: str = option(Text(), doc="a name")
+    where: str = place()
+
+
+@config
+class Places:
+    "Holds some."
+    placed: tuple = option(ListOf(item=Nested(Placed)), doc="some")
+
+
+class Place(TestCase):
+    def test_each_object_knows_where_it_stands(self):
+        context = Context()
+        text = "placed:\n  - name: a\n  - {name: b}\n"
+        found = decode(Places, parse("f.yaml", text.encode(), context.faults), context)
+        self.assertEqual([one.where for one in found.placed], ["f.yaml:2:5", "f.yaml:3:5"])
+
+    def test_the_place_is_no_option_and_does_not_count(self):
+        context = Context()
+        self.assertIsNone(decode(Placed, parse("f", b"{name: a, where: b}", context.faults), context))
+        self.assertEqual(Placed(name="a", where="f:1:1"), Placed(name="a", where="f:2:1"))
+        self.assertEqual(encode_class(Placed(name="a", where="f:1:1")), {"name": "a"})
+
+
+@config
+class Part:
+    "A part."
+    name: str = option(Text(), doc="a name")
+
+
+@config
+class Whole:
+    "A class whose check looks into what is below it."
+    part_list: tuple = option(ListOf(item=Nested(Part)), default=(), doc="parts")
+    table: tuple = option(MapOf(value=Text()), default=(), doc="a table")
+    time_s: float | None = option(Duration(step=0.001, is_go=True), default=None, doc="whole milliseconds")
+
+    def check(self):
+        for number, part in enumerate(self.part_list):
+            if part.name == "bad":
+                yield ("part_list", number, "name"), "expected good"
+        for key, _ in self.table:
+            if key == "a.b":
+                yield ("table", key), "expected another key"
+        if not self.part_list and not self.table and self.time_s is None:
+            yield None, "expected something"
+
+
+class TestChecks(TestCase):
+    def faults(self, text):
+        context = Context()
+        decode(Whole, parse("f", text.encode(), context.faults), context)
+        return [(one.mark.line, one.path, one.message) for one in context.faults.sorted()]
+
+    def test_a_fault_may_be_deeper_than_the_class(self):
+        self.assertEqual(self.faults("part_list:\n- {name: a}\n- {name: bad}\n"),
+                         [(3, "part_list[1].name", "expected good")])
+        self.assertEqual(self.faults("table:\n  x: v\n  a.b: c\n"), [(3, "table.a.b", "expected another key")])
+
+    def test_a_fault_may_be_the_whole_section_s(self):
+        self.assertEqual(self.faults("{}\n"), [(1, "", "expected something")])
+
+    def test_a_time_has_steps(self):
+        self.assertEqual(self.faults("{time: 1.5s}"), [])
+        self.assertEqual(self.faults("{time: 1500us}"), [(1, "time", "expected a multiple of 1ms, got 1500us")])
+        self.assertEqual(self.faults("{time: 1d}")[0][1], "time")

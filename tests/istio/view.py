@@ -99,6 +99,11 @@ class Seen:
     snapshot: object
     warnings: tuple
 
+    @property
+    def unsupported(self):
+        """Return the warnings of what does not work yet."""
+        return tuple(one for one in self.warnings if one.code == "MSH0118")
+
     def listener(self, name=None):
         """Return the listener of this name, or the only one."""
         found = [one for one in self.snapshot.listeners if name in (None, one.name)]
@@ -190,11 +195,12 @@ def faults_of(*texts, **node):
 def mesh(*texts):
     """Return the Mesh of documents, which must be good."""
     faults = Faults()
-    found = read(roots_of(texts, faults), _context(faults))
+    found = read(roots_of(texts, faults), context_for(faults))
     assert not faults.errors(), [str(one) for one in faults.sorted()]
     return Mesh(found)
 
 
-def _context(faults):
+def context_for(faults):
+    """Return the context that a dialect gets."""
     registry = installed()
     return Context(faults=faults, plugin_type=registry.type, plugin_names=registry.names)

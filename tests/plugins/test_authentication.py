@@ -149,3 +149,40 @@ class Configuration(unittest.TestCase):
         exchange = FakeExchange(headers=[(b"x-k", KEY.encode())])
         self.assertIs(exchange.request_phase(filter), CONTINUE)
         self.assertEqual(exchange.identity, Identity(name="r", method="api_key"))
+
+
+class Explained(unittest.TestCase):
+    def said(self, *stubs, exchange=None, **options):
+        exchange = exchange or FakeExchange()
+        return filter_of(*stubs, **options).explain(exchange), exchange
+
+    def test_nobody_is_asked_who_cannot_tell_at_once(self):
+        text, exchange = self.said(Stub(RuntimeError("asked")))
+        self.assertIn("cannot tell without being asked", text)
+        self.assertEqual(exchange.replies, [])
+
+    def test_a_key_is_looked_up(self):
+        text, exchange = self.said(basic(), api_key(), exchange=FakeExchange(headers=[(b"x-api-key", KEY.encode())]))
+        self.assertIn("knows the caller", text)
+        self.assertEqual(exchange.identity.method, "api_key")
+
+    def test_a_wrong_key_and_none_are_refused_as_the_filter_does(self):
+        text, exchange = self.said(api_key(), exchange=FakeExchange(headers=[(b"x-api-key", b"wrong" * 8)]))
+        self.assertIn("denies: unknown key", text)
+        self.assertEqual(exchange.replies[0].detail, "authentication_denied")
+        text, exchange = self.said(api_key())
+        self.assertEqual((text, exchange.replies[0].status), ("no credentials: refuses", 401))
+
+    def test_none_may_pass(self):
+        text, exchange = self.said(api_key(), allow_missing=True)
+        self.assertEqual((text, exchange.replies), ("no credentials: passes the request on without an identity", []))
+
+    def test_no_password_is_hashed(self):
+        text, exchange = self.said(basic(), exchange=asked())
+        self.assertRegex(text, "checks the password of the known user ali")
+        self.assertEqual((exchange.replies, exchange.identity), ([], None))
+
+    def test_nothing_is_counted(self):
+        filter = filter_of(api_key())
+        filter.explain(FakeExchange())
+        self.assertEqual(filter._missing.value, 0)

@@ -87,3 +87,15 @@ class Configuration(unittest.TestCase):
         found, faults = read(BodyLimit, "max: big")
         self.assertIsNone(found)
         self.assertEqual(len(faults), 1)
+
+
+class Explained(unittest.TestCase):
+    def test_it_says_what_becomes_of_a_length(self):
+        limit = BodyLimitFilter(BodyLimit(max_bytes=10), FakeSite())
+        for fields, said, replies in (
+                ([(b"content-length", b"10")], "passes a body of 10 bytes, at most 10", 0),
+                ([(b"content-length", b"11")], "refuses a body of 11 bytes, at most 10", 1),
+                ([(b"transfer-encoding", b"chunked")], "counts the chunks, at most 10 bytes", 0)):
+            exchange = FakeExchange(headers=fields)
+            self.assertEqual(limit.explain(exchange), said)
+            self.assertEqual(len(exchange.replies), replies)

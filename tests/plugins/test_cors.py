@@ -129,3 +129,15 @@ class Configuration(unittest.TestCase):
     def test_a_star_in_a_list_beside_credentials_is_a_fault(self):
         faults = read(Cors, "allow_origins: [{exact: a}]\nallow_methods: ['*']\nallow_credentials: true")[1]
         self.assertIn("allow_methods", str(faults))
+
+
+class Explained(unittest.TestCase):
+    def test_it_says_what_becomes_of_each_origin(self):
+        for exchange, said, replies in (
+                (FakeExchange(), "no origin: nothing to grant", 0),
+                (FakeExchange(headers=[(b"origin", b"https://a.example")]),
+                 "origin https://a.example is allowed: passes the request on", 0),
+                (preflight(b"https://a.example"), "origin https://a.example is allowed: answers the preflight", 1),
+                (preflight(b"https://z.example"), "origin https://z.example is not allowed: passes the request on", 0)):
+            self.assertEqual(cors().explain(exchange), said)
+            self.assertEqual(len(exchange.replies), replies)

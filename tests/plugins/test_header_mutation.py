@@ -104,3 +104,14 @@ class Configuration(unittest.TestCase):
     def test_an_unknown_operator_is_one_clear_error_at_build_time(self):
         with self.assertRaisesRegex(ConfigurationError, "NO_SUCH"):
             mutation("request: {set: {x-a: '%NO_SUCH%'}}")
+
+
+class Explained(unittest.TestCase):
+    def test_it_names_the_fields_and_changes_the_requests(self):
+        exchange = FakeExchange()
+        text = mutation("request: {set: {x-a: '1'}, remove: [x-b]}\nresponse: {add: {x-c: '2'}}").explain(exchange)
+        self.assertEqual(text, "request: removes x-b, sets x-a; response: adds x-c")
+        self.assertEqual(exchange.request.headers.get(b"x-a"), b"1")
+
+    def test_one_that_changes_nothing(self):
+        self.assertEqual(mutation("{}").explain(FakeExchange()), "changes nothing")

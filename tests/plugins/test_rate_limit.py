@@ -238,3 +238,30 @@ class Configuration(unittest.TestCase):
         for text in ("rate: 0", "rate: -1", "rate: 0.001\nper: 1h"):
             with self.subTest(text):
                 self.assertEqual(len(read(RateLimit, text)[1]), 1)
+
+
+class Explained(unittest.TestCase):
+    def said(self, limited):
+        exchange = FakeExchange()
+        return limited.filter.explain(exchange), exchange
+
+    def test_no_token_is_taken_and_no_bucket_made(self):
+        limited = Limited(rate=2)
+        for _ in range(5):
+            self.assertEqual(self.said(limited)[0], "takes a token: 2 of 2 tokens are left for all requests")
+        self.assertEqual(len(limited.filter._buckets), 0)
+        self.assertEqual(sum(limited.passes() for _ in range(5)), 2)
+
+    def test_an_empty_bucket_refuses_as_the_filter_does(self):
+        limited = Limited(rate=1, key="client_address")
+        limited.passes()
+        text, exchange = self.said(limited)
+        self.assertEqual(text, "refuses: 0 of 1 tokens are left for client 192.0.2.1")
+        self.assertEqual((exchange.replies[0].status, exchange.replies[0].header(b"retry-after")), (429, b"1"))
+
+    def test_one_that_only_counts_says_so(self):
+        limited = Limited(rate=1, enforce=False)
+        limited.passes()
+        text, exchange = self.said(limited)
+        self.assertIn("would refuse, but only counts", text)
+        self.assertEqual(exchange.replies, [])

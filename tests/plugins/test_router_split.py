@@ -17,6 +17,37 @@ def split(*shares, prefix="/", site=None, **options):
     return router(route(None, prefix=prefix, weighted_clusters=shares, **options), site=site)
 
 
+class ResponseEditsOfShares(unittest.TestCase):
+    """Of plain clusters, which the exchange draws."""
+
+    def answered(self, filter):
+        exchange = send(filter)
+        row = exchange.plan.clusters[0]
+        if row[2] is not None:
+            row[2](exchange)
+        exchange.respond(200)
+        if exchange.plan.on_response is not None:
+            exchange.plan.on_response(exchange)
+        return exchange.response.headers
+
+    def test_the_share_s_run_before_the_route_s(self):
+        share = WeightedCluster(name="users", response_headers=ResponseEdits(set=(("x-a", "share"), ("x-b", "share"))))
+        headers = self.answered(split(share, WeightedCluster(name="beta"),
+                                      response_headers=ResponseEdits(set=(("x-b", "route"),))))
+        self.assertEqual((headers.get(b"x-a"), headers.get(b"x-b")), (b"share", b"route"))
+
+    def test_another_share_has_none_of_them(self):
+        share = WeightedCluster(name="beta", response_headers=ResponseEdits(set=(("x-a", "share"),)))
+        self.assertIsNone(self.answered(split(WeightedCluster(name="users"), share)).get(b"x-a"))
+
+    def test_a_share_alone_has_them_too(self):
+        share = WeightedCluster(name="users", response_headers=ResponseEdits(set=(("x-a", "share"),)))
+        self.assertEqual(self.answered(split(share)).get(b"x-a"), b"share")
+
+    def test_a_split_without_any_has_no_edit_at_all(self):
+        self.assertIsNone(send(split(WeightedCluster(name="users"), WeightedCluster(name="beta"))).plan.on_response)
+
+
 class SplitShares(unittest.TestCase):
     def test_a_share_is_answered_in_proportion_and_the_rest_forwarded(self):
         filter = split(WeightedCluster(name="users", weight=3), BROKEN)
@@ -44,6 +75,16 @@ class SplitShares(unittest.TestCase):
                                 response_headers=ResponseEdits(set=(("x-share", "1"),)))
         reply = send(split(share, response_headers=ResponseEdits(add=(("x-route", "2"),)))).replies[0]
         self.assertEqual((reply.header(b"x-share"), reply.header(b"x-route")), (b"1", b"2"))
+
+    def test_the_upstreams_answer_has_the_edits_of_share_and_route(self):
+        share = WeightedCluster(name="users", response_headers=ResponseEdits(set=(("x-share", "1"),)))
+        other = WeightedCluster(name="beta", response_headers=ResponseEdits(set=(("x-other", "1"),)), weight=0)
+        for shares in ((share, other), (share,)):
+            exchange = send(split(*shares, response_headers=ResponseEdits(add=(("x-share", "2"),))))
+            exchange.respond()
+            exchange.plan.on_response(exchange)
+            headers = exchange.response.headers
+            self.assertEqual((headers.get_all(b"x-share"), headers.get(b"x-other")), ([b"1", b"2"], None))
 
     def test_a_share_is_redirected_with_the_prefix_of_the_route(self):
         share = WeightedCluster(redirect=Redirect(prefix_rewrite="/new", response_code=302))

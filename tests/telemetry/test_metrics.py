@@ -2,6 +2,7 @@
 
 import gc
 import unittest
+import weakref
 
 from zope.interface.verify import verifyObject
 
@@ -17,6 +18,17 @@ class Owner:
 
     def read(self):
         return self.number
+
+
+class Freed(unittest.TestCase):
+    def test_all_of_it_goes_without_the_garbage_collector(self):
+        metrics = Metrics()
+        metrics.counter("a_total", "A").cell()
+        gone = weakref.ref(metrics)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        del metrics
+        self.assertIsNone(gone())
 
 
 class MetricsTest(unittest.TestCase):

@@ -23,7 +23,7 @@ def rules_of(resource, mesh):
             continue
         other = find_delegate(rule.delegate, resource, mesh)
         for inner in other.spec.http if other is not None else ():
-            merged = merge(rule, inner) if inner.delegate is None else None
+            merged = merge(rule, inner)
             if merged is not None:
                 found.append((merged, other))
     return found

@@ -28,7 +28,7 @@ def _endpoints(resource, workloads, host, resolution):
                      if one.namespace == resource.namespace and wanted <= workload_labels(one).items())
     if spec.endpoints or resolution not in (DNS, DNS_ROUND_ROBIN):
         return tuple(endpoint(one) for one in spec.endpoints)
-    return (Endpoint(host, spec.node),) if not host.startswith("*") else ()
+    return (Endpoint(host, spec.node),)
 
 
 def workload_labels(resource):

@@ -81,7 +81,7 @@ class Mesh:
         if "." in name or name.startswith("*"):
             return name.lower()
         long = kubernetes_host(name, namespace).lower()
-        found = long if long in self._hosts or name.lower() not in self._hosts else name.lower()
+        found = long if long in self._hosts else name.lower()
         if self.asked is not None:
             self.asked.append((Mesh.resolve, name, namespace, found))
         return found

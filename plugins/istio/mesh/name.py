@@ -38,7 +38,7 @@ def qualified(names, namespace):
 
 
 def _qualified(name, namespace):
-    """Besides ``name``, ``./name`` and ``namespace/name`` Istio still takes ``name.namespace`` with or without a domain."""
+    """Istio also takes ``./name``, ``namespace/name`` and the older ``name.namespace``, with or without a domain."""
     where, slash, rest = name.partition("/")
     if slash:
         return f"{namespace}/{rest}" if where == "." else name

@@ -1,7 +1,8 @@
 """Which document comes first where Istio says "the oldest wins"; files have no age, so the rule is ours.
 
 1. the annotation ``meshd.io/priority``: a whole number, the highest first (0 where it is absent)
-2. ``metadata.creationTimestamp``, as documents from a Kubernetes cluster have it; those without come after
+2. age, the oldest first: ``metadata.creationTimestamp``, as documents from a Kubernetes cluster have it, else the time
+   at which a daemon with a state directory first saw the document (``meshd.config.age``); those without come after
 3. namespace, then name
 """
 

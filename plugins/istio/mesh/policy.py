@@ -34,6 +34,11 @@ def policy(rules, subset, port):
     return _at_port(own, port, found) or _blocks(found, own), record
 
 
+def overlay(base, found):
+    """Return the Policy ``found`` with the blocks of ``base`` where it has none."""
+    return Policy(**{name: getattr(found, name) or getattr(base, name) for name in BLOCKS})
+
+
 def find_subset(rules, name):
     """Return the first subset of this name, or None."""
     if not name:

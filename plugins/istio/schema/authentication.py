@@ -4,10 +4,12 @@ import json
 from urllib.parse import urlsplit
 
 from meshd.api import Boolean, Choice, ListOf, MapOf, Nested, Text, camel_config, option
-from meshd_plugins.istio.schema.common import TIME, WORDS, WorkloadSelector, at_most_one
+from meshd_plugins.istio.schema.common import TIME, WorkloadSelector, at_most_one
 from meshd_plugins.istio.schema.policy import (
     PolicyTargetReference, one_target, selector_option, target_option, targets_option,
 )
+
+WORDS = ListOf(item=Text(minimum=1))
 
 
 @camel_config
@@ -65,6 +67,7 @@ class JWTRule:
     issuer: str = option(Text(minimum=1), default="", doc="the issuer")
     audiences: tuple[str, ...] = option(WORDS, default=(), doc="audiences of which the token must have one")
     jwks_uri: str = option(Text(minimum=1, maximum=2048), default="", doc="URL of the keys")
+    jwks_uri_old: str = option(Text(minimum=1, maximum=2048), default="", doc="the same, of old", key="jwks_uri")
     jwks: str = option(Text(), default="", doc="the keys (JSON)")
     from_headers: tuple[JWTHeader, ...] = option(ListOf(item=Nested(JWTHeader)), default=(), doc="fields with a token")
     from_params: tuple[str, ...] = option(WORDS, default=(), doc="query parameters with a token")
@@ -78,14 +81,17 @@ class JWTRule:
     space_delimited_claims: tuple[str, ...] = option(
         ListOf(item=Text(minimum=1), maximum=64), default=(), doc="claims that are lists of words"
     )
+    presence: str = option(Choice(("OPTIONAL", "REQUIRED")), default="OPTIONAL", doc="whether a token must be there")
 
     def check(self):
         """Yield faults between fields."""
-        yield from at_most_one(self, ("jwks_uri", "jwks"), absent="")
-        if not self.issuer and not self.jwks_uri:
+        yield from at_most_one(self, ("jwks_uri", "jwks_uri_old", "jwks"), absent="")
+        if not self.issuer and not self.jwks_uri and not self.jwks_uri_old:
             yield None, "expected an issuer or a jwksUri"
-        if self.jwks_uri and not _is_url(self.jwks_uri):
-            yield "jwks_uri", f"expected a URL with http or https, got {self.jwks_uri!r}"
+        for name in ("jwks_uri", "jwks_uri_old"):
+            url = getattr(self, name)
+            if url and not _is_url(url):
+                yield name, f"expected a URL with http or https, got {url!r}"
         if self.jwks and not _is_key_set(self.jwks):
             yield "jwks", "expected a set of keys in JSON"
 

@@ -11,7 +11,7 @@ PORT = Integer(minimum=1, maximum=65535)
 HOST = Text(minimum=1, maximum=255)
 LABELS = MapOf(value=Text(), key=Text(minimum=1))
 NAMESPACES = ListOf(item=Text(minimum=1, maximum=253))
-WORDS = ListOf(item=Text(minimum=1))
+WORDS = ListOf(item=Text())
 LONGEST_S = 9_223_372_036.0
 """Go's longest duration."""
 
@@ -20,6 +20,7 @@ TIME = Duration(minimum=0.001, maximum=LONGEST_S, step=0.001, is_go=True)
 
 ANY_TIME = Duration(maximum=LONGEST_S, is_go=True)
 TIME_OR_0 = Duration(maximum=LONGEST_S, step=0.001, is_go=True)
+SECONDS = Duration(minimum=1.0, maximum=LONGEST_S, step=1.0, is_go=True)
 ROUGH_TIME = Duration(minimum=0.001, maximum=LONGEST_S, is_go=True)
 """As the schema of the documents has it, where istiod itself looks no further."""
 
@@ -91,8 +92,8 @@ class Port:
     """A port that a gateway serves."""
 
     number: int = option(Integer(maximum=65535), doc="its number; 0 with a unix socket")
-    protocol: str = option(Text(maximum=16), default="", doc="HTTP, HTTPS, GRPC, GRPC-WEB, HTTP2, MONGO, TCP, TLS")
-    name: str = option(Text(maximum=253), default="", doc="its name, unique in the gateway")
+    protocol: str = option(Text(), default="", doc="HTTP, HTTPS, GRPC, GRPC-WEB, HTTP2, MONGO, TCP, TLS")
+    name: str = option(Text(), default="", doc="its name, unique in the gateway")
     target_port: int | None = option(PORT, default=None, doc="not for gateways (deprecated)")
 
     def check(self):

@@ -97,6 +97,7 @@ class FilterChainMatch:
     application_protocols: str = option(Text(), default="", doc="ALPN, by commas")
     filter: FilterMatch | None = option(Nested(FilterMatch), default=None, doc="a filter of it")
     destination_port: int = option(COUNT32, default=0, doc="port")
+    transport_socket: str = option(Text(), default="", doc="name of the transport socket")
 
 
 @camel_config

@@ -47,6 +47,7 @@ class ServerTLSSettings:
     min_protocol_version: str = option(VERSIONS, default="TLS_AUTO", doc="oldest version (TLSV1_2)")
     max_protocol_version: str = option(VERSIONS, default="TLS_AUTO", doc="newest version (TLSV1_3)")
     cipher_suites: tuple[str, ...] = option(WORDS, default=(), doc="suites of TLS 1.2 and older, by OpenSSL's names")
+    ecdh_curves: tuple[str, ...] = option(WORDS, default=(), doc="curves")
     insecure_skip_verify: bool | None = option(Boolean(), default=None, doc="take any client's certificate")
 
     def check(self):

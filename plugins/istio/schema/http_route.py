@@ -17,7 +17,7 @@ ACTIONS = {"redirect": "redirect", "direct_response": "directResponse"}
 class HTTPRoute:
     """One rule: the first that matches is taken."""
 
-    name: str = option(Text(maximum=253), default="", doc="name in logs")
+    name: str = option(Text(), default="", doc="name in logs")
     match: tuple[HTTPMatchRequest, ...] = option(
         ListOf(item=Nested(HTTPMatchRequest)), default=(), doc="any of these (all requests when empty)"
     )
@@ -41,6 +41,9 @@ class HTTPRoute:
         unsupported="requests are not mirrored yet"
     )
     mirror_percent: int | None = option(Integer(maximum=100), default=None, doc="share of the mirror (deprecated)")
+    mirror_percent_old: int | None = option(
+        Integer(maximum=100), default=None, doc="the same, as once written", key="mirror_percent"
+    )
     mirror_percentage: Percent | None = option(Nested(Percent), default=None, doc="share of the mirror (all)")
     cors_policy: CorsPolicy | None = option(Nested(CorsPolicy), default=None, doc="cross-origin resource sharing")
     headers: Headers | None = option(Nested(Headers), default=None, doc="edits of header fields")

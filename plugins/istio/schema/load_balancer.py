@@ -54,7 +54,7 @@ class HTTPCookie:
     path: str = option(Text(), default="", doc="its path")
     ttl_s: float | None = option(ANY_TIME, default=None, doc="its life (0: a session's); made only when this is given")
     attributes: tuple[CookieAttribute, ...] = option(
-        ListOf(item=Nested(CookieAttribute)), default=(), doc="further attributes"
+        ListOf(item=Nested(CookieAttribute), unique="name"), default=(), doc="further attributes"
     )
 
 
@@ -90,8 +90,8 @@ class Distribute:
 class Failover:
     """Where a region's load goes when it is down."""
 
-    from_: str = option(Text(minimum=1), default="", doc="region")
-    to: str = option(Text(minimum=1), default="", doc="region")
+    from_: str = option(Text(), default="", doc="region")
+    to: str = option(Text(), default="", doc="region")
 
 
 @camel_config
@@ -190,6 +190,17 @@ class WarmupConfiguration:
 
 
 @camel_config
+class BackendUtilization:
+    """Endpoints say how busy they are (ORCA)."""
+
+    error_utilization_penalty_percent: int = option(COUNT32, default=0, doc="what errors add, percent")
+    metric_names_for_computing_utilization: tuple[str, ...] = option(WORDS, default=(), doc="metrics")
+    weight_expiration_period_s: float | None = option(ANY_TIME, default=None, doc="how long a report is good")
+    weight_stabilization_period_s: float | None = option(ANY_TIME, default=None, doc="until a first report counts")
+    weight_update_period_s: float | None = option(ANY_TIME, default=None, doc="between computations")
+
+
+@camel_config
 class LoadBalancerSettings:
     """One policy, and what goes with any of them."""
 
@@ -199,6 +210,9 @@ class LoadBalancerSettings:
     )
     consistent_hash: ConsistentHashLB | None = option(
         Nested(ConsistentHashLB), default=None, doc="by a key", unsupported="there is no balancing by hash yet"
+    )
+    backend_utilization: BackendUtilization | None = option(
+        Nested(BackendUtilization), default=None, doc="by reports", unsupported="endpoints' reports are not read"
     )
     locality_lb_setting: LocalityLoadBalancerSetting | None = option(
         Nested(LocalityLoadBalancerSetting), default=None, doc="by locality", unsupported=NO_LOCALITIES
@@ -215,6 +229,6 @@ class LoadBalancerSettings:
 
     def check(self):
         """Yield faults between fields."""
-        yield from at_most_one(self, ("simple", "consistent_hash"))
+        yield from at_most_one(self, ("simple", "consistent_hash", "backend_utilization"))
         yield from at_most_one(self, ("locality_lb_setting", "zone_aware_lb_setting"))
         yield from at_most_one(self, ("warmup_duration_secs_s", "warmup"))

@@ -10,7 +10,7 @@ from meshd_plugins.istio.schema.header import match_name_fault
 class HTTPMatchRequest:
     """Conditions; all must hold."""
 
-    name: str = option(Text(maximum=253), default="", doc="name in logs")
+    name: str = option(Text(), default="", doc="name in logs")
     uri: StringMatch | None = option(Nested(StringMatch), default=None, doc="the path, without the query")
     scheme: StringMatch | None = option(Nested(StringMatch), default=None, doc="http or https")
     method: StringMatch | None = option(Nested(StringMatch), default=None, doc="the method")
@@ -28,7 +28,7 @@ class HTTPMatchRequest:
     without_headers: tuple[tuple[str, AbsentMatch], ...] = option(
         MapOf(value=Nested(AbsentMatch)), default=(), doc="fields that must not be so"
     )
-    source_namespace: str = option(Text(maximum=253), default="", doc="namespace of the proxy's workload")
+    source_namespace: str = option(Text(), default="", doc="namespace of the proxy's workload")
     stat_prefix: str = option(Text(), default="", doc="prefix of metrics", unsupported="there are no metrics by route")
 
     def check(self):
@@ -64,7 +64,7 @@ class L4MatchAttributes:
     source_subnet: str = option(Text(), default="", doc="addresses of clients")
     source_labels: tuple[tuple[str, str], ...] = option(LABELS, default=(), doc="labels of the proxy's workload")
     gateways: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="replaces the rule's gateways")
-    source_namespace: str = option(Text(maximum=253), default="", doc="namespace of the proxy's workload")
+    source_namespace: str = option(Text(), default="", doc="namespace of the proxy's workload")
 
     def check(self):
         """Yield faults of addresses, labels and gateway names."""
@@ -82,7 +82,7 @@ class TLSMatchAttributes:
     port: int | None = option(PORT, default=None, doc="port of the listener")
     source_labels: tuple[tuple[str, str], ...] = option(LABELS, default=(), doc="labels of the proxy's workload")
     gateways: tuple[str, ...] = option(ListOf(item=Text(minimum=1)), default=(), doc="replaces the rule's gateways")
-    source_namespace: str = option(Text(maximum=253), default="", doc="namespace of the proxy's workload")
+    source_namespace: str = option(Text(), default="", doc="namespace of the proxy's workload")
 
     def check(self):
         """Yield faults of addresses, labels and gateway names."""

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from meshd.api import Anything, Boolean, Choice, Integer, MapOf, Nested, Text, camel_config, option
-from meshd_plugins.istio.schema.common import COUNT, COUNT32, TIME, WORDS
+from meshd.api import Anything, Boolean, Choice, Duration, Integer, MapOf, Nested, Text, camel_config, option
+from meshd_plugins.istio.schema.common import COUNT, COUNT32, SECONDS, TIME, WORDS
+from meshd_plugins.istio.schema.form import address_fault
 from meshd_plugins.istio.schema.proxy_config import NATIVE, ProxyImage
 from meshd_plugins.istio.schema.workload import ReadinessProbe
 
@@ -33,11 +34,19 @@ class Topology:
 
 
 @camel_config
+class Accelerator:
+    """How the hardware is used."""
+
+    poll_delay_s: float = option(Duration(minimum=1e-9, is_go=True), doc="between looks for what is done")
+    fallback: bool | None = option(Boolean(), default=None, doc="do without where there is none")
+
+
+@camel_config
 class PrivateKeyProvider:
     """Hardware for private keys: one of the two."""
 
-    cryptomb: Any = option(Anything(), default=None, doc="Intel's CryptoMB")
-    qat: Any = option(Anything(), default=None, doc="Intel's QAT")
+    cryptomb: Accelerator | None = option(Nested(Accelerator), default=None, doc="Intel's CryptoMB")
+    qat: Accelerator | None = option(Nested(Accelerator), default=None, doc="Intel's QAT")
 
     def check(self):
         """Yield a fault unless exactly one is given."""
@@ -56,7 +65,7 @@ class MeshProxyConfig:
         Choice(("APP_LABEL_AND_NAMESPACE", "CANONICAL_NAME_ONLY", "CANONICAL_NAME_AND_NAMESPACE")), default=None,
         doc="name in traces", unsupported=NO_TRACES
     )
-    drain_duration_s: float | None = option(TIME, default=None, doc="draining of connections", unsupported=NATIVE)
+    drain_duration_s: float | None = option(SECONDS, default=None, doc="draining of connections", unsupported=NATIVE)
     discovery_address: str = _text("the control plane", CONTROL)
     discovery_refresh_delay_s: float | None = option(TIME, default=None, doc="(deprecated)", unsupported=CONTROL)
     zipkin_address: str = _text("Zipkin (deprecated)", NO_TRACES)
@@ -114,5 +123,15 @@ class MeshProxyConfig:
 
     def check(self):
         """Yield faults between fields."""
+        for name in ("discovery_address", "statsd_udp_address", "envoy_metrics_service_address"):
+            fault = address_fault(getattr(self, name)) if getattr(self, name) else ""
+            if fault:
+                yield name, fault
+        for name in ("proxy_admin_port", "status_port"):
+            port = getattr(self, name)
+            if port is not None and not 1 <= port <= 65535:
+                yield name, f"expected a port from 1 to 65535, got {port}"
+        if self.control_plane_auth_policy == "INHERIT":
+            yield "control_plane_auth_policy", "expected NONE or MUTUAL_TLS"
         if self.service_cluster is not None and self.tracing_service_name is not None:
             yield "tracing_service_name", "expected at most one of serviceCluster, tracingServiceName"

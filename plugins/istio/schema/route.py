@@ -3,15 +3,14 @@
 import base64
 import binascii
 
-from meshd.api import Boolean, Choice, Duration, Integer, ListOf, Nested, Regex, Text, camel_config, option
+from meshd.api import Boolean, Choice, Integer, ListOf, Nested, Regex, Text, camel_config, option
 from meshd_plugins.istio.schema.common import (
-    HOST, LONGEST_S, NO_LOCALITIES, PORT, TIME, Headers, Percent, PortSelector, StringMatch, at_most_one,
+    HOST, NO_LOCALITIES, PORT, SECONDS, TIME, Headers, Percent, PortSelector, StringMatch, at_most_one,
     percent_faults, regex_faults,
 )
 from meshd_plugins.istio.schema.form import each, label_fault, wildcard_fault
 from meshd_plugins.istio.schema.header import cors_name_fault, method_fault
 
-SECONDS = Duration(minimum=1.0, maximum=LONGEST_S, step=1.0, is_go=True)
 LATER = "the daemon does not do this yet"
 LONGEST_BODY_BYTES = 1024 * 1024
 STATUSES = frozenset((
@@ -139,8 +138,8 @@ def _status_faults(name, status):
 class Delegate:
     """Another VirtualService whose routes stand here."""
 
-    name: str = option(Text(maximum=253), default="", doc="its name")
-    namespace: str = option(Text(maximum=253), default="", doc="its namespace (ours when absent)")
+    name: str = option(Text(), default="", doc="its name")
+    namespace: str = option(Text(), default="", doc="its namespace (ours when absent)")
 
 
 @camel_config

@@ -72,7 +72,7 @@ class HTTPHealthCheckConfig:
     path: str = option(Text(), default="", doc="path")
     port: int = option(PORT, doc="port")
     host: str = option(Text(), default="", doc="host (localhost)")
-    scheme: str = option(Choice(("", "HTTP", "HTTPS")), default="", doc="scheme (HTTP)")
+    scheme: str = option(Choice(("HTTP", "HTTPS")), default="HTTP", doc="scheme")
     http_headers: tuple[HTTPHeader, ...] = option(ListOf(item=Nested(HTTPHeader)), default=(), doc="fields")
 
 

@@ -1,7 +1,7 @@
 """Clusters: one for each host, port and subset that a route names; their names are Istio's: ``outbound|80|v1|a.b``."""
 
 from meshd_plugins.istio.emit import At, default, field, seconds, tree
-from meshd_plugins.istio.mesh.policy import find_subset, policy
+from meshd_plugins.istio.mesh.policy import Policy, find_subset, overlay, policy
 from meshd_plugins.istio.mesh.service import DNS_ROUND_ROBIN, DYNAMIC_DNS, NONE
 from meshd_plugins.istio.translate.rate_limit import rate_limits
 
@@ -42,15 +42,19 @@ class Clusters:
             self.sections[name] = self._made(name, host, port, subset, node)
         return name
 
-    def inbound(self, port, address, node):
-        """Return the name of the cluster of the workload itself."""
+    def inbound(self, port, address, node, pool=None):
+        """Return the name of the cluster of the workload itself; ``pool`` are connectionPool settings or None."""
         name = f"inbound|{port}||"
         self.sections.setdefault(name, tree(node, {
-            "name": name, "endpoints": [{"address": address}],
-            "connect_timeout": default(seconds(self._connect_timeout_s())),
-            "circuit_breaker": {"limits": _limits(None)},
+            "name": name, "endpoints": [{"address": address}], **self._pool(pool or self._baseline().connection_pool),
         }))
         return name
+
+    def _baseline(self):
+        """Return the policy of hosts that no DestinationRule speaks of (meshConfig.defaultTrafficPolicy)."""
+        given = getattr(self.mesh.config, "default_traffic_policy", None)
+        return Policy(connection_pool=getattr(given, "connection_pool", None),
+                      outlier_detection=getattr(given, "outlier_detection", None))
 
     def _connect_timeout_s(self):
         config = self.mesh.config
@@ -61,7 +65,8 @@ class Clusters:
         found = service.port(port) if service is not None else None
         if found is None:
             return _missing(name, node)
-        rules = self.mesh.destination_rule(host, service.namespace, self.context.node.namespace)
+        me = self.context.node
+        rules = self.mesh.destination_rule(host, service.namespace, me.namespace, me.labels)
         if subset and find_subset(rules, subset) is None:
             return _missing(name, node)
         return self.context.once("cluster", (service, self.mesh.config, *rules),
@@ -70,6 +75,7 @@ class Clusters:
     def _of(self, name, service, found, rules, subset):
         """Return the native cluster of a port of a service, or of one of its subsets, under DestinationRules."""
         in_force, record = policy(rules, subset, found.number)
+        in_force = overlay(self._baseline(), in_force)
         self._refuse_unsafe(in_force, service.host)
         place = record.node if record is not None else service.node
         return tree(place, {"name": name, **self._endpoints(service, found, record), **self._settings(in_force)})
@@ -80,14 +86,16 @@ class Clusters:
                                      f"{service.host}: the address that a client had asked for is not known here")
             return {"endpoints": []}
         wanted = dict(record.labels).items() if record is not None else {}.items()
-        found = [one for one in service.endpoints if wanted <= dict(one.labels).items()]
+        found = [one for one in service.endpoints if one.serves(port) and wanted <= dict(one.labels).items()]
         if service.resolution == DNS_ROUND_ROBIN:
             found = found[:1]
         by_address = {one.at(port): one for one in found}
         return {"endpoints": [At(one.node, _endpoint(address, one)) for address, one in by_address.items()]}
 
     def _settings(self, in_force):
-        pool = in_force.connection_pool
+        return {"load_balancer": self._balancer(in_force.load_balancer), **self._pool(in_force.connection_pool)}
+
+    def _pool(self, pool):
         tcp, http = getattr(pool, "tcp", None), getattr(pool, "http", None)
         timeout_s = getattr(tcp, "connect_timeout_s", None)
         idle_s = getattr(http, "idle_timeout_s", None)
@@ -95,7 +103,6 @@ class Clusters:
         each = getattr(http, "max_requests_per_connection", None)
         return {
             "connect_timeout": _at(tcp, "connectTimeout", timeout_s, self._connect_timeout_s()),
-            "load_balancer": self._balancer(in_force.load_balancer),
             "circuit_breaker": {"limits": _limits(pool)},
             "pool": {"idle_timeout": idle_s and seconds(idle_s), "max_requests_per_connection": each or None},
         }

@@ -12,7 +12,7 @@ from meshd_plugins.istio.emit import At, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE
 from meshd_plugins.istio.mesh.name import overlap, qualified, specificity
 from meshd_plugins.istio.translate.gateway_label import gateway_labels
-from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.virtual_host import routes_of
@@ -53,38 +53,38 @@ def _listener(bind, port, bounds, mesh, context, clusters):
     hosts = _hosts(bounds, port, mesh, context, clusters)
     server = bounds[0].server
     where = At(field(server.port, "number"), address(bind, port, context.node))
-    return http_listener(server.node, f"{bind}_{port}".replace(":", "_"), where, hosts, clusters, is_edge=True)
+    return http_listener(server.node, listener_name(bind, port), where, hosts, clusters, is_edge=True)
 
 
 def _hosts(bounds, port, mesh, context, clusters):
     """Return the native virtual hosts: of each host first the servers that redirect to https, then the rules."""
-    found = defaultdict(list)
-    redirected = {}
+    found, redirected = defaultdict(list), {}
     for bound in bounds:
-        if bound.server.tls is not None and bound.server.tls.https_redirect:
-            redirected.update({_split(host)[1]: bound for host in bound.server.hosts})
-            continue
-        for service in mesh.of("VirtualService"):
-            if not is_bound(service, bound.gateway) or not mesh.sees(service, bound.gateway.namespace):
-                continue
-            for host in shared_hosts(service, bound):
-                if (service, bound.name) not in found[host]:
-                    found[host].append((service, bound.name))
+        scope = Scope(bound.name, port, mesh, clusters, context.node)
+        is_redirecting = bound.server.tls is not None and bound.server.tls.https_redirect
+        if is_redirecting:
+            redirected.update({_split(host)[1].lower(): bound for host in bound.server.hosts})
+        for service in _services(bound, mesh, context.node):
+            for host in shared_hosts(service, bound, mesh):
+                if is_redirecting:
+                    redirected.setdefault(host, bound)
+                elif all(one is not service or other.gateway != bound.name for one, other in found[host]):
+                    found[host].append((service, scope))
     made = [_redirect(host, bound) for host, bound in redirected.items()]
-    return made + [
-        _host(host, found[host], port, mesh, context, clusters)
-        for host in sorted(found, key=lambda one: (specificity(one), one)) if host not in redirected
-    ]
+    hosts = sorted((host for host in found if host not in redirected), key=lambda one: (specificity(one), one))
+    for host in hosts:
+        routes = routes_of(found[host])
+        if routes:  # else the host would hide a wildcard that has some
+            made.append({"name": f"{host}:{port}", "domains": [host], "routes": routes})
+    return made
 
 
-def _host(host, pairs, port, mesh, context, clusters):
-    routes = []
-    by_gateway = defaultdict(list)
-    for service, name in pairs:
-        by_gateway[name].append(service)
-    for name, services in by_gateway.items():
-        routes += routes_of(services, Scope(name, port, mesh, clusters, context.node))
-    return {"name": f"{host}:{port}", "domains": [host], "routes": routes}
+def _services(bound, mesh, node):
+    """Yield the VirtualServices that are bound to a Gateway and that this node sees."""
+    default = mesh.config.default_virtual_service_export_to if mesh.config else ()
+    for service in mesh.of("VirtualService"):
+        if is_bound(service, bound.gateway) and mesh.sees(service, node.namespace, default):
+            yield service
 
 
 def _redirect(host, bound):
@@ -102,18 +102,16 @@ def is_bound(service, gateway):
     return f"{gateway.namespace}/{gateway.name}" in qualified(spec.gateways, service.namespace)
 
 
-def shared_hosts(service, bound):
-    """Yield the hosts that a VirtualService and a server have in common."""
-    for host in service.spec.hosts:
-        for one in bound.server.hosts:
-            namespace, name = _split(one)
-            if namespace not in (EVERYWHERE, service.namespace):
-                if namespace != HERE or service.namespace != bound.gateway.namespace:
-                    continue
-            both = overlap(host.lower(), name.lower())
-            if both is not None:
-                yield both
-                break
+def shared_hosts(service, bound, mesh):
+    """Return the hosts that a VirtualService and a server have in common, each once."""
+    found = {}
+    for one in bound.server.hosts:
+        namespace, name = _split(one)
+        owner = bound.gateway.namespace if namespace == HERE else namespace
+        if owner in (EVERYWHERE, service.namespace):
+            both = (overlap(mesh.resolve(host, service.namespace), name.lower()) for host in service.spec.hosts)
+            found.update(dict.fromkeys(host for host in both if host is not None))
+    return list(found)
 
 
 def _split(host):

@@ -1,5 +1,7 @@
 """A native HTTP listener with Istio's settings; gateways and sidecars fill in the virtual hosts."""
 
+import re
+
 from meshd_plugins.istio.emit import At, default, tree
 from meshd_plugins.istio.translate.rate_limit import Tags
 
@@ -32,6 +34,12 @@ def address(bind, port, node):
         return "unix:" + bind.removeprefix(UNIX)
     number = dict(node.ports).get(str(port), port)
     return f"[{bind}]:{number}" if ":" in bind else f"{bind}:{number}"
+
+
+def listener_name(bind, port):
+    """Return the name of a listener, such as ``0.0.0.0_80``."""
+    word = re.sub(r"[^A-Za-z0-9.]+", "_", bind.removeprefix(UNIX)).strip("_.")
+    return f"{word or 'any'}_{port}"
 
 
 def http_listener(place, name, where, hosts, clusters, *, is_edge=False):

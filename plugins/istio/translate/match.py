@@ -31,9 +31,10 @@ def is_catch_all(block):
     if block is None:
         return True
     uri = block.uri
-    is_any = uri is None or uri.prefix == "/" or uri.regex in (".*", "*") or (
+    is_any = uri is None or uri.prefix == "/" or uri.regex == ".*" or (
         uri.exact is None and uri.prefix is None and uri.regex is None)
-    others = (block.headers, block.without_headers, block.query_params, block.method, block.scheme, block.authority)
+    headers = [name for name, _ in block.headers if name.lower() not in FOREIGN_KEYS]
+    others = (headers, block.without_headers, block.query_params, block.method, block.scheme, block.authority)
     return is_any and not any(others)
 
 
@@ -72,11 +73,11 @@ def _query(name, value):
 
 
 def _value(value):
-    """``{}`` asks for presence, and so does the regular expression ``*``. An empty prefix is every value there is."""
+    """``{}`` asks for presence. An empty prefix is every value there is."""
     if value.exact is not None:
         return {"exact": value.exact}
     if value.prefix:
         return {"prefix": value.prefix}
-    if value.regex is not None and value.regex != "*":
+    if value.regex is not None:
         return {"regex": value.regex}
     return {"present": True}

@@ -10,10 +10,22 @@ STATUSES = "retriable-status-codes"
 NOT_YET = GRPC | frozenset(("retriable-headers", "http3-post-connect-failure"))
 
 
+def retries_of(rule, scope):
+    """Return the retries in force for a rule, its own or the mesh's, or None."""
+    return rule.retries if rule.retries is not None else getattr(scope.mesh.config, "default_http_retry_policy", None)
+
+
+def per_try_timeout(rule, scope):
+    """Return the native time-out of each attempt, or None. It is a part of the retries: without them there is none."""
+    retries = retries_of(rule, scope)
+    if retries is None or not retries.attempts or not retries.per_try_timeout_s:
+        return None
+    return At(field(retries, "perTryTimeout"), seconds(retries.per_try_timeout_s))
+
+
 def native_retry(rule, scope):
     """Return the native retry policy of a rule: its own, the mesh's, or Istio's."""
-    config = scope.mesh.config
-    retries = rule.retries if rule.retries is not None else getattr(config, "default_http_retry_policy", None)
+    retries = retries_of(rule, scope)
     if retries is None:
         return default(_policy(RETRY_ON, ATTEMPTS))
     if retries.attempts == 0:
@@ -38,16 +50,18 @@ def _policy(words, attempts, backoff_s=None):
 
 
 def native_cors(cors):
-    """Return the configuration of the filter ``cors`` on this route."""
+    """Return what ``filters`` of a route says of the filter ``cors``, or None where no origin could ever match."""
+    if cors is None or not (cors.allow_origin or cors.allow_origins):
+        return None
     origins = [{"exact": one} for one in cors.allow_origin]
     origins += [At(one.node, _origin(one)) for one in cors.allow_origins]
     forward = cors.unmatched_preflights != "IGNORE"
-    return {"cors": At(cors.node, {
-        "allow_origins": origins, "allow_methods": list(cors.allow_methods) or None,
-        "allow_headers": list(cors.allow_headers) or None, "expose_headers": list(cors.expose_headers) or None,
+    return {"cors": {"cors": At(cors.node, {
+        "allow_origins": origins, "allow_methods": list(cors.allow_methods),
+        "allow_headers": list(cors.allow_headers), "expose_headers": list(cors.expose_headers),
         "max_age": cors.max_age_s and seconds(cors.max_age_s), "allow_credentials": cors.allow_credentials,
         "unmatched_preflights": "forward" if forward else "ignore",
-    })}
+    })}}
 
 
 def _origin(one):

@@ -10,15 +10,16 @@ import attrs
 
 from meshd_plugins.istio.emit import At, default, field, seconds
 from meshd_plugins.istio.mesh.delegate import rules_of
-from meshd_plugins.istio.mesh.index import MESH
 from meshd_plugins.istio.mesh.name import qualified
-from meshd_plugins.istio.translate.edit import destination_host, native_edits
+from meshd_plugins.istio.translate.edit import native_edits, set_host
+from meshd_plugins.istio.translate.gateway_label import gateway_labels
 from meshd_plugins.istio.translate.listener import TAGS
 from meshd_plugins.istio.translate.match import is_catch_all, native_match
 from meshd_plugins.istio.translate.rate_limit import Tags
-from meshd_plugins.istio.translate.retry import native_cors, native_retry
+from meshd_plugins.istio.translate.retry import native_cors, native_retry, per_try_timeout
 
 REDIRECT_CODE = 301
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @attrs.frozen(eq=False)
@@ -32,16 +33,18 @@ class Scope:
     node: object
 
     def takes(self, block, namespace):
-        """Say whether a match block of a rule in ``namespace`` is for proxies like this one."""
+        """Say whether a match block of a rule in ``namespace`` is for proxies like this one.
+
+        A block that names gateways is for these, whatever else it says of the source.
+        """
         if block is None:
             return True
-        if block.gateways and self.gateway not in qualified(block.gateways, namespace):
-            return False
         if block.port and self.port and block.port != self.port:
             return False
-        if block.source_labels and self.gateway == MESH:
-            if not dict(block.source_labels).items() <= dict(self.node.labels).items():
-                return False
+        if block.gateways:
+            return self.gateway in qualified(block.gateways, namespace)
+        if not dict(block.source_labels).items() <= gateway_labels(self.node).items():
+            return False
         return not block.source_namespace or block.source_namespace == self.node.namespace
 
 
@@ -61,14 +64,15 @@ def native_routes(resource, scope):
 
 def _route(resource, rule, block, scope):
     name = ".".join(one for one in (rule.name, block.name if block is not None else "") if one)
+    alone = rule.route[0].headers if len(rule.route) == 1 else None
     hosts = frozenset(scope.mesh.resolve(one.destination.host, resource.namespace) for one in rule.route)
     place = block.node if block is not None else rule.node
     return At(place, {
         "name": name or None, "match": native_match(block), **_action(resource, rule, scope),
-        "request_headers": native_edits(rule.headers, "request", scope),
-        "response_headers": native_edits(rule.headers, "response", scope),
+        "request_headers": native_edits((rule.headers, alone), "request", scope),
+        "response_headers": native_edits((rule.headers, alone), "response", scope),
         TAGS: Tags(resource, rule.name, scope.gateway, hosts),
-        "filters": {"cors": native_cors(rule.cors_policy)} if rule.cors_policy is not None else None,
+        "filters": native_cors(rule.cors_policy),
     })
 
 
@@ -76,25 +80,20 @@ def _action(resource, rule, scope):
     if rule.redirect is not None:
         return {"redirect": _redirect(rule.redirect, scope)}
     if rule.direct_response is not None:
-        return {"direct_response": _direct_response(rule.direct_response)}
+        return {"direct_response": _direct_response(rule.direct_response, scope)}
     return {
         **_destinations(resource, rule.route, scope), **_rewrite(rule),
         "timeout": default("0s") if rule.timeout_s is None else At(field(rule, "timeout"), seconds(rule.timeout_s)),
         "retry": native_retry(rule, scope),
-        "per_try_timeout": _per_try(rule.retries),
+        "per_try_timeout": per_try_timeout(rule, scope),
     }
 
 
-def _per_try(retries):
-    if retries is None or not retries.per_try_timeout_s:
-        return None
-    return At(field(retries, "perTryTimeout"), seconds(retries.per_try_timeout_s))
-
-
 def _redirect(redirect, scope):
-    port = redirect.port
-    if redirect.derive_port == "FROM_REQUEST_PORT":
-        port = scope.port or None
+    """The port that the scheme has anyway is not written, and the port that the client asked for stays then."""
+    port = scope.port or None if redirect.derive_port == "FROM_REQUEST_PORT" else redirect.port
+    if port == DEFAULT_PORTS.get(redirect.scheme or "http"):
+        port = None
     path = redirect.uri if redirect.uri and not redirect.prefix_rewrite else None
     return At(redirect.node, {
         "path": path, "prefix_rewrite": redirect.prefix_rewrite or None, "host": redirect.authority or None,
@@ -102,30 +101,31 @@ def _redirect(redirect, scope):
     })
 
 
-def _direct_response(answer):
+def _direct_response(answer, scope):
     body = answer.body
-    text = "" if body is None else body.string if body.string is not None else _decoded(body.bytes_)
+    text = "" if body is None else body.string if body.string is not None else _decoded(body, scope)
     return At(answer.node, {"status": answer.status, "body": text.replace("%", "%%")})
 
 
-def _decoded(text):
+def _decoded(body, scope):
     try:
-        return base64.b64decode(text or "", validate=True).decode("utf-8", "replace")
-    except (binascii.Error, ValueError):
-        return ""  # the schema has said so
+        return base64.b64decode(body.bytes_ or "", validate=True).decode()
+    except UnicodeDecodeError:
+        scope.clusters.context.unsupported(field(body, "bytes"), "directResponse.body.bytes", "it is no text in UTF-8")
+    except binascii.Error:
+        pass  # the schema has said so
+    return ""
 
 
 def _destinations(resource, shares, scope):
     """One destination takes everything, whatever its weight; of several, those of weight 0 get nothing."""
-    if len(shares) > 1:
-        shares = [one for one in shares if one.weight]
-    if len(shares) == 1 and shares[0].headers is None:
+    if len(shares) == 1:
         return {"cluster": At(shares[0].destination.node, _cluster(resource, shares[0].destination, scope))}
     return {"weighted_clusters": [At(one.node, {
-        "name": _cluster(resource, one.destination, scope), "weight": one.weight or 1,
-        "request_headers": native_edits(one.headers, "request", scope),
-        "response_headers": native_edits(one.headers, "response", scope),
-    }) for one in shares]}
+        "name": _cluster(resource, one.destination, scope), "weight": one.weight,
+        "request_headers": native_edits((one.headers,), "request", scope, set_host(one.headers)),
+        "response_headers": native_edits((one.headers,), "response", scope),
+    }) for one in shares if one.weight]}
 
 
 def _cluster(resource, destination, scope):
@@ -139,16 +139,14 @@ def _cluster(resource, destination, scope):
 
 def _rewrite(rule):
     rewrite = rule.rewrite
+    alone = rule.route[0].headers if len(rule.route) == 1 else None
+    host = getattr(rewrite, "authority", "") or set_host(rule.headers) or set_host(alone)
+    found = {"host_rewrite": host} if host else {}
     if rewrite is None:
-        return _host_rewrite(destination_host(rule.headers))
-    found = _host_rewrite(rewrite.authority or destination_host(rule.headers))
+        return found
     pattern = rewrite.uri_regex_rewrite
     if pattern is not None:
         found["regex_rewrite"] = At(pattern.node, {"pattern": pattern.match, "substitution": pattern.rewrite})
     elif rewrite.uri:
         found["prefix_rewrite"] = At(field(rewrite, "uri"), rewrite.uri)
     return found
-
-
-def _host_rewrite(host):
-    return {"host_rewrite": host} if host else {}

@@ -8,7 +8,9 @@ from meshd_plugins.istio.emit import field
 from meshd_plugins.istio.translate.gateway_label import gateway_labels
 
 SECURITY = "security.istio.io"
-CODE = "MSH0321"
+CODE = "MSH0313"
+DRY_RUN = "istio.io/dry-run"
+TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 HELP = "take the document away from this node (namespace, selector), or wait for a version that enforces it"
 
 
@@ -18,7 +20,7 @@ def check_safety(mesh, context):
                          ("AuthorizationPolicy", _authorization)):
         for resource in mesh.of(kind, SECURITY):
             place, why = reason(resource.spec, context.node)
-            if why and selects(resource, mesh, context.node):
+            if why and resource.annotations.get(DRY_RUN) not in TRUE and selects(resource, mesh, context.node):
                 _add(resource, place, why, context)
     for resource in mesh.of("Telemetry", "telemetry.istio.io"):
         if selects(resource, mesh, context.node):

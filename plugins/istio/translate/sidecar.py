@@ -4,8 +4,8 @@ import attrs
 
 from meshd_plugins.istio.emit import At, default, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
-from meshd_plugins.istio.mesh.name import covers, specificity
-from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http
+from meshd_plugins.istio.mesh.name import covers, overlap, specificity
+from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.virtual_host import default_route, domains, routes_of
@@ -13,17 +13,24 @@ from meshd_plugins.istio.translate.virtual_host import default_route, domains, r
 LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
 NO_TCP = "only HTTP is carried yet: this listener is not bound"
 EVERYTHING = ("*/*",)
+PROXY = "HTTP_PROXY"
+REGISTRY_ONLY = "REGISTRY_ONLY"
+BLOCKED = 502
+"""What Istio answers where REGISTRY_ONLY refuses a host."""
 INBOUND_RETRY = {"retry": {"retry_on": ["reset-before-request"], "attempts": 2, "methods": ["*"]}}
 """Istio's default for the server side: the workload may close an idle connection just when it is used."""
 
 
-def sidecar_listeners(mesh, context, clusters):
-    """Return the native listeners for this node's workload; none for a gateway."""
+def sidecar_listeners(mesh, context, clusters, routes):
+    """Return the native listeners for this node's workload; none for a gateway.
+
+    ``routes`` are those of Gateway API whose parent is a Service: (host, port) -> native routes.
+    """
     if context.node.role != "sidecar":
         return
-    view = View(mesh, context, clusters)
     document = find_sidecar(mesh, context.node)
     spec = document.spec if document is not None else None
+    view = View(mesh, context, clusters, spec, routes)
     for place, one in enumerate(spec.egress if spec is not None else ()):
         if one.port is not None or one.bind:
             yield from _egress(one, place, view)
@@ -31,9 +38,9 @@ def sidecar_listeners(mesh, context, clusters):
         yield from _ingress(one, place, view)
     port = getattr(mesh.config, "proxy_http_port", 0)
     if port:
-        hosts = tuple(host for one in (spec.egress if spec is not None else ()) for host in one.hosts) or EVERYTHING
+        hosts = _proxied(spec.egress) if spec is not None else EVERYTHING
         at = field(mesh.config, "proxyHttpPort")
-        yield http_listener(at, f"{LOOPBACK}_{port}", address(LOOPBACK, port, context.node),
+        yield http_listener(at, listener_name(LOOPBACK, port), address(LOOPBACK, port, context.node),
                             view.proxied_hosts(hosts), clusters)
 
 
@@ -53,6 +60,12 @@ def find_sidecar(mesh, node):
     return None
 
 
+def _proxied(egress):
+    """Return the hosts of the listener without a port, which is for all that no other takes; else those of all."""
+    rest = next((one.hosts for one in egress if one.port is None), None)
+    return rest or tuple(host for one in egress for host in one.hosts) or EVERYTHING
+
+
 def _egress(one, place, view):
     node = view.context.node
     if one.port is not None and not is_http(one.port):
@@ -61,8 +74,9 @@ def _egress(one, place, view):
     number = one.port.number if one.port is not None else 0
     bind = one.bind or LOOPBACK
     where = At(field(one.port or one, "number"), address(bind, number, node))
-    hosts = view.hosts(number, one.hosts) if number else view.proxied_hosts(one.hosts)
-    yield http_listener(one.node, f"{_word(bind)}_{number}", where, hosts, view.clusters)
+    is_proxy = not number or one.port.protocol.upper() == PROXY
+    hosts = view.proxied_hosts(one.hosts) if is_proxy else view.hosts(number, one.hosts)
+    yield http_listener(one.node, listener_name(bind, number), where, hosts, view.clusters)
 
 
 def _ingress(one, place, view):
@@ -70,26 +84,29 @@ def _ingress(one, place, view):
         view.context.unsupported(field(one, "port"), f"spec.ingress[{place}].port", NO_TCP)
         return
     number = one.port.number
-    cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node)
+    pool = one.connection_pool or view.spec.inbound_connection_pool
+    cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node, pool)
     route = At(one.node, {"name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
                           "retry": default(INBOUND_RETRY), TAGS: Tags(is_inbound=True)})
     host = {"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))
-    yield http_listener(one.node, f"{_word(bind)}_{number}", where, [host], view.clusters)
+    yield http_listener(one.node, listener_name(bind, number), where, [host], view.clusters)
 
 
 def _workload(endpoint, port):
-    """Return the address of the workload: ``127.0.0.1:P`` and ``unix:///PATH`` as said, ``0.0.0.0:P`` is this host."""
+    """Return the address of the workload: ``127.0.0.1:P`` and ``unix:///PATH`` as said, ``0.0.0.0`` is this host."""
     if not endpoint:
         return f"{LOOPBACK}:{port}"
     if endpoint.startswith("unix://"):
         return "unix:" + endpoint.removeprefix("unix://")
-    return endpoint.replace(ANY, LOOPBACK, 1)
+    return endpoint.replace(ANY, LOOPBACK, 1).replace("[::]", "[::1]", 1)
 
 
-def _word(bind):
-    return bind.replace("unix://", "").replace("/", "_").replace(":", "_").strip("_")
+def _is_served(service, port):
+    """Say whether requests to a port of a service are routed; what has no protocol is taken for HTTP here."""
+    found = service.port(port)
+    return found is not None and (found.is_http or not found.protocol)
 
 
 @attrs.frozen(eq=False)
@@ -99,38 +116,57 @@ class View:
     mesh: object
     context: object
     clusters: object
+    spec: object = None
+    routes: dict = attrs.field(factory=dict)
 
     def hosts(self, port, wanted):
         """Return the native virtual hosts of a listener on the service port ``port``."""
-        rules = self.rules(wanted)
-        scope = self._scope(port)
-        services = {one.host: one for one in self.services(wanted) if self._is_served(one, port)}
-        names = [*services, *(host for host in rules if host not in services and self._is_free(host, port))]
-        return [self._host(host, services.get(host), port, rules, scope)
+        rules, scope = self.rules(wanted), self._scope(port)
+        services = {one.host: one for one in self.services(wanted) if _is_served(one, port)}
+        names = {*services, *(host for host in rules if self._is_free(host, port))}
+        made = [self._host(host, services.get(host), port, rules, scope, names)
                 for host in sorted(names, key=lambda one: (specificity(one), one))]
+        return self._with_rest(made)
 
     def proxied_hosts(self, wanted):
         """Return the native virtual hosts of an HTTP proxy: every HTTP port of every service, by ``host:port``."""
-        rules = self.rules(wanted)
+        rules, services = self.rules(wanted), self.services(wanted)
+        names = {*(one.host for one in services), *rules}
         made = []
-        for service in self.services(wanted):
+        for service in services:
             for port in service.ports:
-                if port.is_http:
+                if _is_served(service, port.number):
                     is_plain = port.number == 80 or len(service.ports) == 1
-                    made.append(self._host(service.host, service, port.number, rules, self._scope(port.number),
+                    made.append(self._host(service.host, service, port.number, rules, self._scope(port.number), names,
                                            has_plain=is_plain))
-        known = {service.host for service in self.services(wanted)}
-        made += [self._host(host, None, 0, rules, self._scope(80)) for host in rules if host not in known]
+        known = {one.host for one in services}
+        made += [self._host(host, None, 0, rules, self._scope(80), names) for host in rules if host not in known]
+        return self._with_rest(made)
+
+    def _with_rest(self, made):
+        """Leave out what has no routes; where only the registry's hosts may be asked for, refuse all others."""
+        made = [one for one in made if one is not None]
+        policy = getattr(self.spec, "outbound_traffic_policy", None)
+        policy = policy or getattr(self.mesh.config, "outbound_traffic_policy", None)
+        if policy is not None and policy.mode == REGISTRY_ONLY and not any("*" in one["domains"] for one in made):
+            route = At(policy.node, {"name": "block_all", "match": {"prefix": "/"},
+                                     "direct_response": {"status": BLOCKED}})
+            made.append({"name": "block_all", "domains": ["*"], "routes": [route]})
         return made
 
     def _scope(self, port):
         return Scope(MESH, port, self.mesh, self.clusters, self.context.node)
 
     def services(self, wanted):
-        """Return the visible services that the ``hosts`` of an egress listener name."""
-        namespace = self.context.node.namespace
-        return [one for one in self.mesh.services
-                if self.mesh.is_visible(one, namespace) and self._is_wanted(one.host, one.namespace, wanted)]
+        """Return the visible services that the ``hosts`` of an egress listener name; of one host the nearest."""
+        own = self.context.node.namespace
+        found = {}
+        for one in self.mesh.services:
+            if one.host in found and one.namespace != own:
+                continue
+            if self.mesh.is_visible(one, own) and self._is_wanted(one.host, one.namespace, wanted):
+                found[one.host] = one
+        return list(found.values())
 
     def rules(self, wanted):
         """Return a dict of host -> VirtualServices of the mesh, in their order."""
@@ -143,42 +179,54 @@ class View:
                 continue
             for host in spec.hosts:
                 name = self.mesh.resolve(host, service.namespace)
-                if self._is_wanted(name, service.namespace, wanted):
+                if self._is_wanted(name, service.namespace, wanted, overlap):
                     found.setdefault(name, []).append(service)
         return found
 
     def _default_export(self):
         return self.mesh.config.default_virtual_service_export_to if self.mesh.config else ()
 
-    def _is_wanted(self, host, namespace, wanted):
+    def _is_wanted(self, host, namespace, wanted, matches=covers):
+        """Say whether the ``hosts`` of an egress listener name a host; ``~NAMESPACE/HOST`` takes services out again."""
         own = self.context.node.namespace
         is_in = False
         for one in wanted:
             where, _, name = one.rpartition("/")
-            if where in (EVERYWHERE, namespace, "") or (where == HERE and namespace == own):
-                is_in = is_in or covers(name, host) or host == "*"
-            elif where == NOWHERE and name == "*":
+            is_out, where = where.startswith(NOWHERE), where.removeprefix(NOWHERE)
+            if (own if where == HERE else where) not in (EVERYWHERE, namespace, ""):
+                continue
+            if is_out and covers(name, host):
                 return False
+            is_in = is_in or (not is_out and bool(matches(name, host)))
         return is_in
-
-    def _is_served(self, service, port):
-        found = service.port(port)
-        return found is not None and (found.is_http or not found.protocol)
 
     def _is_free(self, host, port):
         """A rule's host that is a service without this port has nothing to say here."""
         found = self.mesh.find(host, self.context.node.namespace)
-        return found is None or self._is_served(found, port)
+        return found is None or _is_served(found, port)
 
-    def _host(self, host, service, port, rules, scope, has_plain=True):
+    def _host(self, host, service, port, rules, scope, names, has_plain=True):
+        """Return the virtual host, or None where it has no routes. ``names`` are not used as aliases of others."""
         covering = self._covering(host, rules)
-        routes = routes_of(rules[covering], scope) if covering is not None else []
-        if covering is None and service is not None:
-            routes = [default_route(service, service.port(port), scope)]
-        names = domains(host, port, service.aliases if service is not None else ())
+        routes = routes_of([(one, scope) for one in rules[covering]]) if covering is not None else []
+        routes = routes or self._of_service(host, port)
+        if not routes and service is None:
+            return None
+        found = domains(host, port, self._aliases(service, names))
         if not has_plain:
-            names = [one for one in names if one.endswith(f":{port}")]
-        return {"name": f"{host}:{port}", "domains": names, "routes": routes}
+            found = [one for one in found if one.endswith(f":{port}")]
+        return {"name": f"{host}:{port}", "domains": found,
+                "routes": routes or [default_route(service, service.port(port), scope)]}
+
+    def _of_service(self, host, port):
+        """Return the routes whose parent is the Service (each listener has its own); VirtualServices go before them."""
+        return [At(one.node, dict(one.value)) for one in self.routes.get((host, port), ())]
+
+    def _aliases(self, service, names):
+        """Return the other names of a service; that without a namespace is for proxies of the same namespace."""
+        own = self.context.node.namespace
+        return [one for one in getattr(service, "aliases", ())
+                if one not in names and ("." in one or service.namespace == own)]
 
     @staticmethod
     def _covering(host, rules):

@@ -7,7 +7,7 @@ Several VirtualServices on one host are merged the same way at gateways and in s
 from meshd_plugins.istio.emit import At, default
 from meshd_plugins.istio.translate.listener import TAGS
 from meshd_plugins.istio.translate.rate_limit import Tags
-from meshd_plugins.istio.translate.retry import native_retry
+from meshd_plugins.istio.translate.retry import native_retry, per_try_timeout
 from meshd_plugins.istio.translate.route import native_routes
 from meshd_plugins.istio.translate.trace import traced
 
@@ -18,15 +18,16 @@ class NoRule:
     retries = None
 
 
-def routes_of(resources, scope):
-    """Return the native routes of these VirtualServices together."""
-    if any(rule.delegate is not None for one in resources for rule in one.spec.http):
-        return _routes_of(resources, scope)  # they depend on others, too
-    return traced("routes", tuple(resources), (), scope, lambda: _routes_of(resources, scope))
+def routes_of(pairs):
+    """Return the native routes of these (VirtualService, Scope) together."""
+    if not pairs or any(rule.delegate is not None for one, _ in pairs for rule in one.spec.http):
+        return _routes_of(pairs)  # delegates are others' routes
+    values = tuple((scope.gateway, scope.port) for _, scope in pairs)
+    return traced("routes", tuple(one for one, _ in pairs), values, pairs[0][1], lambda: _routes_of(pairs))
 
 
-def _routes_of(resources, scope):
-    pairs = [pair for one in resources for pair in native_routes(one, scope)]
+def _routes_of(pairs):
+    pairs = [pair for resource, scope in pairs for pair in native_routes(resource, scope)]
     ends = [route for route, is_catch_all in pairs if is_catch_all]
     return [route for route, is_catch_all in pairs if not is_catch_all] + ends[:1]
 
@@ -39,6 +40,7 @@ def default_route(service, port, scope):
 def _default_route(service, port, scope):
     return At(service.node, {
         "name": "default", "match": {"prefix": "/"}, "timeout": default("0s"), "retry": native_retry(NoRule, scope),
+        "per_try_timeout": per_try_timeout(NoRule, scope),
         "cluster": scope.clusters.use(service.host, port.number, "", service.node),
         TAGS: Tags(gateway=scope.gateway, hosts=frozenset((service.host,))),
     })

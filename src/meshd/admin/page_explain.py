@@ -8,8 +8,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from meshd.admin.page import BadQuery, Query, Reply, document
+from meshd.admin.stream import rows_json, streamed
 from meshd.explain.asked import BadQuestion, asked
 
+MANY = 50
+"""Rows that are encoded at once."""
 WORDS = (("listener", "listener"), ("client", "client"), ("from", "source"), ("sni", "sni"))
 """Argument of the page -> attribute of ``Asked``."""
 
@@ -24,7 +27,16 @@ def explain(daemon: Any, query: Query) -> Reply | Deferred:
     except BadQuestion as error:
         raise BadQuery(str(error)) from None
     found = daemon.explain(request)
-    return found.addCallbacks(lambda answer: document({"generation": daemon.generation, **answer}), _bad)
+    return found.addCallbacks(lambda answer: _reply({"generation": daemon.generation, **answer}), _bad)
+
+
+def _reply(answer: dict) -> Reply:
+    """Return the document; where thousands of routes were passed over, they are written in pieces, last."""
+    rows = answer.get("passed_over", ())
+    if len(rows) <= MANY:
+        return document(answer)
+    rest = {key: value for key, value in answer.items() if key != "passed_over"}
+    return streamed(rest, "passed_over", rows_json(rows))
 
 
 def _bad(failure: Any) -> None:

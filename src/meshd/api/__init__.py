@@ -8,8 +8,9 @@ from meshd.api.kind import (
     INetworkFilter, IOutlierDetector, IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink, ITerminalFilter,
 )
 from meshd.api.site import IBuckets, ILedger, IMetrics, ISite
+from meshd.document.code import CODES, Code
 from meshd.document.decode import decode
-from meshd.document.encode import encode_class, encode_plugin
+from meshd.document.encode import encode_class, encode_plugin, encode_short
 from meshd.document.fault import ERROR, INFO, WARNING, Related
 from meshd.document.nearest import nearest
 from meshd.document.node import Mapping, Node, Scalar, Sequence, Source

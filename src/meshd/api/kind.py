@@ -13,6 +13,10 @@ class IHttpFilter(Interface):
 
     All methods are optional but one of them; a filter without ``on_response`` costs nothing on the way back.
     ``on_request`` answers CONTINUE, STOP (after ``exchange.reply``), or a Deferred or coroutine of either.
+
+    A filter may also have ``explain(exchange)``, for ``meshctl explain``: return a sentence (str) on what it would do
+    with this request, at once and without any effect. ``exchange`` is a view: the head is a copy that may be changed as
+    ``on_request`` would, and ``reply`` notes what would be answered.
     """
 
     def on_request(exchange):
@@ -29,7 +33,10 @@ class IHttpFilter(Interface):
 
 
 class ITerminalFilter(IHttpFilter):
-    """The last filter of a chain: the router."""
+    """The last filter of a chain: the router. Its ``explain``, where it has one, returns a dict ready for JSON, or is a
+    generator that returns one; ``on_request`` then does nothing but ``forward`` or ``reply``. Where chance decides,
+    ``outcomes`` in that dict are (percent, callable(exchange)) pairs that are called in the place of ``on_request``.
+    """
 
     def match(exchange):
         """Return the route (``IRoute``) of the request as it is now, or None. Pure: called when ``exchange.route`` is
@@ -183,7 +190,10 @@ class IAccessLogOperator(Interface):
 
 
 class IConfigDialect(Interface):
-    """Turns parsed documents into sections of the native form. Built before there is a site: ``build(None, None)``."""
+    """Turns parsed documents into sections of the native form. Built before there is a site: ``build(None, None)``.
+
+    May have ``codes``, a dict of code -> ``meshd.api.Code``, where its faults and findings have codes of their own.
+    """
 
     def accepts(root):
         """Say whether a document is of this dialect; ``root`` is a ``meshd.document.node.Node`` (Mapping, Sequence,
@@ -196,6 +206,15 @@ class IConfigDialect(Interface):
         The nodes keep the places of what they come from. ``context`` is a ``meshd.document.context.Context``; its
         ``node`` says who this proxy is. What is wrong is added with ``context.fault(code, node, path, message)``; what
         is returned beside faults is only checked. Never raises for bad input.
+        """
+
+    # optional: status(roots, context) returns a list of dicts, one for each document that has a status: kind,
+    # namespace, name, and conditions (type, status, reason, message), its own or of its listeners, parents, ancestors
+
+    def write(snapshot):
+        """Return (documents as plain Python, sentences that say what could not be written) of a Snapshot.
+
+        Documents of this dialect that mean the same, for ``meshctl convert``.
         """
 
 

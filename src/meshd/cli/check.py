@@ -1,5 +1,6 @@
 """``meshd --check``, ``--print-config``, ``--schema``: everything up to the runtime's construction, nothing bound."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from typing import Any
 
 from meshd.cli import code, terminal
 from meshd.config import render
+from meshd.config.age import ages_of
 from meshd.config.load import load_documents, no_collection, plugin_settings
 from meshd.config.source import read
 from meshd.document.fault import ERROR, WARNING, Fault
@@ -33,7 +35,9 @@ class Checked:
         self.files = documents.files
         try:
             self.registry = Registry.load(plugin_settings(documents))
-            self.loaded = load_documents(documents, self.registry, with_origins=with_origins, is_strict=is_strict)
+            self.ages = ages_of(os.environ)
+            self.loaded = load_documents(
+                documents, self.registry, with_origins=with_origins, is_strict=is_strict, ages=self.ages)
             self.faults = self.loaded.warnings
             if builds:
                 self._build()

@@ -14,9 +14,11 @@ VERBS = {
     "reload": "meshd.cli.ctl_reload:reload",
     "upgrade": "meshd.cli.ctl_reload:upgrade",
     "analyze": "meshd.cli.ctl_analyze:analyze",
+    "convert": "meshd.cli.ctl_convert:convert",
     "stats": "meshd.cli.ctl_stats:stats",
     "proxy-config": "meshd.cli.ctl_proxy_config:proxy_config",
     "explain": "meshd.cli.ctl_explain:explain",
+    "gateway-api": "meshd.cli.ctl_gateway_api:gateway_api",
     "plugins": "meshd.cli.ctl_plugins:plugins",
     "version": "meshd.cli.ctl_version:version",
     "completion": "meshd.cli.ctl_completion:completion",
@@ -31,6 +33,7 @@ examples:
   meshctl reload                               reload; exit 1 and the faults where it is rejected
   meshctl upgrade                              hand over to a new generation, with what is installed now
   meshctl analyze mesh.d/                      what is wrong or doubtful in files; no daemon is asked
+  meshctl convert mesh.d/                      the same as native configuration; --to istio for the way back
   meshctl stats --filter upstream_rq -o json   numbers, for scripts
   meshctl pc endpoint                          endpoints and their health
   meshctl explain GET http://shop.test/users   what would happen to a request, and why

@@ -47,7 +47,9 @@ def _route(view: View, found: dict) -> Iterator[tuple]:
         return
     yield "route", f"{view.sign('ok')} {route['name'] or NO_DATA}", route["match"], route["where"]
     yield "action", *_action(found["action"])
-    yield from _block("rewrites", ((one["rewrite"], one["value"]) for one in found.get("rewrites", ())))
+    yield from _block("rewrites", (
+        (one["rewrite"], one["value"], *((f"of {one['of']}",) if "of" in one else ()))
+        for one in found.get("rewrites", ())))
     for key, word in (("request_headers", "to upstream"), ("response_headers", "to client")):
         yield from _block(word, (
             (one["edit"], one["name"] + (f": {one['value']}" if "value" in one else ""), f"of {one['of']}")
@@ -59,9 +61,16 @@ def _action(action: dict) -> Iterable[str]:
     if kind == "cluster":
         return f"forward to cluster {action['cluster']}",
     if kind == "weighted_clusters":
-        shares = ", ".join(f"{one['percent']:g} % {one['cluster']}" for one in action["clusters"])
+        shares = ", ".join(f"{one['percent']:g} % {_destination(one)}" for one in action["clusters"])
         return f"split over clusters: {shares}",
     return f"{kind.replace('_', ' ')} with status {action['status']}",
+
+
+def _destination(one: dict) -> str:
+    for kind in ("redirect", "direct_response"):
+        if kind in one:
+            return f"{kind.replace('_', ' ')} {one[kind]}"
+    return one["cluster"]
 
 
 def _upstream(view: View, found: dict) -> Iterator[tuple]:
@@ -101,19 +110,27 @@ def _cluster(view: View, one: dict) -> Iterator[tuple]:
 
 def _end(view: View, found: dict) -> Iterator[tuple]:
     result = found["result"]
+    shares = result.get("shares", (result,))
+    for number, one in enumerate(shares):
+        yield from _outcome(view, one, "result" if number == 0 else "")
+    yield from _block("notes", ((note,) for note in found.get("notes", ())))
+
+
+def _outcome(view: View, result: dict, word: str) -> Iterator[tuple]:
+    share = f"{result['percent']:g} % " if "percent" in result else ""
     if result["kind"] == "forward":
-        yield "result", f"{view.sign('ok')} forwarded"
+        yield word, f"{view.sign('ok')} {share}forwarded"
     elif result["kind"] == "answer":
         sign = view.sign("ok" if result["status"] < 400 else "bad")
         flags = () if result["flags"] == "-" else (result["flags"],)
-        yield "result", f"{sign} answered here {result['status']}", *flags, result["detail"], f"by the {result['by']}"
+        said = f"{sign} {share}answered here {result['status']}"
+        yield word, said, *flags, result["detail"], f"by the {result['by']}"
         for name, value in result.get("headers", ()):
             yield "", f"{name}: {value}"
         if result.get("body", "").strip():
             yield "", result["body"].strip()
     else:
-        yield "result", f"{view.sign('warn')} {result['detail']}"
-    yield from _block("notes", ((note,) for note in found.get("notes", ())))
+        yield word, f"{view.sign('warn')} {share}{result['detail']}"
 
 
 def seconds(value: float) -> str:
@@ -124,6 +141,7 @@ def seconds(value: float) -> str:
 def _block(word: str, rows: Iterable[tuple]) -> Iterator[tuple[Any, ...]]:
     """Yield aligned rows of which only the first carries the word."""
     cells = [[cell(value) for value in row] for row in rows]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(cells[0]))] if cells else ()
+    columns = max((len(row) for row in cells), default=0)
+    widths = [max(len(row[place]) for row in cells if len(row) > place) for place in range(columns)]
     for number, row in enumerate(cells):
         yield (word if number == 0 else "", *(text.ljust(width) for text, width in zip(row, widths)))

@@ -47,9 +47,14 @@ def action_text(route: dict) -> str:
     if route.get("cluster"):
         return f"cluster {route['cluster']}"
     if route.get("weighted_clusters"):
-        return "split " + ",".join(f"{one['name']}={one['weight']}" for one in route["weighted_clusters"])
+        return "split " + ",".join(f"{_share(one)}={one['weight']}" for one in route["weighted_clusters"])
     if route.get("redirect"):
         return f"redirect {route['redirect'].get('response_code', 301)}"
     if route.get("direct_response"):
         return f"reply {route['direct_response']['status']}"
     return ""
+
+
+def _share(one: dict) -> str:
+    """Return what a share of a split gets: its cluster, or an answer in its place."""
+    return one["name"] if one.get("name") else "(" + action_text({**one, "weighted_clusters": None}) + ")"

@@ -19,7 +19,6 @@ from meshd.cli.log import Log
 from meshd.config.outline import worker_count
 from meshd.config.transfer import Writer
 from meshd.config.wire import KEY_BYTES
-from meshd.document.fault import ERROR
 from meshd.host import activation, notify
 from meshd.host.handover import Testament
 from meshd.host.launch import Launch
@@ -56,19 +55,19 @@ def run(arguments: Any) -> int:
     inherited = Inheritance.take(os.environ)
     checked = Checked(arguments.config, builds=False)
     if not checked.is_valid:
-        first = next((one for one in checked.faults if one.severity == ERROR), "bad configuration")
+        first = next((one for one in checked.faults if one.is_blocking), "bad configuration")
         inherited.notify.status(f"could not start: {first}")
         Testament.read(os.environ).say(f"its configuration has faults: {first}")
         _show(checked.faults, len(checked.files), checked.duration_s, arguments)
         return code.CONFIG
     os.umask(os.umask(UMASK) | UMASK)  # a unit's may be stricter
     raise_limits()
-    log = Log(arguments.log_level, arguments.log_format)
-    log.begin()
+    checked.ages.keep()
     if worker_count(checked.loaded.snapshot) > 1:
-        _warn(checked.faults)
         inherited.give_back(os.environ)
         supervise(arguments, checked)
+    log = Log(arguments.log_level, arguments.log_format)
+    log.begin()
     return Run(install_reactor(), checked, arguments, log, inherited).run()
 
 
@@ -117,18 +116,6 @@ def _reading(checked: Checked) -> dict[str, Any]:
     return {"key": key.hex(), "fd": memory}
 
 
-def _warn(faults: tuple) -> None:
-    """Log what the check has found, and leaves that do not fit their source."""
-    from twisted.logger import Logger
-
-    from meshd.hot import stale
-    from meshd.service.finding import log_findings
-    log = Logger(namespace="meshd")
-    log_findings(log, faults)
-    for name in stale():
-        log.warn("leaf {name}: its library does not fit its source: expected it to be built again", name=name)
-
-
 class Run:
     """One life of the daemon on a reactor."""
 
@@ -160,8 +147,19 @@ class Run:
 
         from meshd.service import signals
         signals.install(self._reactor, self._daemon)  # again: the reactor has set its own
-        _warn(self._faults)
+        self._warn()
         maybeDeferred(self._daemon.begin).addErrback(self._failed)
+
+    def _warn(self) -> None:
+        """Log what the check has found, and leaves that do not fit their source."""
+        from twisted.logger import Logger
+
+        from meshd.hot import stale
+        from meshd.service.finding import log_findings
+        log = Logger(namespace="meshd")
+        log_findings(log, self._faults)
+        for name in stale():
+            log.warn("leaf {name}: its library does not fit its source: expected it to be built again", name=name)
 
     def _failed(self, failure: Any) -> None:
         """The start failed: say why in the words of the command line, and end."""

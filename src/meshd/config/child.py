@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import attrs
 
 from meshd.config.load import load_documents, plugin_settings
+from meshd.config.age import ages_of
 from meshd.config.source import read
 from meshd.config.transfer import Writer
 from meshd.document.fault import ERROR, Fault
@@ -107,7 +108,9 @@ class Child:
         documents = read(asked["paths"], memory)
         self.stays = memory is not None and len(documents.roots) >= LARGE
         plugin_settings(documents)
-        loaded = load_documents(documents, self._registry, memory=memory)
+        ages = ages_of(os.environ)
+        loaded = load_documents(documents, self._registry, ages=ages, memory=memory)
+        ages.keep()
         writer.loaded(attrs.evolve(loaded, fingerprint=self._registry.fingerprint))
         self._key, self._items = asked["key"], writer.items
 

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from meshd.config.check import WATCHED, check
+from meshd.config.age import Ages
 from meshd.config.source import Documents, read
 from meshd.document.context import Context
 from meshd.document.decode import decode
@@ -51,7 +52,7 @@ def plugin_settings(documents: Documents) -> PluginSettings:
 
 def load_documents(
     documents: Documents, registry: Any, *, with_origins: bool = False, is_strict: bool = False,
-    memory: Memory | None = None,
+    ages: Ages | None = None, memory: Memory | None = None,
 ) -> Loaded:
     """Return the configuration of documents that were read. Raises ConfigurationError with all faults.
 
@@ -59,6 +60,7 @@ def load_documents(
     """
     faults = documents.faults
     context = _context(registry, faults, with_origins)
+    context.ages = ages or Ages(None)
     context.is_strict = is_strict
     context.memory = memory
     snapshot = _snapshot(documents, registry, context)
@@ -94,6 +96,32 @@ def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot
 
     Every dialect returns sections of the native form; merged, they are decoded by one decoder.
     """
+    dialects, groups = _grouped(documents, registry, context)
+    sections: list[Node] = []
+    context.is_node_known = bool(groups[NATIVE])
+    for name, roots in groups.items():
+        context.node = _node(sections, context)
+        if roots:
+            sections += dialects[name].load(tuple(roots), context)
+    context.node = _node(sections, context)
+    return decode(Snapshot, merge(Snapshot, tuple(sections) or _nothing(documents), context), context)
+
+
+def status_of(documents: Documents, registry: Any) -> list[dict]:
+    """Return what becomes of the documents that have a status, as their dialects say it (``IConfigDialect.status``)."""
+    context = _context(registry, documents.faults, False)
+    dialects, groups = _grouped(documents, registry, context)
+    context.node = _node(list(groups[NATIVE]), context)
+    found: list[dict] = []
+    for name, roots in groups.items():
+        tell = getattr(dialects[name], "status", None)
+        if tell is not None and roots:
+            found += tell(tuple(roots), context)
+    return found
+
+
+def _grouped(documents: Documents, registry: Any, context: Context) -> tuple[dict[str, Any], dict[str, list[Node]]]:
+    """Return the dialects by name, and the documents that each of them knows."""
     names = sorted(registry.names("config_dialect"), key=lambda name: name != NATIVE)
     groups: dict[str, list[Node]] = {name: [] for name in names}
     dialects = {name: registry.type("config_dialect", name).build(None, None) for name in names}
@@ -103,14 +131,7 @@ def _snapshot(documents: Documents, registry: Any, context: Context) -> Snapshot
             context.fault("MSH0013", root, "", f"no dialect knows this document, expected one of {', '.join(dialects)}")
             continue
         groups[name].append(root)
-    sections: list[Node] = []
-    context.is_node_known = bool(groups[NATIVE])
-    for name, roots in groups.items():
-        context.node = _node(sections, context)
-        if roots:
-            sections += dialects[name].load(tuple(roots), context)
-    context.node = _node(sections, context)
-    return decode(Snapshot, merge(Snapshot, tuple(sections) or _nothing(documents), context), context)
+    return dialects, groups
 
 
 def _nothing(documents: Documents) -> tuple[Node, ...]:

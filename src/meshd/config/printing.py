@@ -21,9 +21,12 @@ COLUMN = 60
 
 
 def print_config(loaded: Loaded) -> str:
-    """Return the YAML text; ends with a line feed."""
-    printer = _Printer(loaded.origins)
-    return "\n".join(printer.section(loaded.snapshot, "", 0)) + "\n"
+    """Return the YAML text; ends with a line feed. What ``documents`` named is in it, so they are not named again."""
+    origins, snapshot = loaded.origins, loaded.snapshot
+    if snapshot.documents:
+        origins = {**origins, "documents": f"{origins['documents']}: what they say stands in the sections below"}
+        snapshot = attrs.evolve(snapshot, documents=())
+    return "\n".join(_Printer(origins).section(snapshot, "", 0)) + "\n"
 
 
 @attrs.frozen

@@ -66,7 +66,8 @@ class Context:
     makes the model's plugin instance. ``watched`` are the classes whose objects are kept in ``seen``. ``origins`` is
     a dict to be filled with path -> ``file:line:column``, or None. ``plugin_notes`` say which plugins were not loaded.
     ``is_strict`` makes errors of what is only warned of else. ``node`` is who this proxy is (``model.snapshot.Node``),
-    ``is_node_known`` that a native file says so. ``memory`` is what the last reading has made, or None.
+    ``is_node_known`` that a native file says so. ``ages`` knows when documents were first seen (``config.age``).
+    ``memory`` is what the last reading has made, or None.
     """
 
     faults: Faults = attrs.field(factory=Faults)
@@ -79,6 +80,7 @@ class Context:
     is_strict: bool = False
     node: Any = None
     is_node_known: bool = False
+    ages: Any = None
     plugin_notes: tuple[str, ...] = ()
     memory: Memory | None = None
     parents: list[tuple[type, str, str, Node]] = attrs.field(factory=list, init=False)

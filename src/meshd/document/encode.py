@@ -1,4 +1,4 @@
-"""Decoded values back to what a file would say; for ``--print-config``, reference and schema."""
+"""Decoded values back to what a file would say; for ``--print-config``, ``convert``, reference and schema."""
 
 from typing import Any
 
@@ -38,6 +38,34 @@ def encode_plugin(value: Any, is_masked: bool = True) -> dict[str, Any]:
         if getattr(value, key) != default:
             found[key] = encode(form.spec, getattr(value, key), is_masked=is_masked)
     return found
+
+
+def encode_short(value: Any) -> dict[str, Any]:
+    """Return a configuration object as a dict of the keys that are not at their defaults, all the way down."""
+    return {
+        key: _short(field.spec, found) for key, field in plan_of(type(value)).fields.items()
+        if (found := getattr(value, field.name)) != field.default
+    }
+
+
+def _short(spec: option.Spec, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(spec, option.Nested):
+        return encode_short(value)
+    if isinstance(spec, option.ListOf):
+        return [_short(spec.item, one) for one in value]
+    if isinstance(spec, option.MapOf):
+        return {str(key): _short(spec.value, one) for key, one in value}
+    return _short_plugin(value) if isinstance(spec, option.PluginOf) else encode(spec, value)
+
+
+def _short_plugin(value: Any) -> Any:
+    found = {value.type: encode_short(value.config) if value.config is not None else {}}
+    for key, form in BESIDE.items():
+        if getattr(value, key) != (value.type if key == "name" else form.default):
+            found[key] = _short(form.spec, getattr(value, key))
+    return value.type if len(found) == 1 and not found[value.type] else found
 
 
 _FUNCTIONS = {

@@ -1,5 +1,6 @@
 """What the decoder needs to know of a configuration class, worked out once: keys, functions, what is required."""
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,7 @@ import attrs
 from meshd.document.option import CAMEL, Spec, key_of
 
 NO_DEFAULT = attrs.NOTHING
+_WORDS = re.compile("(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @attrs.frozen
@@ -81,4 +83,4 @@ def _function(functions: dict, spec: Spec) -> Callable:
 
 def name_of(cls: type) -> str:
     """Return a class's name in words for messages: ``ListenerLimits`` is ``listener limits``."""
-    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in cls.__name__).strip()
+    return _WORDS.sub(" ", cls.__name__).lower()

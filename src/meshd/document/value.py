@@ -187,8 +187,10 @@ def duration(spec: option.Duration, node: Node, context: Context, path: str):
                       notes=(why,) if why else ())
         return BAD
     if spec.step and abs(round(value / spec.step) * spec.step - value) > 1e-9:
-        context.fault("MSH0102", node, path, f"expected whole {format_duration(spec.step)}, got {node.text}")
+        context.fault("MSH0102", node, path, f"expected a multiple of {format_duration(spec.step)}, got {node.text}")
         return BAD
+    if spec.minimum <= value <= spec.maximum:
+        return value
     limits = f"a time from {format_duration(spec.minimum)} to {format_duration(spec.maximum)}"
     return _within(value, spec, node, context, path, limits)
 

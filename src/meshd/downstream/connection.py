@@ -9,7 +9,6 @@ from typing import Any
 
 from meshd.downstream import deadline
 from meshd.downstream.edge import refuse_connect
-from meshd.downstream.nobody import part
 from meshd.errors import ProtocolError
 from meshd.exchange.exchange import Exchange
 from meshd.http import compose
@@ -20,6 +19,7 @@ from meshd.http.headers import Headers
 from meshd.http.path import Redirect
 from meshd.http.request import RequestParser
 from meshd.wire.descriptor import Descriptor
+from meshd.wire.nobody import NOBODY, part
 
 LINGER_S = 1.0
 """How long a client may still send after our last byte (Envoy's delayed_close_timeout)."""
@@ -381,6 +381,7 @@ class Connection:
             descriptor.close()
         if not descriptor.is_open:
             part(self)
+            self.parser.sink = NOBODY
             self.listener.closed(self)
         elif self.times.send_s:
             self.timer.arm(descriptor.last + self.times.send_s)

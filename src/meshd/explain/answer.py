@@ -9,11 +9,12 @@ from meshd.explain.asked import Asked
 from meshd.explain.edge import enter, text
 from meshd.explain.place import choose
 from meshd.explain.target import DEFAULT, cluster_fact, is_usable
-from meshd.explain.view import View, copied
-from meshd.explain.walk import Walk
+from meshd.explain.view import Answer, View, copied
+from meshd.explain.walk import Outcome, Walk
 from meshd.http import flag
 
 BODY_SHOWN = 200
+UNKNOWN = {"kind": "unknown", "by": "", "status": 0, "flags": "-", "detail": "the terminal filter cannot tell"}
 
 
 def explain(
@@ -37,32 +38,32 @@ def explain(
         "listener": {"name": listener.name, "address": local, "where": listener.where, "why": why},
         "edge": edge, "filters": walk.rows, **walk.facts,
     }
-    if view.plan is not None:
-        found["upstream"], found["clusters"] = _forwarded(view, is_live)
+    plans = [(outcome.percent, outcome.plan) for outcome in walk.outcomes if outcome.plan is not None]
+    if plans:
+        found["upstream"], found["clusters"] = _forwarded(view, plans, is_live)
         found["timeouts"] = _timeouts(found.get("timeouts", {}), listener)
         found["retry"] = _retry(found.get("retry"), runtime.registry)
-    found["result"] = _result(view, walk.by, found)
+    found["result"] = _result(view, walk, {one["name"]: one for one in found.get("clusters", ())})
     notes = list(_notes(asked, walk))
     return found | ({"notes": notes} if notes else {})
 
 
-def _forwarded(view: View, is_live: bool) -> tuple[list[dict], list[dict]]:
-    """Run the plan's edits on copies of the head, one for each cluster, and tell what would be sent where."""
-    plan, before = view.plan, 0
-    total = plan.clusters[-1][0] if plan.clusters else 0
+def _forwarded(view: View, plans: list[tuple[float, Any]], is_live: bool) -> tuple[list[dict], list[dict]]:
+    """Run the plans' edits on copies of the head, one for each cluster, and tell what would be sent where."""
     heads, clusters = [], {}
     original = view.request
-    for bound, cluster, edit, _ in plan.clusters:
-        view.request = copied(original)
-        for change in (edit, plan.on_request):
-            if change is not None:
-                change(view)
-        heads.append({
-            "cluster": cluster.name, "percent": round(100.0 * (bound - before) / total, 4),
-            "path": text(view.request.target), "host": text(view.request.host),
-        })
-        before = bound
-        clusters.setdefault(cluster.name, cluster)
+    for share, plan in plans:
+        before = 0
+        for bound, cluster, edit, _ in plan.clusters:
+            view.request = copied(original)
+            for change in (edit, plan.on_request):
+                if change is not None:
+                    change(view)
+            percent = share * (bound - before) / plan.clusters[-1][0]
+            heads.append({"cluster": cluster.name, "percent": round(percent, 4), "path": text(view.request.target),
+                          "host": text(view.request.host)})
+            before = bound
+            clusters.setdefault(cluster.name, cluster)
     view.request = original
     return heads, [cluster_fact(cluster, is_live) for cluster in clusters.values()]
 
@@ -85,22 +86,38 @@ def _retry(policy: dict | None, registry: Any) -> dict:
     return policy if found is None or found.config is None else policy | {"config": encode_class(found.config())}
 
 
-def _result(view: View, by: str, found: dict) -> dict:
-    answer = view.answered
-    if answer is not None:
-        result = {"kind": "answer", "by": by, "status": answer.status, "flags": flag.text(answer.flags),
-                  "detail": answer.detail}
-        fields = [[text(name), text(value)] for name, value in answer.headers]
-        shown = text(answer.body[:BODY_SHOWN])
-        return result | ({"headers": fields} if fields else {}) | ({"body": shown} if shown else {})
-    if view.plan is None:
-        return {"kind": "unknown", "by": by, "status": 0, "flags": "-", "detail": "the terminal filter cannot tell"}
-    usable = [one["name"] for one in found["clusters"] if is_usable(one)]
-    wanted = sorted({one["cluster"] for one in found["upstream"]})
-    if usable:
+def _result(view: View, walk: Walk, clusters: dict[str, dict]) -> dict:
+    """Return what becomes of the request; of a split with answers, what becomes of each share."""
+    if not walk.outcomes:
+        if view.answered is not None:
+            return _answered(view.answered, walk.by)
+        return UNKNOWN
+    rows = [_outcome(one, clusters) for one in walk.outcomes]
+    if walk.by or len(rows) == 1:
+        return rows[0]
+    shares = [{"percent": round(one.percent, 4), **row} for one, row in zip(walk.outcomes, rows)]
+    return {"kind": "split", "by": "route", "status": 0, "flags": "-", "detail": "", "shares": shares}
+
+
+def _outcome(outcome: Outcome, clusters: dict[str, dict]) -> dict:
+    if outcome.answer is not None:
+        return _answered(outcome.answer, outcome.by)
+    if outcome.plan is None:
+        return UNKNOWN
+    names = [cluster.name for _, cluster, _, _ in outcome.plan.clusters]
+    if any(is_usable(clusters[name]) for name in names):
         return {"kind": "forward", "by": "route", "status": 0, "flags": "-", "detail": "via_upstream"}
     status, detail = DETAILS[flag.UH]
-    return {"kind": "answer", "by": f"cluster {', '.join(wanted)}", "status": status, "flags": "UH", "detail": detail}
+    by = f"cluster {', '.join(names)}"
+    return {"kind": "answer", "by": by, "status": status, "flags": flag.text(flag.UH), "detail": detail}
+
+
+def _answered(answer: Answer, by: str) -> dict:
+    result = {"kind": "answer", "by": by, "status": answer.status, "flags": flag.text(answer.flags),
+              "detail": answer.detail}
+    fields = [[text(name), text(value)] for name, value in answer.headers]
+    shown = text(answer.body[:BODY_SHOWN])
+    return result | ({"headers": fields} if fields else {}) | ({"body": shown} if shown else {})
 
 
 def _notes(asked: Asked, walk: Walk) -> Iterator[str]:

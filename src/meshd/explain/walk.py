@@ -4,18 +4,34 @@ from collections.abc import Generator, Iterator
 from types import GeneratorType
 from typing import Any
 
-from meshd.explain.view import View
+import attrs
+
+from meshd.explain.view import Answer, View
 from meshd.isolation.filter import IsolatedFilter
 from meshd.model.plugin import FAIL_OPEN
+from meshd.registry.entry import one_line
 
 EDGE = "edge"
 RUNS, DISABLED, OVERRIDE, BYPASSED, SHARE, UNREACHED = (
     "runs", "disabled on this route", "override on this route", "bypassed", "runs on a share", "not reached")
 
 
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """What becomes of ``percent`` of such requests: ``plan`` where they are forwarded, ``answer`` where they are not,
+    both where a filter answers before the route could. ``by`` who answers.
+    """
+
+    percent: float
+    plan: Any
+    answer: Answer | None
+    by: str
+
+
 class Walk:
     """``rows`` is what was found of each filter, ``facts`` what the terminal one says, ``by`` who answers ("" nobody),
-    ``asked_by`` the filter that made the route be found before the chain's end ("" none).
+    ``asked_by`` the filter that made the route be found before the chain's end ("" none). ``outcomes`` are what the
+    route comes to: one, or one for each share of a split.
     """
 
     def __init__(self, chain: Any, view: View) -> None:
@@ -24,6 +40,7 @@ class Walk:
         self.rows: list[dict] = []
         self.facts: dict = {}
         self.asked_by = ""
+        self.outcomes: list[Outcome] = []
         self.by = "" if view.answered is None else EDGE
 
     def run(self) -> Generator[None, None, None]:
@@ -79,10 +96,13 @@ class Walk:
         explain = getattr(target, "explain", None)
         if explain is None:
             return ""
-        found = explain(self.view)
+        try:
+            found = explain(self.view)
+        except Exception as error:  # a plugin's own code
+            found = f"cannot say what it would do: {one_line(error)}"
         if self.view.answered is not None:
             self.by = f"filter {plugin.name}"
-        return found
+        return str(found)
 
     def _end(self, use: Any) -> Iterator[None]:
         """Let the terminal filter say what it knows of the route, then find the plan or the answer.
@@ -102,9 +122,17 @@ class Walk:
             self.facts = (yield from facts) if isinstance(facts, GeneratorType) else facts
         finally:
             view.request = head
-        made.on_request(view)
-        if view.answered is not None and not self.by:
-            self.by = "route" if view.route is not None else "router"
+        for percent, run in self.facts.pop("outcomes", ((100.0, made.on_request),)):
+            self._carry_out(percent, run)
+
+    def _carry_out(self, percent: float, run: Any) -> None:
+        """Note the plan or the answer of one outcome."""
+        view = self.view
+        before, view.plan, view.answered = view.answered, None, None
+        run(view)
+        by = self.by or ("route" if view.route is not None else "router")
+        self.outcomes.append(Outcome(percent=percent, plan=view.plan, answer=before or view.answered, by=by))
+        view.answered = before
 
 
 def _share(use: Any) -> str:

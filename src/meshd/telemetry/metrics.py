@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from zope.interface import implementer
 
 from meshd.api.site import IMetrics
+from meshd.telemetry.cell import Counter
 from meshd.telemetry.family import COUNTER, GAUGE, HISTOGRAM, SCOPES, Family
 
 ENVOY_BOUNDS = (
@@ -23,6 +24,31 @@ _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _SLICE = 2000
 
 
+class Room:
+    """How many lines are in use, of how many; families hold this and not their ``Metrics``, which is freed without the
+    garbage collector then. ``dropped`` counts refusals; it is set when the families are there.
+    """
+
+    __slots__ = ("most", "used", "dropped")
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.used = 0
+        self.dropped: Counter
+
+    def admit(self, lines: int) -> bool:
+        """Take ``lines``, or count a refusal and return False."""
+        if self.used + lines > self.most:
+            self.dropped.value += 1
+            return False
+        self.used += lines
+        return True
+
+    def release(self, lines: int) -> None:
+        """Give back ``lines``."""
+        self.used -= lines
+
+
 @implementer(IMetrics)
 class Metrics:
     """Families by name. At most ``max_series`` lines are ever written; what is refused is counted.
@@ -32,16 +58,20 @@ class Metrics:
     """
 
     def __init__(self, max_series: int = MAX_SERIES) -> None:
-        self.max_series = max_series
-        self.used = 0
+        self._room = Room(max_series)
         self.families: dict[str, Family] = {}
         self.registries: list = []
-        self._dropped = self.counter(
+        self._room.dropped = self.counter(
             "meshd_series_dropped_total", "Series refused because max_series are in use"
         ).cell()
         self.errors = self.counter(
             "meshd_metric_errors_total", "Numbers of plugins that could not be read at a scrape"
         ).cell()
+
+    @property
+    def used(self) -> int:
+        """How many lines are in use."""
+        return self._room.used
 
     def counter(self, name: str, doc: str, labels: tuple = (), scope: str = "worker") -> Family:
         """Return the family of counters ``name``; raises ValueError where it exists with another kind or labels."""
@@ -86,7 +116,7 @@ class Metrics:
         if found is None:
             _check_names(kind, name, labels, scope)
             found = self.families[name] = Family(
-                kind, name, doc, labels, bounds=bounds, scope=scope, admit=self._admit, release=self._release
+                kind, name, doc, labels, bounds=bounds, scope=scope, admit=self._room.admit, release=self._room.release
             )
         if (found.kind, found.labels) != (kind, labels):
             raise ValueError(
@@ -96,16 +126,6 @@ class Metrics:
             found.bounds = bounds
             found.overflow = found._make()
         return found
-
-    def _admit(self, lines: int) -> bool:
-        if self.used + lines > self.max_series:
-            self._dropped.value += 1
-            return False
-        self.used += lines
-        return True
-
-    def _release(self, lines: int) -> None:
-        self.used -= lines
 
 
 def _check_names(kind: str, name: str, labels: tuple, scope: str) -> None:

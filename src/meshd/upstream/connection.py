@@ -16,6 +16,7 @@ from meshd.http.response import ResponseParser
 from meshd.wire.address import render
 from meshd.wire.descriptor import Descriptor
 from meshd.wire.dialer import Dial
+from meshd.wire.nobody import part
 
 
 class NoAttempt:
@@ -59,6 +60,7 @@ class UpstreamConnection:
         """The dial has ended."""
         self.dial = None
         if fd is None:
+            part(self)
             self.pool.on_dial_failed(self, reason)
             return
         self.descriptor = Descriptor(fd, self.pool.world.poller, self)
@@ -150,15 +152,15 @@ class UpstreamConnection:
     def abort(self) -> None:
         """The attempt gives up: the connection cannot be used again."""
         self.attempt = None
-        self.parser.sink = IDLE
         self.close()
 
     def close(self) -> None:
         """Close and leave the pool."""
-        self.timer.end()
         if self.dial is not None:
             self.dial.cancel()
             self.dial = None
         if self.descriptor is not None:
             self.descriptor.release()
+        part(self)
+        self.parser.sink = IDLE
         self.pool.on_closed(self)

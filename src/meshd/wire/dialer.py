@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from meshd.wire import spare
+from meshd.wire import nobody, spare
 from meshd.wire.poller import WRITE, Poller
 from meshd.wire.wheel import Wheel
 
@@ -67,7 +67,7 @@ class Dial:
 
     def finish(self, fd: int | None, reason: str) -> None:
         """Report, once."""
-        self.timer.end()
+        nobody.rest(self.timer)
         if fd is None and self.fd >= 0:
             self.poller.close(self.fd)
         self.fd = -1
@@ -75,7 +75,7 @@ class Dial:
 
     def cancel(self) -> None:
         """Nobody wants it any more."""
-        self.timer.end()
+        nobody.rest(self.timer)
         if self.fd >= 0:
             self.poller.close(self.fd)
             self.fd = -1

@@ -1,7 +1,7 @@
 """Route tables in neutral words, drawn by chance from a seed, and what each proxy calls them.
 
-``Case`` is one table. ``native(port)`` is meshd's listener for it, ``envoy(port)`` Envoy's; ``requests(...)`` are requests
-that are likely to meet its rules. Each route names itself in the answer's field ``x-route``.
+``Case`` is one table. ``native(port)`` is meshd's listener for it, ``envoy(port)`` Envoy's. ``Drawing`` draws tables,
+and requests that are likely to meet their rules. Each route names itself in the answer's field ``x-route``.
 """
 
 import random
@@ -21,14 +21,16 @@ FIELDS = ("x-a", "x-b", "x-c")
 VALUES = ("", "1", "2", "12", "-5", "abc", "ABC", "abcd", "xyz")
 TEXTS = ("1", "2", "12", "abc", "ABC", "b", "yz", "ab")
 PARAMETERS = ("q", "r")
-QUERIES = ("", "?", "?q", "?q=", "?q=1", "?q=12", "?q=abc", "?q=ABC&r=1", "?q=1&q=2", "?r", "?qq=1", "?q=%31", "?r=2&q=abcd",
-           "?&q=1", "?Q=1", "?q=1=2", "?r=abc;q=1")
+QUERIES = ("", "?", "?q", "?q=", "?q=1", "?q=12", "?q=abc", "?q=ABC&r=1", "?q=1&q=2", "?r", "?qq=1", "?q=%31",
+           "?r=2&q=abcd", "?&q=1", "?Q=1", "?q=1=2", "?r=abc;q=1")
+EXTENSION = "type.googleapis.com/envoy.extensions.filters"
 CODES = {301: "MOVED_PERMANENTLY", 302: "FOUND", 303: "SEE_OTHER", 307: "TEMPORARY_REDIRECT", 308: "PERMANENT_REDIRECT"}
 
 
 @attrs.frozen(kw_only=True)
 class Condition:
-    """On a field or a query parameter. ``kind`` is exact, prefix, suffix, contains, regex, range, present or "" (there).
+    """On a field or a query parameter. ``kind`` is exact, prefix, suffix, contains, regex, range, present or "" (it is
+    there).
     """
 
     name: str
@@ -45,7 +47,8 @@ class Condition:
             found["range"] = {"start": self.value[0], "end": self.value[1]}
         elif self.kind:
             found[self.kind] = self.value
-        flags = {"ignore_case": self.ignore_case, "invert": self.invert, "treat_missing_as_empty": self.missing_as_empty}
+        flags = {"ignore_case": self.ignore_case, "invert": self.invert,
+                 "treat_missing_as_empty": self.missing_as_empty}
         return found | {name: True for name, is_on in flags.items() if is_on}
 
     def envoy(self) -> dict:
@@ -67,8 +70,8 @@ class Condition:
 class Rule:
     """One route. ``kind`` is that of the path: path, prefix, path_separated_prefix or regex.
 
-    ``action`` is cluster, weighted, redirect or direct; ``redirect`` has meshd's option names, ``rewrite`` is (prefix_rewrite,
-    path_rewrite or regex_rewrite; value or (pattern, substitution)) or None.
+    ``action`` is cluster, weighted, redirect or direct; ``redirect`` has meshd's option names, ``rewrite`` is
+    (prefix_rewrite, path_rewrite or regex_rewrite; value or (pattern, substitution)) or None.
     """
 
     name: str
@@ -184,9 +187,9 @@ class Case:
         taken = {domain.lower() for host in self.hosts for domain in host.domains}
         hosts = [{"name": host.name, "domains": list(_with_ports(host.domains, taken)),
                   "routes": [rule.envoy() for rule in host.rules]} for host in self.hosts]
-        router = {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}
+        router = {"@type": f"{EXTENSION}.http.router.v3.Router"}
         manager = {
-            "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+            "@type": f"{EXTENSION}.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": self.name, "use_remote_address": True, "normalize_path": True, "merge_slashes": True,
             "path_with_escaped_slashes_action": "REJECT_REQUEST", "route_config": {"virtual_hosts": hosts},
             "http_filters": [{"name": "router", "typed_config": router}],
@@ -197,7 +200,7 @@ class Case:
 
 
 def _with_ports(domains: tuple, taken: set) -> list:
-    """Yield the domains, and each with the ports that requests name: meshd looks without the port too, Envoy does not."""
+    """Yield the domains, and each with the ports that requests name: meshd looks without the port too."""
     for domain in domains:
         yield domain
         if ":" in domain or domain.endswith("*"):
@@ -248,9 +251,10 @@ class Drawing:
         if action == "direct":
             return {"action": action, "status": draw.choice((200, 403, 404, 503))}
         first, *others = draw.sample(CLUSTERS, draw.randint(1, 3))
-        rewrite = draw.choice((None, None, ("prefix_rewrite", draw.choice(("/", "/new", "/new/"))), ("path_rewrite", "/all"),
-                               ("regex_rewrite", draw.choice((("a", "b"), ("/([a-z]+)", r"/\1x"), ("[0-9]+$", "n"))))))
-        return {"action": action, "cluster": first, "others": tuple(others), "rewrite": rewrite,
+        prefix = draw.choice(("/", "/new", "/new/"))
+        pair = draw.choice((("a", "b"), ("/([a-z]+)", r"/\1x"), ("[0-9]+$", "n")))
+        rewrites = (None, None, ("prefix_rewrite", prefix), ("path_rewrite", "/all"), ("regex_rewrite", pair))
+        return {"action": action, "cluster": first, "others": tuple(others), "rewrite": draw.choice(rewrites),
                 "host_rewrite": draw.choice(("", "", "inner.local"))}
 
     def _redirect(self) -> dict:

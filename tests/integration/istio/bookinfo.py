@@ -90,6 +90,21 @@ class Bookinfo:
                                                       for version, _ in versions]}}
 
 
+    def cluster(self):
+        """Return documents as a cluster has them: Services, one WorkloadEntry for each version, DestinationRules."""
+        for (name, version), server in self.servers.items():
+            yield {"apiVersion": "networking.istio.io/v1", "kind": "WorkloadEntry",
+                   "metadata": {"name": f"{name}-{version}"},
+                   "spec": {"address": "127.0.0.1", "labels": {"app": name, "version": version},
+                            "ports": {"http": server.server_port}}}
+        for name in {name for name, _ in self.servers}:
+            yield {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {
+                "selector": {"app": name}, "ports": [{"name": "http", "port": 9080}]}}
+            yield {"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": name},
+                   "spec": {"host": name, "subsets": [{"name": version, "labels": {"version": version}}
+                                                      for one, version in self.servers if one == name]}}
+
+
 GATEWAY = """
 apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -115,31 +130,45 @@ spec:
 
 
 class Proxy(Daemon):
-    """A daemon with a folder of documents; ``texts`` are YAML, ``values`` plain Python."""
+    """A daemon with a folder of documents; ``texts`` are YAML, ``values`` plain Python, ``named`` maps names to YAML.
 
-    def __init__(self, texts, values=(), *, role="ingress", port=80, **options):
-        self.role, self.service_port = role, port
-        self.own_port = quiet_port()
-        self.texts, self.values = list(texts), list(values)
+    ``port`` is the documents' port that ``get`` asks, and ``more_ports`` are others: ``own`` maps all to those bound.
+    """
+
+    def __init__(self, texts, values=(), *, role="ingress", port=80, more_ports=(), named=None, **options):
+        self.role = role
+        self.own = {one: quiet_port() for one in (port, *more_ports)}
+        self.texts, self.values, self.named = list(texts), list(values), dict(named or {})
         super().__init__(None, **options)
-        self.port = self.own_port
+        self.port = self.own[port]
 
     def write(self, configuration):
         """Write the folder of documents and the native file that names it."""
-        documents = os.path.join(self.folder, "mesh.d")
-        os.makedirs(documents, exist_ok=True)
-        for place, text in enumerate([*self.texts, *(json.dumps(value) for value in self.values)]):
-            path = os.path.join(documents, f"{place:03}.yaml")
-            with open(path + ".new", "w") as file:
-                file.write(text)
-            os.rename(path + ".new", path)
+        numbered = enumerate((*self.texts, *map(json.dumps, self.values)))
+        for name, text in (*((f"{place:03}", text) for place, text in numbered), *self.named.items()):
+            self.put(name, text)
         super().write(configuration or {
-            "node": {"id": "test", "role": self.role, "ports": {str(self.service_port): self.own_port}},
+            "node": {"id": "test", "role": self.role, "ports": {str(key): value for key, value in self.own.items()}},
             "documents": ["mesh.d"]})
 
-    def get(self, path, headers=(), method="GET", body=None, host=None):
-        """Return (status, headers, body decoded from JSON where it is JSON)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+    def put(self, name, text):
+        """Write one file of documents over the old one."""
+        documents = os.path.join(self.folder, "mesh.d")
+        os.makedirs(documents, exist_ok=True)
+        path = os.path.join(documents, f"{name}.yaml")
+        with open(path + ".new", "w") as file:
+            file.write(text)
+        os.rename(path + ".new", path)
+
+    def apply(self, name, text):
+        """Write one file of documents and reload."""
+        self.put(name, text)
+        outcome = self.reload()
+        assert outcome["accepted"], outcome
+
+    def get(self, path, headers=(), method="GET", body=None, host=None, port=None):
+        """Return (status, headers, body decoded from JSON where it is JSON); ``port`` is the gateway's or sidecar's."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
         try:
             connection.request(method, path, body, {**({"host": host} if host else {}), **dict(headers)})
             answer = connection.getresponse()

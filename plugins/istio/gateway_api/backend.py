@@ -1,0 +1,100 @@
+"""References to backends: a Service and its port, or why there is none."""
+
+import attrs
+
+from meshd_plugins.istio.gateway_api.condition import RESOLVED, bad, good
+from meshd_plugins.istio.gateway_api.kinds import CORE
+
+
+
+HOSTNAME = "networking.istio.io", "Hostname"
+"""Istio's own kind of backend: any host of the mesh, a ServiceEntry's too."""
+L7 = ("HTTPRoute", "GRPCRoute")
+UNSPOKEN = {"kubernetes.io/h2c": "HTTP/2", "kubernetes.io/wss": "TLS"}
+"""appProtocol of a Service's port -> what it would need."""
+
+
+@attrs.frozen(eq=False)
+class Backend:
+    """``host`` and ``port`` of a Service; where ``reason`` is given there is none, and requests get 500."""
+
+    host: str = ""
+    port: int = 0
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def is_good(self):
+        """Say whether requests can be sent there."""
+        return not self.reason
+
+
+def resolve(route, ref, world, policies):
+    """Return the Backend of one reference. ``policies`` has ``of(service, port)`` (``tls_policy.Policies``)."""
+    namespace = ref.namespace or route.namespace
+    name = f"{ref.kind} {namespace}/{ref.name}"
+    if (ref.group, ref.kind) == HOSTNAME:
+        return _at(world.mesh.find(ref.name, route.namespace), f"Hostname {ref.name}", ref, route)
+    if (ref.group, ref.kind) != (CORE, "Service"):
+        return Backend(reason="InvalidKind", message=f"{ref.group or 'core'} {name}: expected a Service")
+    if not world.permits(route, ref.kind, namespace, ref.name):
+        return Backend(reason="RefNotPermitted", message=f"{name}: no ReferenceGrant in {namespace} allows it")
+    service = world.mesh.service(namespace, ref.name)
+    found = _at(service, name, ref, route)
+    policy = policies.of(namespace, ref.name, service.port(found.port).name) if found.is_good else None
+    if policy is not None:
+        return Backend(reason="UnsupportedProtocol",
+                       message=f"{name}: {policy.title} asks for TLS, which is not spoken to backends yet")
+    return found
+
+
+def _at(service, name, ref, route):
+    """Return the Backend of a service's port, where there are both and the port's protocol is spoken."""
+    if service is None:
+        return Backend(reason="BackendNotFound", message=f"{name}: there is no such service")
+    port = service.port(ref.port)
+    if port is None:
+        return Backend(reason="BackendNotFound", message=f"{name} has no port {ref.port}")
+    wanted = UNSPOKEN.get(_app_protocol(service, port.number))
+    if route.kind.name in L7 and wanted is not None:
+        return Backend(reason="UnsupportedProtocol",
+                       message=f"{name} wants {wanted} (appProtocol), which is not spoken yet")
+    return Backend(service.host, port.number)
+
+
+def _app_protocol(service, number):
+    """Return the ``appProtocol`` of a Kubernetes Service's port, or ''."""
+    return next((getattr(one, "app_protocol", "") for one in service.resource.spec.ports
+                 if getattr(one, "port", None) == number), "")
+
+
+def references(rule):
+    """Yield (reference, path below the rule) of each backend of a rule: its shares and those of its mirrors."""
+    for place, ref in enumerate(rule.backend_refs):
+        yield ref, f"backendRefs[{place}]"
+        yield from _mirrors(getattr(ref, "filters", ()), f"backendRefs[{place}].filters")
+    yield from _mirrors(getattr(rule, "filters", ()), "filters")
+
+
+def _mirrors(filters, path):
+    for place, one in enumerate(filters):
+        if one.request_mirror is not None:
+            yield one.request_mirror.backend_ref, f"{path}[{place}].requestMirror.backendRef"
+
+
+def extensions(rule):
+    """Yield (reference, path below the rule) of each ExtensionRef."""
+    for place, one in enumerate(getattr(rule, "filters", ())):
+        if one.extension_ref is not None:
+            yield one.extension_ref, f"filters[{place}].extensionRef"
+    for number, ref in enumerate(rule.backend_refs):
+        for place, one in enumerate(getattr(ref, "filters", ())):
+            if one.extension_ref is not None:
+                yield one.extension_ref, f"backendRefs[{number}].filters[{place}].extensionRef"
+
+
+def resolved(broken):
+    """Return the condition ResolvedRefs of a route; ``broken`` is a list of (Backend, place) of what is not there."""
+    if not broken:
+        return good(RESOLVED)
+    return bad(RESOLVED, broken[0][0].reason, "; ".join(dict.fromkeys(one.message for one, _ in broken)))

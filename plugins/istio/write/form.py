@@ -1,0 +1,42 @@
+"""What the documents that are written share: their frame, names, and references to clusters."""
+
+import re
+
+NETWORKING = "networking.istio.io/v1"
+PORT = 80
+"""The port of services that are written for clusters that do not name one."""
+_FOREIGN = re.compile(r"[^a-z0-9]+")
+
+
+def document(kind, name, spec):
+    """Return one document; ``name`` is any text."""
+    return {"apiVersion": NETWORKING, "kind": kind, "metadata": {"name": word(name)}, "spec": spec}
+
+
+def word(text):
+    """Return a text as a name of Kubernetes' form."""
+    return _FOREIGN.sub("-", text.lower()).strip("-")[:63].strip("-") or "unnamed"
+
+
+def target(cluster):
+    """Return (host, port, subset) of a cluster's name: Istio's own form is taken apart, any other is the host."""
+    parts = cluster.split("|")
+    if len(parts) == 4 and parts[0] == "outbound" and parts[1].isdecimal():
+        return parts[3], int(parts[1]), parts[2]
+    return cluster, PORT, ""
+
+
+def destination(cluster):
+    """Return the ``destination`` of a route."""
+    host, port, subset = target(cluster)
+    return {"host": host, "port": {"number": port}, **({"subset": subset} if subset else {})}
+
+
+def given(**fields):
+    """Return the fields that have a value."""
+    return {key: value for key, value in fields.items() if value not in (None, "", (), [], {})}
+
+
+def seconds(value_s):
+    """Return a duration as Istio reads it."""
+    return f"{value_s:g}s"
