@@ -12,6 +12,15 @@ spec:
   - port: {number: 80, name: http, protocol: HTTP}
     hosts: ["*"]
 """
+SIDECAR = """\
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: side, namespace: default}
+spec:
+  egress:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ["*/*"]}
+  - {hosts: ["*/*"]}
+"""
 ENTRY = """\
 {comment}apiVersion: networking.istio.io/v1
 kind: ServiceEntry
@@ -92,14 +101,14 @@ EXTRAS = ("", "timeout: {limit}s", "retries: {{attempts: 2, retryOn: cancelled}}
           "corsPolicy: {{allowOrigins: [{{exact: http://x}}]}}", "mirror: {{host: {target}}}")
 
 
-def start(folder, port):
-    """Write a native file and the gateway; return the native file's path."""
+def start(folder, port, role="ingress"):
+    """Write a native file, the gateway and the sidecar; return the native file's path."""
     os.makedirs(os.path.join(folder, "mesh.d"))
     with open(os.path.join(folder, "mesh.d", "gateway.yaml"), "w") as file:
-        file.write(GATEWAY)
+        file.write(GATEWAY + "---\n" + SIDECAR)
     path = os.path.join(folder, "mesh.yaml")
     with open(path, "w") as file:
-        file.write(f"node: {{id: edge, role: ingress, ports: {{80: {port}}}}}\ndocuments: [mesh.d]\n")
+        file.write(f"node: {{id: edge, role: {role}, ports: {{80: {port}}}}}\ndocuments: [mesh.d]\n")
     return path
 
 

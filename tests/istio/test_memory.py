@@ -55,7 +55,7 @@ class TestMemory(TestCase):
         good = 0
         for seed in range(RUNS):
             chance, folder, memory = random.Random(seed), self.folder(), Memory()
-            path = random_mesh.start(folder, 18080)
+            path = random_mesh.start(folder, 18080, ("ingress", "sidecar")[seed % 2])
             for number in range(EDITS):
                 random_mesh.edit(folder, chance)
                 memory.turn()
