@@ -34,24 +34,15 @@ def _add(resource, place, why, context):
 
 
 def selects(resource, mesh, node):
-    """Say whether a policy is for this node: by namespace, labels, or the Gateway that it names."""
+    """Say whether a policy is for this node: by namespace and labels.
+
+    What it names as its target is taken for ours: better refused than run without its policy.
+    """
     if resource.namespace not in (node.namespace, mesh.root_namespace):
         return False
     spec = resource.spec
-    targets = [one for one in (*getattr(spec, "target_refs", ()), getattr(spec, "target_ref", None)) if one is not None]
-    labels = gateway_labels(node)
-    if targets:
-        return any(_is_ours(one, resource.namespace, mesh, labels) for one in targets)
     selector = spec.selector
-    return selector is None or dict(selector.match_labels).items() <= labels.items()
-
-
-def _is_ours(target, namespace, mesh, labels):
-    """A target that is not a Gateway of other nodes is taken for ours: better refused than run without its policy."""
-    for gateway in mesh.gateways:
-        if (target.kind, target.name, namespace) == ("Gateway", gateway.name, gateway.namespace):
-            return dict(gateway.spec.selector).items() <= labels.items()
-    return True
+    return selector is None or dict(selector.match_labels).items() <= gateway_labels(node).items()
 
 
 def _peer(spec, node):
