@@ -68,7 +68,9 @@ DELEGATE = """\
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: {{name: {name}, namespace: default}}
-spec: {{http: [{{name: inner, match: [{{uri: {{prefix: /{limit}/{limit}}}}}], route: [{{destination: {{host: {target}}}}}]}}]}}
+spec:
+  http:
+  - {{name: inner, match: [{{uri: {{prefix: /{limit}/{limit}}}}}], route: [{{destination: {{host: {target}}}}}]}}
 """
 CONFIG = """\
 apiVersion: mesh.istio.io/v1alpha1
@@ -91,7 +93,12 @@ metadata: {{name: {name}, namespace: default}}
 spec: {{selector: {{app: {app}}}, ports: [{{port: 80, name: http}}]}}
 """
 OTHER = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}}}\n"
-BROKEN = "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}}}\nspec: {{hosts: {limit}}}\n"
+BROKEN = """\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: {name}}}
+spec: {{hosts: {limit}}}
+"""
 UNREADABLE = "a: [{limit}\n"
 TEXTS = (ENTRY,) * 6 + (RULE,) * 5 + (ROUTES,) * 8 + (WORKLOAD,) * 2 + (
     DELEGATE, DELEGATE, CONFIG, LIMIT, SERVICE, SERVICE, OTHER, BROKEN, UNREADABLE)

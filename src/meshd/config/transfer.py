@@ -78,8 +78,8 @@ class _Pickler(pickle.Pickler):
 class Writer:
     """Writes one result as frames; ``write(bytes)`` is called for each.
 
-    ``items`` are those of its large tuples, in the order in which they are sent; ``base`` those of the last answer, which
-    the parent has.
+    ``items`` are those of its large tuples, in the order in which they are sent; ``base`` those of the last answer,
+    which the parent has.
     """
 
     def __init__(self, key: bytes, write: Callable[[bytes], Any], base: Sequence[Any] = ()) -> None:

@@ -106,9 +106,10 @@ class Context:
     ) -> Any:
         """Return ``make()``, or in a reader that lives on what it returned when it was last made of the same things.
 
-        The result may depend on ``objects`` (the very same ones), ``values`` (hashable, equal ones), what ``fits(result)``
-        finds still true, and nothing else but documents' text and the plugins; it is never changed afterwards. Faults
-        and the like are added again, under ``path`` where that is another one now. What had an error is made again.
+        The result may depend on ``objects`` (the very same ones), ``values`` (hashable, equal ones), what
+        ``fits(result)`` finds still true, and nothing else but documents' text and the plugins; it is never changed
+        afterwards. Faults and the like are added again, under ``path`` where that is another one now. What had an
+        error is made again.
         """
         if self.memory is None:
             return make()

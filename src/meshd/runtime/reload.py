@@ -3,8 +3,9 @@
 Strategy: all or nothing. Until the swap a fault of any kind leaves everything as it was. The swap is one turn of the
 reactor. A request finishes on the runtime that it began with; the old one is stopped after its last. A request to
 reload that comes during a reload leads to one more, however many come. A configuration that did not change is built
-again too: files that plugins read are read anew, and plugins that were bypassed get another chance. Only clusters whose
-plugins are shipped ones are taken over as they are, where the reader knows that they are the same (``config/child.py``).
+again too: files that plugins read are read anew, and plugins that were bypassed get another chance. Only clusters
+whose plugins are shipped ones are taken over as they are, where the reader knows that they are the same
+(``config/child.py``).
 """
 
 import gc
