@@ -4,9 +4,9 @@ A request (a line of JSON) comes on standard input, the answer (frames of ``wire
 plugins print goes to standard error. Exits 0 when an answer was written, good or bad.
 
 After a large configuration the child stays, where its parent likes that, for the next request: what is the same then
-is neither parsed nor decoded nor translated again (``document.memory``). It ends when its parent does, when it was idle for
-long, when its memory is much; and without an answer where the request is not of the kind that it has served, other code
-is installed now than it runs, or something unexpected happens. The parent asks a new one then.
+is neither parsed nor decoded nor translated again (``document.memory``). It ends when its parent does, when it was idle
+for long, when its memory is much; and without an answer where the request is not of the kind that it has served, other
+code is installed now than it runs, or something unexpected happens. The parent asks a new one then.
 """
 
 import gc
