@@ -31,7 +31,7 @@ class Istio:
         from meshd_plugins.istio.read import read
         from meshd_plugins.istio.translate.compose import compose
 
-        mesh = Mesh(read(roots, context))
+        mesh = Mesh(read(roots, context), context.once)
         analyze(mesh, context)
         return (compose(mesh, context, roots[0]),)
 

@@ -20,9 +20,10 @@ def read(roots, context):
     seen = {}
     for root in roots:
         for document in _flat(root, context):
-            resource = _resource(document, context)
+            resource = context.once("resource", (document,), lambda: _resource(document, context))
             if resource is None:
                 continue
+            resource = _aged(resource, context)
             first = seen.setdefault(resource.key, resource)
             if first is not resource:
                 context.fault("MSH0301", resource.node.get("metadata"), "metadata.name",
@@ -67,15 +68,19 @@ def _resource(node, context):
     if metadata is None or spec is None:
         return None
     namespace = metadata.namespace or (DEFAULT_NAMESPACE if kind.is_namespaced else "")
-    return Resource(kind, _aged(metadata, kind, namespace, context), namespace, spec, node)
+    return Resource(kind, metadata, namespace, spec, node)
 
 
-def _aged(metadata, kind, namespace, context):
-    """Return the metadata with the time at which the document was first seen, unless it says when it was made."""
+def _aged(resource, context):
+    """Return the resource with the time at which the document was first seen, unless it says when it was made."""
+    metadata = resource.metadata
     if metadata.creation_timestamp or context.ages is None:
-        return metadata
-    key = "/".join((kind.group, kind.name, namespace, metadata.name))
-    return attrs.evolve(metadata, creation_timestamp=context.ages.first_seen(key, metadata.node.source.file))
+        return resource
+    seen = context.ages.first_seen("/".join(resource.key), metadata.node.source.file)
+    if not seen:
+        return resource
+    return context.once("aged", (resource,), lambda: attrs.evolve(
+        resource, metadata=attrs.evolve(metadata, creation_timestamp=seen)), (seen,))
 
 
 def _word(node, key, context):

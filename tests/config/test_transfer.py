@@ -5,6 +5,8 @@ import pickle
 import subprocess
 import time
 
+import attrs
+
 from meshd.config.child import settings_of
 from meshd.config.transfer import Reader, Writer, command, request
 from meshd.config.wire import CHUNK, KEY_BYTES, LOADED, MAX_FRAME_BYTES, HEAD, BadFrame, Unpacker, pack
@@ -170,3 +172,60 @@ class TestChild(ConfigTestCase):
             spent.append(time.process_time() - began)
         spent.sort()
         self.assertLess(spent[len(spent) // 2], 0.002)
+
+
+class TestBase(ConfigTestCase):
+    """What the last answer had already is not sent again."""
+
+    def sent(self, loaded, base=()):
+        frames = []
+        writer = Writer(KEY, frames.append, base)
+        writer.loaded(loaded)
+        return b"".join(frames), writer.items
+
+    def taken(self, data, base=()):
+        reader = Reader(KEY, base=base)
+        reader.feed(data)
+        reader.end()
+        return drive(reader)[0], reader.items
+
+    def test_the_same_objects_come_as_the_parents_own(self):
+        loaded = self.good(many(1000))
+        data, items = self.sent(loaded)
+        found, known = self.taken(data)
+        rules = loaded.snapshot.listeners[0].filters[-1].config.rules
+        shorter, _ = self.sent(loaded, items)
+        again, _ = self.taken(shorter, known)
+        self.assertLess(len(shorter), len(data) // 4)
+        self.assertEqual(again.snapshot, loaded.snapshot)
+        self.assertEqual(len(rules), len(known))
+        mine = [one.snapshot.listeners[0].filters[-1].config.rules for one in (found, again)]
+        self.assertTrue(all(one is two for one, two in zip(*mine)))
+
+    def test_both_sides_number_alike_when_items_are_left_out_added_and_moved(self):
+        first = self.good(many(900))
+        data, items = self.sent(first)
+        _, known = self.taken(data)
+        rules = first.snapshot.listeners[0].filters[-1].config.rules
+        fresh = self.good(many(950)).snapshot.listeners[0].filters[-1].config.rules
+        for order in (rules[::-1], rules[100:] + fresh[:20], fresh[:1] + rules[::2], fresh):
+            loaded = self.with_rules(first, order)
+            data, items = self.sent(loaded, items)
+            found, known = self.taken(data, known)
+            self.assertEqual(found.snapshot, loaded.snapshot)
+            self.assertEqual(known, items)
+
+    def with_rules(self, loaded, rules):
+        listener = loaded.snapshot.listeners[0]
+        gate = listener.filters[-1]
+        gate = attrs.evolve(gate, config=attrs.evolve(gate.config, rules=tuple(rules)))
+        listener = attrs.evolve(listener, filters=(*listener.filters[:-1], gate))
+        return attrs.evolve(loaded, snapshot=attrs.evolve(loaded.snapshot, listeners=(listener,)))
+
+    def test_an_answer_for_who_knows_other_items_is_refused(self):
+        loaded = self.good(many(1000))
+        _, items = self.sent(loaded)
+        data, _ = self.sent(loaded, items)
+        for base in ((), items[:-1]):
+            with self.assertRaisesRegex(ConfigurationError, "knows other items"):
+                self.taken(data, base)

@@ -11,11 +11,21 @@ EVERYWHERE, HERE, NOWHERE = "*", ".", "~"
 MESH = "mesh"
 
 
-class Mesh:
-    """``resources`` are decoded documents; ``config`` is the MeshConfig's spec or None."""
+def always(kind, objects, make):
+    """Stand for ``context.once`` where nothing is taken over."""
+    return make()
 
-    def __init__(self, resources):
+
+class Mesh:
+    """``resources`` are decoded documents; ``config`` is the MeshConfig's spec or None.
+
+    ``once`` is that of a decoding context. ``asked`` is None, or a list that gets what is asked of the mesh.
+    """
+
+    def __init__(self, resources, once=always):
         self.resources = tuple(resources)
+        self.once = once
+        self.asked = None
         self._kinds = defaultdict(list)
         for one in resources:
             self._kinds[one.kind.group, one.kind.name].append(one)
@@ -37,10 +47,13 @@ class Mesh:
     def _services(self):
         workloads = self.of("WorkloadEntry")
         slices, endpoints = self.of("EndpointSlice", "discovery.k8s.io"), self.of("Endpoints", "")
+        others = self.once("workloads", (*workloads, *slices, *endpoints), object)
         for resource in self.of("Service", ""):
-            yield kubernetes.service(resource, slices, endpoints, workloads)
+            yield self.once("service", (resource, others),
+                            lambda: kubernetes.service(resource, slices, endpoints, workloads))
         for resource in self.of("ServiceEntry"):
-            yield from entry.services(resource, workloads)
+            needs = (resource,) if resource.spec.workload_selector is None else (resource, others)
+            yield from self.once("services", needs, lambda: tuple(entry.services(resource, workloads)))
 
     @property
     def gateways(self):
@@ -53,8 +66,11 @@ class Mesh:
 
     def find(self, host, namespace=None):
         """Return the visible Service of an exact host, that of ``namespace`` before others, or None."""
-        found = [one for one in self._hosts.get(host.lower(), ()) if self.is_visible(one, namespace)]
-        return next((one for one in found if one.namespace == namespace), found[0] if found else None)
+        known = [one for one in self._hosts.get(host.lower(), ()) if self.is_visible(one, namespace)]
+        found = next((one for one in known if one.namespace == namespace), known[0] if known else None)
+        if self.asked is not None:
+            self.asked.append((Mesh.find, host, namespace, found))
+        return found
 
     def resolve(self, name, namespace):
         """Return the host that a rule in ``namespace`` means.
@@ -65,7 +81,10 @@ class Mesh:
         if "." in name or name.startswith("*"):
             return name.lower()
         long = kubernetes_host(name, namespace).lower()
-        return long if long in self._hosts else name.lower()
+        found = long if long in self._hosts else name.lower()
+        if self.asked is not None:
+            self.asked.append((Mesh.resolve, name, namespace, found))
+        return found
 
     def is_visible(self, service, namespace):
         """Say whether a proxy in ``namespace`` (None: anywhere) sees a service."""

@@ -1,7 +1,7 @@
 """Clusters: one for each host, port and subset that a route names; their names are Istio's: ``outbound|80|v1|a.b``."""
 
 from meshd_plugins.istio.emit import At, default, field, seconds, tree
-from meshd_plugins.istio.mesh.policy import Policy, overlay, policy
+from meshd_plugins.istio.mesh.policy import Policy, find_subset, overlay, policy
 from meshd_plugins.istio.mesh.service import DNS_ROUND_ROBIN, DYNAMIC_DNS, NONE
 from meshd_plugins.istio.translate.rate_limit import rate_limits
 
@@ -21,18 +21,24 @@ def cluster_name(host, port, subset=""):
 
 
 class Clusters:
-    """Collects the clusters that routes name while they are translated; ``sections`` are their native form."""
+    """Collects the clusters that routes name while they are translated; ``sections`` are their native form.
+
+    ``used`` is None, or a list that gets the arguments of ``use``; they are made later then.
+    """
 
     def __init__(self, mesh, context):
         self.mesh = mesh
         self.context = context
         self.limits = rate_limits(mesh, context.node)
         self.sections = {}
+        self.used = None
 
     def use(self, host, port, subset, node):
         """Return the name of the cluster; it is made when it is first asked for. ``node`` is the place that asks."""
         name = cluster_name(host, port, subset)
-        if name not in self.sections:
+        if self.used is not None:
+            self.used.append((host, port, subset, node))
+        elif name not in self.sections:
             self.sections[name] = self._made(name, host, port, subset, node)
         return name
 
@@ -61,11 +67,16 @@ class Clusters:
             return _missing(name, node)
         me = self.context.node
         rules = self.mesh.destination_rule(host, service.namespace, me.namespace, me.labels)
-        in_force, record = policy(rules, subset, port)
-        in_force = overlay(self._baseline(), in_force)
-        if subset and record is None:
+        if subset and find_subset(rules, subset) is None:
             return _missing(name, node)
-        self._refuse_unsafe(in_force, host)
+        return self.context.once("cluster", (service, self.mesh.config, *rules),
+                                 lambda: self._of(name, service, found, rules, subset), (name,))
+
+    def _of(self, name, service, found, rules, subset):
+        """Return the native cluster of a port of a service, or of one of its subsets, under DestinationRules."""
+        in_force, record = policy(rules, subset, found.number)
+        in_force = overlay(self._baseline(), in_force)
+        self._refuse_unsafe(in_force, service.host)
         place = record.node if record is not None else service.node
         return tree(place, {"name": name, **self._endpoints(service, found, record), **self._settings(in_force)})
 

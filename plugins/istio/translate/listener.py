@@ -2,7 +2,7 @@
 
 import re
 
-from meshd_plugins.istio.emit import At, default
+from meshd_plugins.istio.emit import At, default, tree
 from meshd_plugins.istio.translate.rate_limit import Tags
 
 IDLE = "1h"
@@ -45,19 +45,38 @@ def listener_name(bind, port):
 def http_listener(place, name, where, hosts, clusters, *, is_edge=False):
     """Return the native listener. ``hosts`` are native virtual hosts (plain dicts), ``is_edge`` that of a gateway."""
     mesh = clusters.mesh
-    filters = _filters([route for host in hosts for route in _routes(host)], clusters.limits)
+    filters, off = _filters([route for host in hosts for route in _routes(host)], clusters.limits)
+    once = clusters.context.once
+    rest = iter(off)
+    made = [_virtual_host(place, host, [next(rest) for _ in host["routes"]], once) for host in hosts]
     return At(place, {
         "name": name, "address": where,
         "http": default({**_normalization(mesh), "accept_http_10": False, "use_remote_address": is_edge,
                          "xff_num_trusted_hops": _trusted_proxies(mesh) if is_edge else None}),
         "timeouts": default({"idle": IDLE, "stream_idle": IDLE, "body_gap": BODY_GAP}),
-        "filters": [*filters, {"router": {"virtual_hosts": hosts}}],
+        "filters": [*filters, {"router": {"virtual_hosts": made}}],
     })
 
 
+def _virtual_host(place, host, off, once):
+    """Return the node of a virtual host; ``off`` has the names of the filters that are off, for each route."""
+    def make():
+        routes = [_finished(route, names) for route, names in zip(host["routes"], off)]
+        return tree(place, {**host, "routes": routes})
+    values = host["name"], tuple(host["domains"]), tuple(map(tuple, off))
+    return once("virtual host", (place, *host["routes"]), make, values)
+
+
+def _finished(route, names):
+    """Return a native route without its tags, but with the names of the filters that are off on it."""
+    fields = {key: value for key, value in _value(route).items() if key != TAGS}
+    fields["disabled_filters"] = names or None
+    return At(route.node, fields) if type(route) is At else fields
+
+
 def _filters(routes, limits):
-    """Return the filters before the router, and turn each off on the routes where it has no business."""
-    tags = [route.pop(TAGS, NO_TAGS) for route in routes]
+    """Return the filters before the router, and for each route the names of those that have no business there."""
+    tags = [route.get(TAGS, NO_TAGS) for route in routes]
     off = [[] for _ in routes]
     filters = [route["filters"]["cors"] for route in routes if route.get("filters")][:1]
     if filters:
@@ -69,13 +88,15 @@ def _filters(routes, limits):
             filters.append(limit.filter)
             for names, is_on in zip(off, verdicts):
                 names += [] if is_on else [limit.name]
-    for names, route in zip(off, routes):
-        route["disabled_filters"] = names or None
-    return filters
+    return filters, off
 
 
 def _routes(host):
-    return [route.value if type(route) is At else route for route in host["routes"]]
+    return [_value(route) for route in host["routes"]]
+
+
+def _value(route):
+    return route.value if type(route) is At else route
 
 
 def _normalization(mesh):

@@ -9,6 +9,7 @@ from meshd_plugins.istio.translate.listener import TAGS
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.retry import native_retry, per_try_timeout
 from meshd_plugins.istio.translate.route import native_routes
+from meshd_plugins.istio.translate.trace import traced
 
 
 class NoRule:
@@ -19,6 +20,13 @@ class NoRule:
 
 def routes_of(pairs):
     """Return the native routes of these (VirtualService, Scope) together."""
+    if not pairs or any(rule.delegate is not None for one, _ in pairs for rule in one.spec.http):
+        return _routes_of(pairs)  # delegates are others' routes
+    values = tuple((scope.gateway, scope.port) for _, scope in pairs)
+    return traced("routes", tuple(one for one, _ in pairs), values, pairs[0][1], lambda: _routes_of(pairs))
+
+
+def _routes_of(pairs):
     pairs = [pair for resource, scope in pairs for pair in native_routes(resource, scope)]
     ends = [route for route, is_catch_all in pairs if is_catch_all]
     return [route for route, is_catch_all in pairs if not is_catch_all] + ends[:1]
@@ -26,6 +34,10 @@ def routes_of(pairs):
 
 def default_route(service, port, scope):
     """Return the route to a service that no VirtualService speaks of."""
+    return traced("default route", (service,), (port.number,), scope, lambda: [_default_route(service, port, scope)])[0]
+
+
+def _default_route(service, port, scope):
     return At(service.node, {
         "name": "default", "match": {"prefix": "/"}, "timeout": default("0s"), "retry": native_retry(NoRule, scope),
         "per_try_timeout": per_try_timeout(NoRule, scope),

@@ -205,7 +205,8 @@ class IConfigDialect(Interface):
 
         The nodes keep the places of what they come from. ``context`` is a ``meshd.document.context.Context``; its
         ``node`` says who this proxy is. What is wrong is added with ``context.fault(code, node, path, message)``; what
-        is returned beside faults is only checked. Never raises for bad input.
+        is returned beside faults is only checked. Never raises for bad input. With large configurations it runs again
+        in the same process: ``context.once`` takes over what has not changed.
         """
 
     # optional: status(roots, context) returns a list of dicts, one for each document that has a status: kind,

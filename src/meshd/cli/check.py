@@ -8,8 +8,8 @@ from typing import Any
 
 from meshd.cli import code, terminal
 from meshd.config import render
-from meshd.config.load import load_documents, plugin_settings
 from meshd.config.age import ages_of
+from meshd.config.load import load_documents, no_collection, plugin_settings
 from meshd.config.source import read
 from meshd.document.fault import ERROR, WARNING, Fault
 from meshd.document.mark import Mark
@@ -26,6 +26,11 @@ class Checked:
         began = time.perf_counter()
         self.loaded: Any = None
         self.registry: Any = None
+        with no_collection():
+            self._check(paths, with_origins, builds, is_strict)
+        self.duration_s = time.perf_counter() - began
+
+    def _check(self, paths: list[str], with_origins: bool, builds: bool, is_strict: bool) -> None:
         documents = read(paths)
         self.files = documents.files
         try:
@@ -40,7 +45,6 @@ class Checked:
             self.loaded = None
             self.faults = error.faults or (Fault("MSH0113", ERROR, str(error), Mark("-")),)
         self.faults = (*self._refused(), *self.faults)
-        self.duration_s = time.perf_counter() - began
 
     def _build(self) -> None:
         from meshd.runtime.build import check

@@ -8,6 +8,7 @@
 import gc
 import hashlib
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from meshd.config.check import WATCHED, check
@@ -16,6 +17,7 @@ from meshd.config.source import Documents, read
 from meshd.document.context import Context
 from meshd.document.decode import decode
 from meshd.document.fault import Faults
+from meshd.document.memory import Memory
 from meshd.document.merge import canonical, merge
 from meshd.document.node import Mapping, Node
 from meshd.errors import ConfigurationError
@@ -50,19 +52,24 @@ def plugin_settings(documents: Documents) -> PluginSettings:
 
 def load_documents(
     documents: Documents, registry: Any, *, with_origins: bool = False, is_strict: bool = False,
-    ages: Ages | None = None,
+    ages: Ages | None = None, memory: Memory | None = None,
 ) -> Loaded:
-    """Return the configuration of documents that were read. Raises ConfigurationError with all faults."""
+    """Return the configuration of documents that were read. Raises ConfigurationError with all faults.
+
+    ``memory`` goes with one registry, and with neither origins nor strictness.
+    """
     faults = documents.faults
     context = _context(registry, faults, with_origins)
     context.ages = ages or Ages(None)
     context.is_strict = is_strict
+    context.memory = memory
     snapshot = _snapshot(documents, registry, context)
     check(context, documents.is_complete)
     found = faults.sorted()
     if faults.errors() or snapshot is None:
         raise ConfigurationError(_summary(found), found)
-    digest = hashlib.sha256(b"\0".join(canonical(root) for root in documents.roots)).hexdigest()[:16]
+    text = [context.once("canonical", (root,), partial(canonical, root)) for root in documents.roots]
+    digest = hashlib.sha256(b"\0".join(text)).hexdigest()[:16]
     return Loaded(
         snapshot=snapshot, digest=digest, files=documents.files, origins=context.origins or {},
         fingerprint=getattr(registry, "fingerprint", ()),

@@ -1,7 +1,9 @@
 """Sends a ``Loaded`` from the reload's child to its parent so that the parent never works longer than 2 ms at once.
 
 Tuples of more than ``LARGE`` items are pickled apart, in chunks of about ``CHUNK_BYTES``, and stand in the pickle
-around them as persistent ids. The child writes with ``Writer``; the parent reads with ``Reader``:
+around them as persistent ids. What the last answer had among them already, the very same object, is a negative one: its
+place among all such items of that answer, which both sides keep. The child writes with ``Writer``; the parent reads
+with ``Reader``:
 
     reader = Reader(key); command(), request(key, paths, settings) start the child
     reader.feed(data) for each piece of its standard output; reader.end() when that is closed
@@ -14,7 +16,7 @@ import json
 import pickle
 import struct
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -39,10 +41,20 @@ def command() -> list[str]:
     return [sys.executable, "-m", "meshd.config.child"]
 
 
-def request(key: bytes, paths: list[str], settings: PluginSettings, registry: str = REGISTRY) -> bytes:
-    """Return what the child reads on its standard input (then closed). ``key``: 32 random bytes, fresh for each."""
-    asked = {"key": key.hex(), "paths": list(paths), "settings": attrs.asdict(settings), "registry": registry}
-    return json.dumps(asked).encode()
+def request(
+    key: bytes, paths: list[str], settings: PluginSettings, registry: str = REGISTRY, *, base: bytes = b"",
+    stays: bool = False,
+) -> bytes:
+    """Return the line that the child reads on its standard input. ``key``: 32 random bytes, fresh for each.
+
+    ``base`` is the key of the answer whose items are kept here, if there is one. Unless it ``stays``, as a child with a
+    large configuration may, it ends after its answer.
+    """
+    asked = {
+        "key": key.hex(), "paths": list(paths), "settings": attrs.asdict(settings), "registry": registry,
+        "base": base.hex(), "stays": stays,
+    }
+    return json.dumps(asked).encode() + b"\n"
 
 
 def compare(loaded: tuple, installed: Iterable[Iterable[str]]) -> None:
@@ -60,13 +72,20 @@ class _Pickler(pickle.Pickler):
     def persistent_id(self, obj: Any) -> int | None:
         if type(obj) is tuple and len(obj) > LARGE:
             return self._writer.put_large(obj)
-        return None
+        return self._writer.there.get(id(obj))
 
 
 class Writer:
-    """Writes one result as frames; ``write(bytes)`` is called for each."""
+    """Writes one result as frames; ``write(bytes)`` is called for each.
 
-    def __init__(self, key: bytes, write: Callable[[bytes], Any]) -> None:
+    ``items`` are those of its large tuples, in the order in which they are sent; ``base`` those of the last answer,
+    which the parent has.
+    """
+
+    def __init__(self, key: bytes, write: Callable[[bytes], Any], base: Sequence[Any] = ()) -> None:
+        self.items: list[Any] = []
+        self.there = {id(item): -1 - place for place, item in enumerate(base)}
+        self._base = base
         self._key = key
         self._write = write
         self._frames = self._numbers = 0
@@ -74,7 +93,7 @@ class Writer:
 
     def loaded(self, loaded: Loaded) -> None:
         """Send the configuration, its outline first."""
-        self._frame(OUTLINE, json.dumps(outline(loaded)).encode())
+        self._frame(OUTLINE, json.dumps({**outline(loaded), "base": len(self._base)}).encode())
         self._frame(LOADED, self._pickled(loaded))
 
     def faults(self, message: str, faults: tuple) -> None:
@@ -94,6 +113,7 @@ class Writer:
                 count = max(1, count * CHUNK_BYTES // len(payload))
                 continue
             self._frame(CHUNK, _ID.pack(number) + payload)
+            self.items += items[start : start + count]
             start += count
             count = min(MOST_ITEMS, max(1, count * CHUNK_BYTES // len(payload)))
         self._known[id(items)] = number
@@ -112,9 +132,10 @@ class Writer:
 class Unpickler(pickle.Unpickler):
     """Makes only attrs classes and enums of modules that are loaded already; a reload imports nothing."""
 
-    def __init__(self, stream: io.BytesIO, large: dict[int, Any]) -> None:
+    def __init__(self, stream: io.BytesIO, large: dict[int, Any], base: Sequence[Any] = ()) -> None:
         super().__init__(stream)
         self._large = large
+        self._base = base
 
     @classmethod
     def loads(cls, payload: bytes) -> Any:
@@ -129,7 +150,9 @@ class Unpickler(pickle.Unpickler):
             return found
         raise ConfigurationError(f"configuration reader: {module}.{name} is not a configuration class of this process")
 
-    def persistent_load(self, number: int) -> tuple:
+    def persistent_load(self, number: int) -> Any:
+        if number < 0:
+            return self._base[-1 - number]
         items = self._large[number]
         if type(items) is list:
             items = self._large[number] = tuple(items)
@@ -137,9 +160,11 @@ class Unpickler(pickle.Unpickler):
 
 
 class Reader:
-    """The parent's side: bytes in, slices of work out."""
+    """The parent's side: bytes in, slices of work out. ``items`` and ``base`` are those of ``Writer``."""
 
-    def __init__(self, key: bytes, fingerprint: tuple = ()) -> None:
+    def __init__(self, key: bytes, fingerprint: tuple = (), base: Sequence[Any] = ()) -> None:
+        self.items: list[Any] = []
+        self._base = base
         self._frames = Unpacker(key)
         self._fingerprint = fingerprint
         self._large: dict[int, Any] = {}
@@ -170,18 +195,22 @@ class Reader:
             elif frame[0] == CHUNK:
                 self._chunk(frame[1])
             elif frame[0] == OUTLINE:
-                self._compare(json.loads(frame[1])["fingerprint"])
+                self._compare(json.loads(frame[1]))
             else:
                 return self._finish(*frame)
             yield
 
-    def _compare(self, found: list) -> None:
+    def _compare(self, found: dict[str, Any]) -> None:
         if self._fingerprint:
-            compare(self._fingerprint, found)
+            compare(self._fingerprint, found["fingerprint"])
+        if found.get("base", 0) not in (0, len(self._base)):
+            raise ConfigurationError("configuration reader: its answer is for somebody who knows other items")
 
     def _chunk(self, payload: bytes) -> None:
         (number,) = _ID.unpack_from(payload)
-        self._large.setdefault(number, []).extend(self._unpickled(payload[_ID.size :]))
+        items = self._unpickled(payload[_ID.size :])
+        self._large.setdefault(number, []).extend(items)
+        self.items += items
 
     def _finish(self, kind: bytes, payload: bytes) -> Loaded:
         found = self._unpickled(payload)
@@ -192,7 +221,7 @@ class Reader:
 
     def _unpickled(self, payload: bytes) -> Any:
         try:
-            return Unpickler(io.BytesIO(payload), self._large).load()
+            return Unpickler(io.BytesIO(payload), self._large, self._base).load()
         except ConfigurationError:
             raise
         except Exception as error:

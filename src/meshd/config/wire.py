@@ -67,3 +67,30 @@ class Unpacker:
         del self._buffer[: HEAD.size + length]
         self._place += 1
         return kind, payload
+
+
+class Ending:
+    """Finds the end of an answer in its bytes by the heads of the frames alone; what is in them is checked later."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._left = 0
+        self._is_last = False
+
+    def feed(self, data: bytes) -> bool:
+        """Say whether the last frame is whole with these bytes. Raises BadFrame where more comes after it."""
+        place = 0
+        while place < len(data):
+            if self._is_last and not self._left:
+                raise BadFrame("configuration reader: it says more than was asked")
+            if self._left:
+                step = min(self._left, len(data) - place)
+                self._left -= step
+            else:
+                step = min(HEAD.size - len(self._head), len(data) - place)
+                self._head += data[place : place + step]
+                if len(self._head) == HEAD.size:
+                    self._left, kind, _ = HEAD.unpack(self._head)
+                    self._head, self._is_last = b"", kind in (LOADED, FAULTS)
+            place += step
+        return self._is_last and not self._left

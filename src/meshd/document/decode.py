@@ -155,11 +155,19 @@ def list_of(spec: option.ListOf, node: Node, context: Context, path: str) -> Any
     if context.origins is not None:
         context.origins.update((f"{path}[{place}]", item.where()) for place, item in enumerate(items))
     item_spec = spec.item
-    function = function_of(item_spec)
+    function = function_of(item_spec) if context.memory is None else _remembered
     found = [function(item_spec, item, context, f"{path}[{place}]") for place, item in enumerate(items)]
     if spec.unique is not None and not _are_unique(spec, found, node, context, path):
         return BAD
     return BAD if BAD in found else tuple(found)
+
+
+def _remembered(spec: option.Spec, node: Node, context: Context, path: str) -> Any:
+    """Decode an item of a list; what a dialect has taken over from the last reading was decoded then."""
+    function = function_of(spec)
+    if not context.memory.has_node(node):
+        return function(spec, node, context, path)
+    return context.once("decoded", (spec, node), lambda: function(spec, node, context, path), path=path)
 
 
 def _are_unique(spec: option.ListOf, found: list, node: Sequence, context: Context, path: str) -> bool:

@@ -76,12 +76,19 @@ class Faults:
         self._seen: set = set()
         self.dropped = 0
         self.dropped_findings = 0
+        self.blocking = 0
+        self.tape: list[tuple[tuple, dict]] | None = None
 
     def add(self, code: str, mark: Mark, message: str, *, path: str = "", severity: str = ERROR, **more) -> None:
         """Keep one finding; ``more`` is hint, notes, related, help, is_analysis, subject.
 
-        Text that comes from a file is made printable.
+        Text that comes from a file is made printable. ``blocking`` counts the errors among all calls; a ``tape`` gets
+        the arguments of the others.
         """
+        is_loaded = severity != ERROR or more.get("is_analysis", False)
+        self.blocking += not is_loaded
+        if self.tape is not None and is_loaded:
+            self.tape.append(((code, mark, message), {"path": path, "severity": severity, **more}))
         message, path = printable(message), printable(path)
         for name in ("hint", "help"):
             if name in more:

@@ -249,6 +249,7 @@ def address(spec: option.Address, node: Node, context: Context, path: str):
 
 def file(spec: option.File, node: Node, context: Context, path: str):
     """Decode ``File``: an absolute path, read from the folder of the file that names it."""
+    context.looks += 1
     value = raw_text(node, context, path)
     if value is BAD:
         return BAD

@@ -7,7 +7,7 @@ A plugin that cannot be used is recorded with its distribution and the reason in
 import os
 import platform
 import sys
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from importlib import metadata
 from types import MappingProxyType
 from typing import Any
@@ -31,9 +31,12 @@ class Registry:
     version, digest): where another process's differs, one of the two runs other code than is installed.
     """
 
-    def __init__(self, entries: Iterable[Entry], fingerprint: tuple = ()) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], fingerprint: tuple = (), look: Callable[[], tuple] | None = None
+    ) -> None:
         self.plugins = tuple(entries)
         self.fingerprint = fingerprint
+        self._look = look
         pairs = [(one, entry) for entry in self.plugins for one in entry.types]
         self._types = MappingProxyType({(one.kind, one.name): one for one, _ in pairs})
         self._entries = MappingProxyType({(one.kind, one.name): entry for one, entry in pairs})
@@ -55,14 +58,13 @@ class Registry:
         Raises ConfigurationError where ``settings.strict`` is set and a plugin cannot be loaded.
         """
         environ = os.environ if environ is None else environ
-        sources = sorted(installed(points), key=lambda source: source.order)
-        if settings.dir is not None:
-            sources += local(settings.dir)
+        sources = _sources(settings, points)
         wanted = _wanted(settings, environ)
         entries = [*_load_all(sources, wanted), *_missing(sources, wanted)]
         if environ.get("MESHD_TRACE_PLUGINS", "") not in ("", "0"):
             _trace(entries)
-        registry = cls(entries, _fingerprint(sources, wanted))
+        registry = cls(
+            entries, _fingerprint(sources, wanted), lambda: _fingerprint(_sources(settings, points), wanted))
         if settings.strict and registry.refused:
             raise ConfigurationError("; ".join(registry.warnings))
         return registry
@@ -77,6 +79,10 @@ class Registry:
         kept = Registry([entry for entry in self.plugins if entry.module.partition(":")[0] not in without])
         loader = Loader(kept._entries)
         return Registry([*kept.plugins, *map(loader.load, sources)], self.fingerprint)
+
+    def is_current(self) -> bool:
+        """Say whether what is installed now is what was loaded; nothing is imported for it."""
+        return self._look is None or self._look() == self.fingerprint
 
     def type(self, kind: str, name: str) -> PluginType | None:
         """Return the type, or None where no loaded plugin offers it."""
@@ -112,6 +118,11 @@ class Registry:
         if top in OWN_PACKAGES:
             return None
         return next((entry for name, entry in self._modules.items() if name.partition(".")[0] == top), None)
+
+
+def _sources(settings: PluginSettings, points: Iterable[Any] | None) -> list[Source]:
+    found = sorted(installed(points), key=lambda source: source.order)
+    return found + list(local(settings.dir)) if settings.dir is not None else found
 
 
 def _wanted(settings: PluginSettings, environ: Mapping[str, str]) -> tuple[str, ...] | None:
@@ -162,4 +173,4 @@ def _trace(entries: Iterable[Entry]) -> None:
         print(f"{entry.label}: {entry.module}: {entry.status}: {what} ({entry.load_s * 1e3:.1f} ms)", file=sys.stderr)
 
 
-__all__ = ["ALWAYS", "LOADED", "REFUSED", "SKIPPED", "Entry", "Registry"]
+__all__ = ["ALWAYS", "LOADED", "REFUSED", "SHIPPED_BY", "SKIPPED", "Entry", "Registry"]

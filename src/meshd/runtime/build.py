@@ -22,11 +22,11 @@ from meshd.isolation.isolate import Isolate
 from meshd.model.cluster import Cluster as ClusterSpec
 from meshd.model.listener import Listener
 from meshd.model.snapshot import Snapshot
-from meshd.registry import Registry
+from meshd.registry import SHIPPED_BY, Registry
 from meshd.runtime.assembly import Assembly, Built
 from meshd.runtime.clock import Clock
 from meshd.runtime.contract import check_object
-from meshd.runtime.runtime import Runtime
+from meshd.runtime.runtime import Parts, Runtime
 from meshd.runtime.site import Ground, finish
 from meshd.runtime.state import Claims, StateTable
 from meshd.telemetry.metrics import Metrics
@@ -51,6 +51,7 @@ class Construction:
         isolates: bool = True,
     ) -> None:
         self.isolates = isolates
+        self.claims = claims
         self.environment = environment
         self.snapshot = snapshot
         self.world = world
@@ -64,8 +65,14 @@ class Construction:
 
     def run(self, previous: Runtime | None) -> Steps:
         """Make clusters, then sinks, then chains; raises ConfigurationError with every fault."""
+        self._taken = previous.parts if previous is not None else {}
         for spec in self.snapshot.clusters:
-            yield from self._cluster(spec, previous.clusters.get(spec.name) if previous is not None else None)
+            before = previous.clusters.get(spec.name) if previous is not None else None
+            if before is not None and before.spec is spec and spec.name in self._taken:
+                self._share(before)
+            else:
+                yield from self._cluster(spec, before)
+            yield
         sinks = yield from self._objects(self.snapshot.telemetry, "")
         for listener in self.snapshot.listeners:
             yield from self._chain(listener, sinks)
@@ -73,13 +80,27 @@ class Construction:
             raise ConfigurationError("; ".join(str(fault) for fault in self.faults[:10]), tuple(self.faults))
         return self.runtime
 
+    def _share(self, cluster: Cluster) -> None:
+        """Take a cluster as it is: the reader of a large configuration knows that nothing of it has changed."""
+        name = cluster.name
+        parts = self.runtime.parts[name] = self._taken[name]
+        for scope, key in parts.claims:
+            self.claims.state(scope, key, _no_cell)
+        self.runtime.clusters[name] = cluster
+        self.runtime.shared.add(name)
+
     def _cluster(self, spec: ClusterSpec, previous: Cluster | None) -> Steps:
+        start, self.claims.notes = len(self.assembly.built), []
         balancer = yield from self._part(spec, spec.load_balancer or self._default("load_balancer", BALANCER))
         breaker = yield from self._part(spec, spec.circuit_breaker or self._default("circuit_breaker", BREAKER))
         discovery = yield from self._part(spec, spec.discovery)
+        built, claims, self.claims.notes = tuple(self.assembly.built[start:]), tuple(self.claims.notes), None
         if balancer is None or breaker is None or (spec.discovery is not None and discovery is None):
             return
         cluster = self.runtime.clusters[spec.name] = Cluster(spec, balancer, breaker, self.world)
+        if discovery is None and all(self._is_shipped(one.plugin) for one in built):
+            self.runtime.parts[spec.name] = Parts(built, claims)
+            del self.assembly.built[start:]
         if previous is not None:
             cluster.adopt(previous)
         if discovery is None:
@@ -88,7 +109,10 @@ class Construction:
             self.runtime.discoveries.append((discovery, cluster))
             if previous is not None and previous.spec.discovery == spec.discovery:
                 cluster.set_endpoints(tuple(endpoint.spec for endpoint in previous.endpoints))
-        yield
+
+    def _is_shipped(self, plugin: Plugin) -> bool:
+        """A stranger's object may have read a file, or may have been bypassed: it is built anew at each reload."""
+        return self.registry.entry(plugin.kind, plugin.type).distribution == SHIPPED_BY
 
     def _part(self, spec: ClusterSpec, plugin: Plugin | None) -> Steps:
         return (yield from self._object(plugin, f"cluster {spec.name}", spec.name)) if plugin is not None else None
@@ -193,6 +217,10 @@ class Construction:
         if isinstance(use.object, IsolatedFilter):
             return use.object.isolate.part(plugin, place)
         return (yield from self._object(plugin, place))
+
+
+def _no_cell() -> Any:
+    raise KeyError("a cell of a runtime in force is gone")
 
 
 def fault_at(plugin: Plugin | None, text: str, code: str = CODE) -> Fault:

@@ -8,6 +8,8 @@ import attrs
 from meshd.model.snapshot import Snapshot
 
 KINDS = ("listeners", "clusters", "routes")
+DEPTHS = {"listeners": 6, "clusters": 2, "routes": 0}
+"""Levels down to what is small for certain: a virtual host of a router's, an endpoint, a route."""
 
 
 @attrs.frozen
@@ -44,29 +46,33 @@ def changes(old: Snapshot | None, new: Snapshot) -> Generator[None, None, tuple[
     for kind, (was, now) in zip(KINDS, pairs):
         changed = 0
         for name in now.keys() & was.keys():
-            changed += not (yield from same(was[name], now[name]))
+            changed += not (yield from same(was[name], now[name], DEPTHS[kind]))
+            yield
         found.append(Change(kind, len(now.keys() - was.keys()), changed, len(was.keys() - now.keys())))
     return tuple(found)
 
 
-def same(one: Any, other: Any) -> Generator[None, None, bool]:
-    """Say whether two values of the model are equal; where it stands in its files does not count."""
+def same(one: Any, other: Any, depth: int = 1) -> Generator[None, None, bool]:
+    """Say whether two values of the model are equal; where it stands in its files does not count.
+
+    What stands ``depth`` levels below is compared in one go.
+    """
     if one is other:
         return True
     if type(one) is not type(other):
         return False
-    if isinstance(one, tuple):
-        return (yield from _all_same(zip(one, other))) if len(one) == len(other) else False
-    if attrs.has(type(one)):
+    if depth and isinstance(one, tuple):
+        return (yield from _all_same(zip(one, other), depth - 1)) if len(one) == len(other) else False
+    if depth and attrs.has(type(one)):
         names = [field.name for field in attrs.fields(type(one)) if field.eq]
-        return (yield from _all_same((getattr(one, name), getattr(other, name)) for name in names))
+        return (yield from _all_same(((getattr(one, name), getattr(other, name)) for name in names), depth - 1))
     return one == other
 
 
-def _all_same(pairs: Iterable[tuple[Any, Any]]) -> Generator[None, None, bool]:
+def _all_same(pairs: Iterable[tuple[Any, Any]], depth: int) -> Generator[None, None, bool]:
     for one, other in pairs:
         yield
-        if not (yield from same(one, other)):
+        if not (yield from same(one, other, depth)):
             return False
     return True
 

@@ -3,11 +3,13 @@
 Strategy: all or nothing. Until the swap a fault of any kind leaves everything as it was. The swap is one turn of the
 reactor. A request finishes on the runtime that it began with; the old one is stopped after its last. A request to
 reload that comes during a reload leads to one more, however many come. A configuration that did not change is built
-again too: files that plugins read are read anew, and plugins that were bypassed get another chance.
+again too: files that plugins read are read anew, and plugins that were bypassed get another chance. Only clusters
+whose plugins are shipped ones are taken over as they are, where the reader knows that they are the same
+(``config/child.py``).
 """
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 import attrs
@@ -92,6 +94,22 @@ class Reloader:
         if read is _renewal:
             self._next_read = read  # a new generation reads the configuration anew, too
         return _also(self._next)
+
+    def assume(self, loaded: Loaded | None) -> Deferred:
+        """Put ``loaded``, which was read again, in the place of what is in force where it is equal.
+
+        Then what the next reading finds unchanged are the objects in force. The Deferred fires when that is done.
+        """
+        if loaded is None or self._running is not None or self.runtime is None:
+            return succeed(None)
+        done = pump(self.world, self._assume(loaded, self.runtime))
+        return done.addErrback(lambda why: self.world.log.failure("bug: unexpected error after a reading", failure=why))
+
+    def _assume(self, loaded: Loaded, runtime: Runtime) -> Generator[None, None, None]:
+        changed = yield from changes(runtime.snapshot, loaded.snapshot)
+        if loaded.digest == self.loaded.digest and not any(changed) and runtime is self.runtime:
+            self.loaded = loaded
+            yield from runtime.assume(loaded.snapshot)
 
     def drain(self, deadline_s: float) -> Deferred:
         """Accept no more; the Deferred fires when every connection has ended, or was cut after ``deadline_s``."""
@@ -197,13 +215,14 @@ class Reloader:
         old, self.runtime = self.runtime, swap.runtime
         self.loaded = loaded
         self.generation += 1
-        swap.runtime.take_over()
+        taken = swap.runtime.take_over()
         self.listeners = swap.do()
         gc.collect(1)  # circles that died during the build (the admin API's, say) must not be frozen too
         gc.freeze()
         for function in self.on_swap:
             self._tell(function)
         if old is not None:
+            old.give_over(taken)
             self._retire(old, swap)
 
     def _tell(self, function: Callable[[Runtime], Any]) -> None:
@@ -215,7 +234,6 @@ class Reloader:
     def _retire(self, old: Runtime, swap: Swap) -> None:
         """Stop the old runtime after its last request; its listeners that are gone are drained first."""
         self.retiring += 1
-        old.give_over()
         ended = swap.drain(old.snapshot.drain.deadline_s)
         ended.addCallback(lambda _: retire(old.chains.values()))
         ended.addCallback(lambda _: pump(self.world, old.stop()))

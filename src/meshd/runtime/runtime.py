@@ -1,9 +1,11 @@
 """The runtime: live objects made from one Snapshot, started at the swap, stopped after their last request."""
 
+import gc
 from collections.abc import Generator, Iterable, Iterator
 from types import MethodType
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, FirstError, gatherResults, maybeDeferred
 from twisted.python.failure import Failure
 
@@ -17,10 +19,27 @@ from meshd.runtime.pump import pump
 from meshd.runtime.site import Ground
 
 
-class Runtime:
-    """``clusters`` and ``chains`` (of listeners) by name; ``built`` are all plugin objects, in the order of making.
+YOUNG = 64
+"""So many starts between two looks of the collector at what is young."""
+LARGE = 64
+"""A tuple of so many items is taken apart in slices."""
 
-    ``discoveries`` are (discovery object, live cluster) pairs. Listeners are not part of it: they live on, and serve
+
+@attrs.frozen(eq=False)
+class Parts:
+    """What a live cluster is made of: its plugin objects, and (scope, key) of the state that they share."""
+
+    built: tuple[Built, ...]
+    claims: tuple[tuple[str, Any], ...]
+
+
+class Runtime:
+    """``clusters`` and ``chains`` (of listeners) by name; ``built`` are the plugin objects, in the order of making, but
+    for those of clusters that may be taken over (``parts``).
+
+    ``discoveries`` are (discovery object, live cluster) pairs. A cluster that is the same in the next configuration is
+    that runtime's too: ``shared`` names those that another runtime starts and ends, ``parts`` says what they are made
+    of. Listeners are not part of it: they live on, and serve
     by the chain of the runtime in force.
     """
 
@@ -32,6 +51,8 @@ class Runtime:
         self.clusters: dict[str, Any] = ground.clusters
         self.chains: dict[str, Chain] = {}
         self.discoveries: list[tuple[Any, Any]] = []
+        self.parts: dict[str, Parts] = {}
+        self.shared: set[str] = set()
         self.is_started = False
         self.ending: list[Deferred] = []
 
@@ -41,6 +62,13 @@ class Runtime:
         for chain in self.chains.values():
             yield from chain.uses
             yield from chain.all_sinks
+
+    def own(self) -> Iterator[Built]:
+        """Every plugin object that this runtime starts and ends."""
+        for name, parts in self.parts.items():
+            if name not in self.shared:
+                yield from parts.built
+        yield from self.built
 
     def start(self) -> Deferred:
         """Start the plugin objects and look for endpoints, in slices; the Deferred fails as the first that cannot.
@@ -58,6 +86,8 @@ class Runtime:
         try:
             for label, work, args in self._starts():
                 waits.append(maybeDeferred(work, *args).addErrback(_cannot_start, label))
+                if len(waits) % YOUNG == 0:
+                    gc.collect(1)  # what a start leaves behind must not wait for one long look at all of it
                 yield
         except GeneratorExit:
             for wait in waits:
@@ -69,27 +99,32 @@ class Runtime:
     def _starts(self) -> Iterator[tuple[str, Any, tuple]]:
         for discovery, cluster in self.discoveries:
             yield f"cluster {cluster.name}: discovery", discovery.watch, (cluster.set_endpoints,)
-        for one in self.built:
+        for one in self.own():
             start = getattr(one.made, "start", None)
             if callable(start):
                 yield describe(one.plugin), start, ()
 
-    def take_over(self) -> None:
-        """The swap: pools and log reopening are this runtime's from now on."""
+    def take_over(self) -> set[str]:
+        """The swap: pools and log reopening are this runtime's from now on, and the clusters whose names it returns."""
         self.ground.world.node = self.snapshot.node
-        for cluster in self.clusters.values():
-            cluster.start()
+        taken, self.shared = self.shared, set()
+        for name, cluster in self.clusters.items():
+            if name not in taken:
+                cluster.start()
         if self.reopen not in self.ground.world.on_reopen:
             self.ground.world.on_reopen.append(self.reopen)
+        return taken
 
-    def give_over(self) -> None:
-        """Another runtime has taken over: look for endpoints no more, as the pools are that one's now."""
+    def give_over(self, taken: Iterable[str] = ()) -> None:
+        """Another runtime has taken over, with these clusters: look for endpoints no more, as the pools are that one's.
+        """
         watching = {id(discovery) for discovery, _ in self.discoveries}
         for one in self.built:
             if id(one.made) in watching:
                 self._end(one)
         self.built[:] = [one for one in self.built if id(one.made) not in watching]
         self.discoveries.clear()
+        self.shared.update(taken)
 
     def reopen(self) -> None:
         """SIGUSR1: tell the plugins that keep files open."""
@@ -103,11 +138,12 @@ class Runtime:
         """
         if self.reopen in self.ground.world.on_reopen:
             self.ground.world.on_reopen.remove(self.reopen)
-        for one in reversed(self.built if self.is_started else []):
+        for one in reversed(list(self.own()) if self.is_started else []):
             self._end(one)
             yield
-        for cluster in self.clusters.values():
-            cluster.retire()
+        for name, cluster in self.clusters.items():
+            if name not in self.shared:
+                cluster.retire()
             yield
         for use in self.uses:
             use.record.end()
@@ -120,6 +156,11 @@ class Runtime:
             while table:
                 table.popitem()
                 yield
+        while self.parts:
+            name, parts = self.parts.popitem()
+            for one in parts.built if name not in self.shared else ():
+                untie(one.made)
+            yield
         while self.built:
             untie(self.built.pop().made)
             yield
@@ -128,6 +169,20 @@ class Runtime:
                 parts.pop()
                 yield
         self.ground.build = None
+        rest = [self.snapshot]
+        self.snapshot = None
+        yield from crumble(rest)
+
+    def assume(self, snapshot: Snapshot) -> Iterator[None]:
+        """Put an equal snapshot in the place of the one that this was built from, one cluster for each step."""
+        old = [self.snapshot]
+        self.snapshot = snapshot
+        for spec in snapshot.clusters:
+            cluster = self.clusters.get(spec.name)
+            if cluster is not None and spec.name not in self.shared:  # a reload may come in between
+                cluster.spec = spec
+            yield
+        yield from crumble(old)
 
     def strike(self, entry: Entry, selves: frozenset[int] = frozenset()) -> None:
         """Code of ``entry`` blocked: each use of it gets a strike, or only the one whose object is known."""
@@ -170,3 +225,19 @@ def retire(chains: Iterable[Chain]) -> Deferred:
         chain.retire(lambda idle=idle: idle.callback(None))
         waits.append(idle)
     return gatherResults(waits)
+
+
+def crumble(items: list[Any]) -> Iterator[None]:
+    """Let go of values of the model in slices, which it takes from ``items``: freed in one go, many would take long."""
+    while items:
+        item = items.pop()
+        if type(item) is not tuple:
+            items += [getattr(item, one.name) for one in attrs.fields(type(item))] if attrs.has(type(item)) else ()
+        elif len(item) <= LARGE:
+            items += item
+        else:
+            rest, item = list(item), None
+            while rest:
+                rest.pop()
+                yield
+        yield

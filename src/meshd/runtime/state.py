@@ -70,6 +70,8 @@ class Claims:
     """What one runtime holds of a table."""
 
     def __init__(self, table: StateTable) -> None:
+        self.notes: list[tuple[str, Hashable]] | None = None
+        """While it is a list it gets what is asked for."""
         self._table = table
         self._held: set[tuple[str, Hashable]] = set()
 
@@ -80,6 +82,8 @@ class Claims:
         """Return the cell of ``key``, claimed once for this runtime; raises ValueError on an unknown scope."""
         if scope not in SCOPES:
             raise ValueError(f"state scope {scope!r}: expected 'worker' or 'host'")
+        if self.notes is not None:
+            self.notes.append((scope, key))
         if (scope, key) in self._held:
             return self._table.value(scope, key)
         value = self._table.claim(scope, key, factory)

@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from meshd import __version__
 from meshd.admin.view import IDaemon
+from meshd.config.child import LARGE
 from meshd.document.fault import Fault
 from meshd.explain.answer import explain
 from meshd.host.launch import Launch
@@ -43,6 +44,8 @@ DRAINING = "DRAINING"
 SWEEP_S = 300.0
 """How often idle metric series are looked for."""
 LOGGED_FAULTS = 20
+PREPARE_S = 5.0
+"""After the start of a large configuration its reader begins, for the first reload; the start itself goes first."""
 RECYCLE_AGAIN_S = 60.0
 """After a recycle that failed."""
 
@@ -88,6 +91,7 @@ class Daemon(MultiService):
         self._is_healthy = True
         self._is_stopped = False
         self.last_reload: dict | None = None
+        self._child: ChildReader | None = None
         self.reloader = Reloader(self.world, registry, read or self._reader(), environment=environment)
         self.admin = AdminService(self, reactor, loaded.snapshot.admin.address if loaded is not None else "")
         self.admin.setServiceParent(self)
@@ -109,7 +113,8 @@ class Daemon(MultiService):
         """Return what reads the configuration anew."""
         fingerprint = getattr(self.registry, "fingerprint", ())
         settings = self._first.snapshot.plugins
-        return ChildReader(self.world, list(self.paths), settings, fingerprint=fingerprint).read
+        self._child = ChildReader(self.world, list(self.paths), settings, fingerprint=fingerprint)
+        return self._child.read
 
     # Start and end
 
@@ -137,9 +142,16 @@ class Daemon(MultiService):
             clusters=len(self.runtime.clusters), admin=self.admin.bound,
         )
         self.systemd.ready()
+        if self._child is not None and len(self.loaded.files) >= LARGE:
+            self.world.call_later(PREPARE_S, self._prepare)
+
+    def _prepare(self) -> None:
+        if self._child is not None and not self.shutdown.is_running:
+            self._child.prepare().addCallback(self.reloader.assume)
 
     def end(self) -> None:
         """Give back what ``begin`` took; traffic has been drained."""
+        self._leave_child()
         self.systemd.end()
         if self._sweep.running:
             self._sweep.stop()
@@ -147,6 +159,12 @@ class Daemon(MultiService):
             self._watchdog.stop()
         self.monitor.stop()
         self.world.poller.stop()
+
+    def _leave_child(self) -> None:
+        """There will be no more reloads."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.close()
 
     def _watch(self, runtime: Any) -> None:
         """Run the watchdog that the configuration in force asks for."""
@@ -195,6 +213,7 @@ class Daemon(MultiService):
     def _succeeded(self, pid: int) -> None:
         """Another generation serves on our sockets: end after the last request."""
         self.systemd.notify.main_pid(pid)
+        self._leave_child()
         for listener in self.reloader.listeners.values():
             listener.is_foreign = True
         self.admin.leave()

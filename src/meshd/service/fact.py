@@ -44,7 +44,7 @@ def plugin_facts(registry: Any, runtime: Any) -> list[dict]:
 def _configured(registry: Any, runtime: Any) -> dict[int, list]:
     """Return what the configuration makes of each plugin's types, once for each owner, by the entry's id."""
     found: dict[int, dict] = {}
-    for one in runtime.built if runtime is not None else ():
+    for one in runtime.own() if runtime is not None else ():
         plugin = one.plugin
         key = (plugin.kind, plugin.type, plugin.name, one.owner)
         entry = registry.entry(plugin.kind, plugin.type)

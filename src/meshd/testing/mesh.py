@@ -130,7 +130,7 @@ class Mesh:
 
         It belongs to the proxy's thread: what changes it goes through ``call``.
         """
-        found = {one.plugin.name: one.made for one in self.daemon.runtime.built}
+        found = {one.plugin.name: one.made for one in self.daemon.runtime.own()}
         if name not in found:
             raise KeyError(f"plugin {name!r}: expected one of {', '.join(sorted(found))}")
         return found[name]
