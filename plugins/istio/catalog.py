@@ -1,24 +1,15 @@
-"""The kinds of documents that are known: group, versions, the class of ``spec``. Asked by ``read``, docs and tests."""
+"""The kinds of documents that are known: group, versions, the class of ``spec``. Asked by ``read``, docs and tests.
+
+The classes are named, and imported when the first document of their kind is read: all of them take half a second.
+"""
+
+from functools import cache
+from importlib import import_module
 
 import attrs
 
 from meshd.api import nearest
 from meshd_plugins.istio.gateway_api.kinds import ROWS
-from meshd_plugins.istio.schema.authentication import PeerAuthentication, RequestAuthentication
-from meshd_plugins.istio.schema.authorization_policy import AuthorizationPolicy
-from meshd_plugins.istio.schema.destination_rule import DestinationRule
-from meshd_plugins.istio.schema.envoy_filter import EnvoyFilter
-from meshd_plugins.istio.schema.gateway import Gateway
-from meshd_plugins.istio.schema.kubernetes import Endpoints, EndpointSlice, KubernetesServiceSpec, NamespaceSpec
-from meshd_plugins.istio.schema.mesh_config import MeshConfig
-from meshd_plugins.istio.schema.proxy_config import ProxyConfig
-from meshd_plugins.istio.schema.rate_limit_policy import RateLimitPolicy
-from meshd_plugins.istio.schema.service_entry import ServiceEntry
-from meshd_plugins.istio.schema.sidecar import Sidecar
-from meshd_plugins.istio.schema.telemetry import Telemetry
-from meshd_plugins.istio.schema.virtual_service import VirtualService
-from meshd_plugins.istio.schema.wasm_plugin import WasmPlugin
-from meshd_plugins.istio.schema.workload import WorkloadEntry, WorkloadGroup
 
 ISTIO = "networking.istio.io"
 SECURITY = "security.istio.io"
@@ -29,44 +20,55 @@ SECTION = "spec"
 
 @attrs.frozen
 class Kind:
-    """``spec`` is the class of the section ``section`` ('': the fields stand at the top, beside ``metadata``).
+    """``place`` is MODULE:CLASS of the section ``section`` ('': the fields stand at the top, beside ``metadata``).
 
-    ``spec`` is None where documents of this kind are recognised and left alone. ``says`` is why.
+    It is '' where documents of this kind are recognised and left alone; ``says`` is why.
     """
 
     name: str
     group: str
     versions: tuple[str, ...]
-    spec: type | None = None
+    place: str = ""
     section: str = SECTION
     is_namespaced: bool = True
     says: str = ""
 
+    @property
+    def spec(self):
+        """Return the class of the section, or None."""
+        return _class(self.place) if self.place else None
+
+
+@cache
+def _class(place):
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"meshd_plugins.istio.{module}"), name)
+
 
 KINDS = (
-    Kind("VirtualService", ISTIO, TRAFFIC, VirtualService),
-    Kind("DestinationRule", ISTIO, TRAFFIC, DestinationRule),
-    Kind("Gateway", ISTIO, TRAFFIC, Gateway),
-    Kind("VirtualGateway", ISTIO, TRAFFIC, Gateway),
-    Kind("ServiceEntry", ISTIO, TRAFFIC, ServiceEntry),
-    Kind("WorkloadEntry", ISTIO, TRAFFIC, WorkloadEntry),
-    Kind("WorkloadGroup", ISTIO, TRAFFIC, WorkloadGroup),
-    Kind("Sidecar", ISTIO, TRAFFIC, Sidecar),
-    Kind("ProxyConfig", ISTIO, ("v1beta1",), ProxyConfig),
-    Kind("EnvoyFilter", ISTIO, ("v1alpha3",), EnvoyFilter),
-    Kind("MeshConfig", "mesh.istio.io", ("v1alpha1",), MeshConfig),
-    Kind("PeerAuthentication", SECURITY, POLICY, PeerAuthentication),
-    Kind("RequestAuthentication", SECURITY, POLICY, RequestAuthentication),
-    Kind("AuthorizationPolicy", SECURITY, POLICY, AuthorizationPolicy),
-    Kind("Telemetry", "telemetry.istio.io", ("v1", "v1alpha1"), Telemetry),
-    Kind("WasmPlugin", "extensions.istio.io", ("v1alpha1",), WasmPlugin),
+    Kind("VirtualService", ISTIO, TRAFFIC, "schema.virtual_service:VirtualService"),
+    Kind("DestinationRule", ISTIO, TRAFFIC, "schema.destination_rule:DestinationRule"),
+    Kind("Gateway", ISTIO, TRAFFIC, "schema.gateway:Gateway"),
+    Kind("VirtualGateway", ISTIO, TRAFFIC, "schema.gateway:Gateway"),
+    Kind("ServiceEntry", ISTIO, TRAFFIC, "schema.service_entry:ServiceEntry"),
+    Kind("WorkloadEntry", ISTIO, TRAFFIC, "schema.workload:WorkloadEntry"),
+    Kind("WorkloadGroup", ISTIO, TRAFFIC, "schema.workload:WorkloadGroup"),
+    Kind("Sidecar", ISTIO, TRAFFIC, "schema.sidecar:Sidecar"),
+    Kind("ProxyConfig", ISTIO, ("v1beta1",), "schema.proxy_config:ProxyConfig"),
+    Kind("EnvoyFilter", ISTIO, ("v1alpha3",), "schema.envoy_filter:EnvoyFilter"),
+    Kind("MeshConfig", "mesh.istio.io", ("v1alpha1",), "schema.mesh_config:MeshConfig"),
+    Kind("PeerAuthentication", SECURITY, POLICY, "schema.authentication:PeerAuthentication"),
+    Kind("RequestAuthentication", SECURITY, POLICY, "schema.authentication:RequestAuthentication"),
+    Kind("AuthorizationPolicy", SECURITY, POLICY, "schema.authorization_policy:AuthorizationPolicy"),
+    Kind("Telemetry", "telemetry.istio.io", ("v1", "v1alpha1"), "schema.telemetry:Telemetry"),
+    Kind("WasmPlugin", "extensions.istio.io", ("v1alpha1",), "schema.wasm_plugin:WasmPlugin"),
     Kind("TrafficExtension", "extensions.istio.io", ("v1alpha1",),
          says="runs Wasm or Lua, which this proxy does not: left alone; a Python plugin does the same"),
-    Kind("RateLimitPolicy", "meshd.io", ("v1alpha1",), RateLimitPolicy),
-    Kind("Service", "", ("v1",), KubernetesServiceSpec),
-    Kind("Endpoints", "", ("v1",), Endpoints, ""),
-    Kind("EndpointSlice", "discovery.k8s.io", ("v1",), EndpointSlice, ""),
-    Kind("Namespace", "", ("v1",), NamespaceSpec, is_namespaced=False),
+    Kind("RateLimitPolicy", "meshd.io", ("v1alpha1",), "schema.rate_limit_policy:RateLimitPolicy"),
+    Kind("Service", "", ("v1",), "schema.kubernetes:KubernetesServiceSpec"),
+    Kind("Endpoints", "", ("v1",), "schema.kubernetes:Endpoints", ""),
+    Kind("EndpointSlice", "discovery.k8s.io", ("v1",), "schema.kubernetes:EndpointSlice", ""),
+    Kind("Namespace", "", ("v1",), "schema.kubernetes:NamespaceSpec", is_namespaced=False),
     *(Kind(**row) for row in ROWS),
 )
 IGNORED_GROUPS = frozenset((

@@ -8,7 +8,7 @@ import attrs
 from meshd_plugins.istio.gateway_api.condition import (
     ACCEPTED, CONFLICTED, FALSE, PROGRAMMED, RESOLVED, TRUE, UNKNOWN, Condition, bad, good,
 )
-from meshd_plugins.istio.gateway_api.schema.reference import GROUP
+from meshd_plugins.istio.gateway_api.kinds import GROUP
 
 KINDS = {
     "HTTP": ("HTTPRoute", "GRPCRoute"), "HTTPS": ("HTTPRoute", "GRPCRoute"), "TLS": ("TLSRoute",), "TCP": ("TCPRoute",),

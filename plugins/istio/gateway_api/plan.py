@@ -13,8 +13,7 @@ from meshd_plugins.istio.gateway_api.condition import (
     ACCEPTED, PARTIALLY_INVALID, TRUE, Condition, bad, good,
 )
 from meshd_plugins.istio.gateway_api.gateways import Gateways
-from meshd_plugins.istio.gateway_api.kinds import CORE
-from meshd_plugins.istio.gateway_api.schema.reference import GROUP
+from meshd_plugins.istio.gateway_api.kinds import CORE, GROUP
 from meshd_plugins.istio.gateway_api.tls_policy import Policies
 from meshd_plugins.istio.gateway_api.world import OWN, World
 from meshd_plugins.istio.mesh.order import order

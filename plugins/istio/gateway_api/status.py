@@ -1,7 +1,7 @@
 """The plan as Gateway API's ``status`` says it, in plain data: for ``meshctl gateway-api status`` and tests."""
 
 from meshd_plugins.istio.gateway_api.condition import ACCEPTED, bad, good
-from meshd_plugins.istio.gateway_api.schema.reference import GROUP
+from meshd_plugins.istio.gateway_api.kinds import GROUP
 from meshd_plugins.istio.gateway_api.world import CONTROLLERS, OWN
 
 

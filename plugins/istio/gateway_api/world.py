@@ -3,8 +3,7 @@
 ``mesh`` is ``meshd_plugins.istio.mesh.Mesh`` or has its ``of(kind, group)`` and ``service(namespace, name)``.
 """
 
-from meshd_plugins.istio.gateway_api.kinds import CORE
-from meshd_plugins.istio.gateway_api.schema.reference import GROUP
+from meshd_plugins.istio.gateway_api.kinds import CORE, GROUP
 
 OWN, ISTIO = "meshd.io/gateway", "istio.io/gateway-controller"
 CONTROLLERS = (OWN, ISTIO)

@@ -44,6 +44,10 @@ class Mesh:
         """Return all resources of a kind, in their order (``mesh.order``)."""
         return tuple(self._kinds.get((group, kind), ()))
 
+    def has_group(self, group):
+        """Say whether there is a resource of this group."""
+        return any(one == group for one, _ in self._kinds)
+
     def _services(self):
         workloads = self.of("WorkloadEntry")
         slices, endpoints = self.of("EndpointSlice", "discovery.k8s.io"), self.of("Endpoints", "")

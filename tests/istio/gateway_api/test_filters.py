@@ -74,7 +74,7 @@ SHARE_AND_ANSWER = SHARE + """\
 
 class BackendFilters(unittest.TestCase):
     def test_edits_of_one_share(self):
-        text = SHARE + "  - {name: v2, port: 80}\n  filters:\n  - type: RequestHeaderModifier\n" \
+        text = SHARE_AND_ANSWER + "  - {name: v2, port: 80}\n  filters:\n  - type: RequestHeaderModifier\n" \
                        "    requestHeaderModifier: {set: [{name: x-rule, value: r}]}\n"
         loaded = Loaded(gateway() + route(text))
         answers = {answer.backend: answer for answer in (loaded.ask() for _ in range(100))}

@@ -1,8 +1,8 @@
 """Names and references that all Gateway API documents share."""
 
 from meshd.api import Integer, ListOf, Nested, Text, camel_config, option
+from meshd_plugins.istio.gateway_api.kinds import GROUP
 
-GROUP = "gateway.networking.k8s.io"
 LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 DOMAIN = rf"{LABEL}(\.{LABEL})*"
 
