@@ -13,8 +13,8 @@ from tests.integration.harness.loss import Loss
 from tests.integration.process import wait_for
 
 REQUESTS = 10_000
-LIMIT_S = 1.0
-"""Where others have the processors, which makes the work itself slower too, its CPU time is judged."""
+LIMIT_S, BUSY_LIMIT_S = 1.0, 5.0
+"""On a machine with nothing else to do, and where others make the work itself slower."""
 CONNECTIONS = 32
 SHARE = re.compile(rb"\r\nx-share: ([^\r]*)")
 ASK = b"GET / HTTP/1.1\r\nhost: loss\r\n\r\n"
@@ -106,31 +106,21 @@ def test_ten_thousand_requests_are_split_by_weight(split):
 def test_another_share_is_in_force_after_sighup_and_no_connection_is_dropped(split):
     with Loss(split.port, rate=200, mix={"get": 1}, websockets=0, watch="x-share", connections=32) as load:
         load.warm()
-        cpu_s = children_cpu_s(split)
         split.put("shifting", SPLIT.format(v1=50, v2=50))
         began = load.now()
         split.signal("HUP")
         wait_for(lambda: any("50" in share for share in load.look().seen), "the other share", 30)
         took_s = load.now() - began
-        cpu_s = children_cpu_s(split) - cpu_s
         before = old(load.look())
         load.warm(1500)
         result = load.stop()
-    print(f"\nin force after {took_s:.2f} s, {cpu_s:.2f} s of CPU\n{result}")
-    is_busy = took_s > 2 * cpu_s
-    assert took_s < LIMIT_S or (is_busy and cpu_s < 2 * LIMIT_S)
+    print(f"\nin force after {took_s:.2f} s\n{result}")
+    assert took_s < (LIMIT_S if os.getloadavg()[0] < 1 else BUSY_LIMIT_S)
     result.assert_nothing_lost()
     assert (result.refused, result.raced, result.unannounced, result.announced) == (0, 0, 0, 0)
     assert old(result) - before <= 32, "more than was on its way"
     new = {share: count for share, count in result.seen.items() if "50" in share}
     assert abs(100 * new["v2 of 50"] / sum(new.values()) - 50) < 7
-
-
-def children_cpu_s(daemon):
-    """Return the CPU seconds of the daemon's children that have ended: a reload's, whatever else the machine does."""
-    with open(f"/proc/{daemon.process.pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
 def old(result):
