@@ -87,7 +87,8 @@ def test_killed_worker_is_replaced_and_costs_its_own_streams_alone():
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_killed_proxy_serves_again_as_soon_as_its_manager_starts_it(shape):
-    with Echo() as echo, Daemon(one_cluster(echo.address, **shape), prefix=MANAGED) as daemon:
+    drain = {"deadline": "60s"}  # longer than this test takes: what a killed proxy leaves ends what it has
+    with Echo() as echo, Daemon(one_cluster(echo.address, drain=drain, **shape), prefix=MANAGED) as daemon:
         with Loss(daemon.port, rate=50) as load:
             load.warm()
             took, spans = [], []
