@@ -1,13 +1,11 @@
 """The http filter ``compression``: gzip (isal) and brotli for responses, as they stream by.
 
 Strategy: the response's head is changed in ``on_response``; the body passes a ``Stream`` that holds one compressor's
-window and nothing else. A body that comes whole in one piece is compressed in one call.
+window and nothing else. A body that comes whole in one piece is compressed in one call. The libraries are imported
+where the filter is configured: they take most of a MiB.
 """
 
 from functools import lru_cache
-
-import brotli
-from isal import isal_zlib
 
 from meshd.api import (
     CONTINUE, Boolean, Choice, Integer, ListOf, PluginType, Size, Text, add_vary, config, hookimpl, option,
@@ -209,31 +207,38 @@ class Gzip:
     """Makes gzip compressors of one level."""
 
     def __init__(self, level):
+        from isal import isal_zlib
+
+        self._library = isal_zlib
         self._level = level
 
     def whole(self, data):
         """Return all of ``data``, compressed."""
-        return isal_zlib.compress(data, self._level, GZIP_WBITS)
+        return self._library.compress(data, self._level, GZIP_WBITS)
 
     def begin(self):
         """Return (compress, flush, finish) of a new stream."""
-        stream = isal_zlib.compressobj(self._level, isal_zlib.DEFLATED, GZIP_WBITS)
-        return stream.compress, lambda: stream.flush(isal_zlib.Z_SYNC_FLUSH), stream.flush
+        library = self._library
+        stream = library.compressobj(self._level, library.DEFLATED, GZIP_WBITS)
+        return stream.compress, lambda: stream.flush(library.Z_SYNC_FLUSH), stream.flush
 
 
 class Brotli:
     """Makes brotli compressors of one quality."""
 
     def __init__(self, quality):
+        import brotli
+
+        self._library = brotli
         self._quality = quality
 
     def whole(self, data):
         """Return all of ``data``, compressed."""
-        return brotli.compress(data, quality=self._quality, lgwin=BROTLI_LGWIN)
+        return self._library.compress(data, quality=self._quality, lgwin=BROTLI_LGWIN)
 
     def begin(self):
         """Return (compress, flush, finish) of a new stream."""
-        stream = brotli.Compressor(quality=self._quality, lgwin=BROTLI_LGWIN)
+        stream = self._library.Compressor(quality=self._quality, lgwin=BROTLI_LGWIN)
         return stream.process, stream.flush, stream.finish
 
 

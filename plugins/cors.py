@@ -41,7 +41,8 @@ class Cors:
     """Cross-origin resource sharing. The matched origin is echoed, so one URL can serve several."""
 
     allow_origins: tuple[OriginMatch, ...] = option(
-        ListOf(item=Nested(OriginMatch), minimum=1, maximum=1000), doc="who may read the answers"
+        ListOf(item=Nested(OriginMatch), maximum=1000), default=(),
+        doc="who may read the answers (nobody, where routes say more)"
     )
     allow_methods: tuple[str, ...] = option(
         ListOf(item=TOKEN, maximum=100), default=("GET", "HEAD", "POST"), doc="methods granted to a preflight"

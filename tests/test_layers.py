@@ -98,12 +98,20 @@ class TestLayers(TestCase):
                 self.assertFalse(is_bad, f"{path}:{line}: {name} uses {target}: expected site.clock or site.random")
 
     def test_every_shipped_plugin_loads_without_a_reactor_or_a_loop(self):
+        self.refuse("twisted.internet.reactor", "twisted.internet.asyncioreactor", "uvloop", "grpc", "twisted.web")
+
+    def test_what_takes_memory_is_imported_only_where_it_is_configured(self):
+        self.refuse("twisted.names", "brotli", "isal", "meshd_plugins.consistent_hash.table",
+                    "meshd_plugins.rate_limit.redis", "meshd_plugins.discovery.kubernetes_source")
+
+    def refuse(self, *bad):
+        """Import every shipped plugin in a fresh process; none of these modules may come with them."""
         names = [line.split("=")[1].strip() for line in setup_lines("options.entry_points", "meshd.plugins")]
         code = f"""
 import importlib, sys
 for name in {names!r}:
     importlib.import_module(name)
-    for bad in ("twisted.internet.reactor", "twisted.internet.asyncioreactor", "uvloop", "grpc", "twisted.web"):
+    for bad in {bad!r}:
         assert bad not in sys.modules, f"{{name}} imports {{bad}}"
 """
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)

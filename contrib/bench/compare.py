@@ -22,13 +22,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import measure
+import mechanism
 import picking
 import sampling
 from case import CASES, Target
 from peer import BACKEND, EXAMPLE, PEERS, Ground, Peer
 
 VOID_PERCENT = 90
-REFERENCE = "envoy"
+REFERENCE, REFERENCE_ALL = "envoy", "envoy-all"
+EVERY = PEERS | mechanism.PEERS
 BESIDE = ("p50_ms", "p99_ms", "p999_ms", "rate", "rss_kib", "pss_kib", "cpu_us", "load_idle", "bad")
 
 
@@ -36,7 +38,8 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES), help="cases (default: all)")
-    parser.add_argument("--proxy", nargs="*", choices=PEERS, default=list(PEERS), help="proxies (default: all)")
+    parser.add_argument("--proxy", nargs="*", choices=EVERY, default=list(PEERS),
+                        help="proxies (default: those without every mechanism on, -all)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
     parser.add_argument("--seconds", type=int, default=3, help="length of one measurement (default: 3)")
     parser.add_argument("--rate", type=int, default=3200, help="requests/s of fixed-rate (default: 3200)")
@@ -141,8 +144,8 @@ def middle(rows: list[dict], key: str) -> float | None:
 
 def print_case(name: str, key: str, rows: dict[str, list[dict]]) -> None:
     """Print one line for each proxy: median, ratio to Envoy, what stands beside it."""
-    reference = middle(rows.get(REFERENCE, []), key)
     for proxy, own in rows.items():
+        reference = middle(rows.get(REFERENCE_ALL if "-all" in proxy else REFERENCE, []), key)
         value = middle(own, key)
         if value is None:
             print(f"{name:13} {proxy:11} failed: {own[-1].get('error')}", flush=True)
@@ -160,7 +163,7 @@ def start_rows(place: Arena, options: argparse.Namespace) -> dict[str, list[dict
     """Start each proxy afresh, round after round, and read its memory; meshd also with etc/meshd.yaml."""
     rows: dict[str, list[dict]] = {}
     for _ in range(options.rounds):
-        for peer in [*(PEERS[name] for name in options.proxy), EXAMPLE]:
+        for peer in [*(EVERY[name] for name in options.proxy), EXAMPLE]:
             process = place.start(peer, measure.PROXY_CORE)
             if place.is_serving(peer.name, place.ground.port(peer.name)):
                 target = Target(place.ground.port(peer.name), process.pid, 0, 0)
@@ -189,7 +192,7 @@ def compare(options: argparse.Namespace) -> dict:
             result["start-memory"] = start_rows(place, options)
             print_case("start-memory", "rss_kib", result["start-memory"])
         for name in options.proxy:
-            place.start(PEERS[name], measure.PROXY_CORE)
+            place.start(EVERY[name], measure.PROXY_CORE)
         serving = [name for name in options.proxy if place.is_serving(name, place.ground.port(name))]
         for name in options.case:
             if name != "start-memory":
@@ -203,7 +206,7 @@ def profile(options: argparse.Namespace) -> None:
     name = next((name for name in options.proxy if name.startswith("meshd")), "meshd")
     with arena(options.python) as place:
         report = place.ground.folder / "profile.txt"
-        process = place.start(PEERS[name], measure.PROXY_CORE, (sampling.__file__, str(report)))
+        process = place.start(EVERY[name], measure.PROXY_CORE, (sampling.__file__, str(report)))
         if not place.is_serving(name, place.ground.port(name)):
             return
         case = next((CASES[item] for item in options.case if CASES[item].has_load), CASES["small"])

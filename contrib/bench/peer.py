@@ -134,9 +134,9 @@ def envoy_address(port: int) -> dict:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def envoy_listener(ground: Ground) -> dict:
+def envoy_listener(ground: Ground, name: str) -> dict:
     """Return the listener with its router and access log."""
-    log = typed("file", "access_loggers.file.v3.FileAccessLog", path=str(ground.folder / "envoy.log"))
+    log = typed("file", "access_loggers.file.v3.FileAccessLog", path=str(ground.folder / f"{name}.log"))
     retry = {"retry_on": "connect-failure,refused-stream,reset", "num_retries": 2}
     route = {"match": {"prefix": "/"}, "route": {"cluster": "backend", "retry_policy": retry}}
     manager = typed(
@@ -144,25 +144,27 @@ def envoy_listener(ground: Ground) -> dict:
         access_log=[log], route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         http_filters=[typed("envoy.filters.http.router", "filters.http.router.v3.Router")],
     )
-    return {"name": "public", "address": envoy_address(ground.port("envoy")), "filter_chains": [{"filters": [manager]}]}
+    return {"name": "public", "address": envoy_address(ground.port(name)), "filter_chains": [{"filters": [manager]}]}
 
 
-def envoy(ground: Ground) -> list[str]:
-    """One worker thread; its statistics serve /stats/prometheus on the admin port."""
+def envoy(ground: Ground, name: str = "envoy", workers: int = 1) -> list[str]:
+    """So many worker threads; its statistics serve /stats/prometheus on the admin port."""
     endpoints = [{"endpoint": {"address": envoy_address(port)}} for port in ground.backend]
     limits = {"max_connections": LIMIT, "max_pending_requests": LIMIT, "max_requests": LIMIT}
     cluster = {
         "name": "backend", "type": "STATIC", "lb_policy": "ROUND_ROBIN", "circuit_breakers": {"thresholds": [limits]},
         "load_assignment": {"cluster_name": "backend", "endpoints": [{"lb_endpoints": endpoints}]},
     }
-    config = {
-        "admin": {"address": envoy_address(ground.port("envoy-admin"))},
-        "static_resources": {"listeners": [envoy_listener(ground)], "clusters": [cluster]},
-    }
+    return envoy_program(ground, name, {"listeners": [envoy_listener(ground, name)], "clusters": [cluster]}, workers)
+
+
+def envoy_program(ground: Ground, name: str, resources: dict, workers: int = 1) -> list[str]:
+    """Write Envoy's configuration and return its command."""
+    config = {"admin": {"address": envoy_address(ground.port(f"{name}-admin"))}, "static_resources": resources}
     beside = Path(ground.python).with_name("envoy")
     program = os.environ.get("ENVOY") or (str(beside) if beside.exists() else shutil.which("envoy") or "envoy")
-    path = ground.write("envoy.json", json.dumps(config))
-    return [program, "-c", path, "--concurrency", "1", "-l", "error", "--disable-hot-restart"]
+    path = ground.write(f"{name}.json", json.dumps(config))
+    return [program, "-c", path, "--concurrency", str(workers), "-l", "error", "--disable-hot-restart"]
 
 
 def meshd_text(ground: Ground, name: str) -> str:
@@ -195,11 +197,11 @@ telemetry:
 """
 
 
-def meshd(name: str) -> Callable[[Ground], list[str]]:
+def meshd_command(name: str, text: Callable[[Ground, str], str] = meshd_text) -> Callable[[Ground], list[str]]:
     """Return the command maker of one meshd variant."""
 
     def command(ground: Ground) -> list[str]:
-        path = ground.write(f"{name}.yaml", meshd_text(ground, name))
+        path = ground.write(f"{name}.yaml", text(ground, name))
         return [ground.python, "-m", "meshd.cli.daemon", "-c", path]
 
     return command
@@ -220,8 +222,8 @@ PEERS = {
         Peer("nginx", nginx),
         Peer("haproxy", haproxy),
         Peer("envoy", envoy),
-        Peer("meshd", meshd("meshd")),
-        Peer("meshd-pure", meshd("meshd-pure"), {"MESHD_PURE": "1"}),
+        Peer("meshd", meshd_command("meshd")),
+        Peer("meshd-pure", meshd_command("meshd-pure"), {"MESHD_PURE": "1"}),
     )
 }
 BACKEND = Peer("backend", backend)

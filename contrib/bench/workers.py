@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Compares two workers with one: requests for each second of CPU time, round after round, and the ratio of the two.
 
-Both meshds run on both cores, side by side and asked in turn; load and backend share the second core. What counts is
-the CPU time of the whole process tree, supervisor included, for each request: the cores are too few for more. Run it
-with the Python that has meshd installed. Exit code 1 where the ratio of medians is below --least.
+Both run on both cores, side by side and asked in turn; load and backend share the second core. What counts is the CPU
+time of the whole process tree, supervisor included, for each request: the cores are too few for more. Envoy with one
+and two worker threads stands beside: what it loses too is the machine's. Run it with the Python that has meshd
+installed. Exit code 1 where meshd's ratio of medians is below --least.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from collections.abc import Callable
 
 import measure
 from compare import Arena, arena
-from peer import meshd_text
+from peer import Ground, envoy, meshd_text
 
 COUNTS = (1, 2)
 CASES: dict[str, Callable[[str, argparse.Namespace], float]] = {
@@ -31,6 +32,7 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES), help="cases (default: all)")
+    parser.add_argument("--proxy", nargs="*", choices=PROXIES, default=list(PROXIES), help="proxies (default: both)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
     parser.add_argument("--seconds", type=int, default=5, help="length of one measurement (default: 5)")
     parser.add_argument("--rate", type=int, default=3200, help="requests/s at a fixed rate (default: 3200)")
@@ -39,20 +41,27 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def start(place: Arena, count: int) -> None:
-    """Start a meshd with so many workers, on every core."""
-    name = f"workers-{count}"
-    text = f"workers: {count}\n{meshd_text(place.ground, name)}"
-    command = [place.ground.python, "-m", "meshd.cli.daemon", "-c", place.ground.write(f"{name}.yaml", text)]
+def meshd(ground: Ground, name: str, count: int) -> list[str]:
+    """Return the command of a meshd with so many workers."""
+    text = f"workers: {count}\n{meshd_text(ground, name)}"
+    return [ground.python, "-m", "meshd.cli.daemon", "-c", ground.write(f"{name}.yaml", text)]
+
+
+PROXIES: dict[str, Callable[[Ground, str, int], list[str]]] = {"meshd": meshd, "envoy": envoy}
+
+
+def start(place: Arena, proxy: str, count: int) -> None:
+    """Start a proxy with so many workers, on every core."""
+    name = f"{proxy}-{count}"
+    command = PROXIES[proxy](place.ground, name, count)
     with open(place.ground.folder / f"{name}.out", "a") as out:
         place.running[name] = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=os.environ)
     if not place.is_serving(name, place.ground.port(name)):
         raise SystemExit(1)
 
 
-def each_cpu_s(place: Arena, count: int, case: str, options: argparse.Namespace) -> float:
-    """Return the requests for each second of CPU time that a meshd with so many workers takes for them."""
-    name = f"workers-{count}"
+def each_cpu_s(place: Arena, name: str, case: str, options: argparse.Namespace) -> float:
+    """Return the requests for each second of CPU time that the proxy ``name`` takes for them."""
     pid, url = place.running[name].pid, f"http://127.0.0.1:{place.ground.port(name)}/"
     before = measure.cpu_seconds(pid)
     requests = CASES[case](url, options) * options.seconds
@@ -62,22 +71,29 @@ def each_cpu_s(place: Arena, count: int, case: str, options: argparse.Namespace)
 
 
 def compare(options: argparse.Namespace) -> list[float]:
-    """Run every case; print a line for each and return the ratios of medians."""
+    """Run every case; print a line for each proxy and return meshd's ratios of medians."""
+    names = [(proxy, count) for proxy in options.proxy for count in COUNTS]
     ratios = []
     with arena(options.python) as place:
-        for count in COUNTS:
-            start(place, count)
+        for proxy, count in names:
+            start(place, proxy, count)
         for case in options.case:
-            rows = {count: [] for count in COUNTS}
+            rows: dict[tuple[str, int], list[float]] = {name: [] for name in names}
             for _ in range(options.rounds):
-                for count in COUNTS:
-                    rows[count].append(each_cpu_s(place, count, case, options))
-            one, two = (statistics.median(rows[count]) for count in COUNTS)
-            ratios.append(two / one)
-            single = ", ".join(f"{mine / other:.2f}" for other, mine in zip(rows[1], rows[2], strict=True))
-            figures = f"requests/CPU s: one worker {one:6.0f}  two {two:6.0f}  ratio {two / one:.2f} ({single})"
-            print(f"{case:12} {figures}", flush=True)
+                for proxy, count in names:
+                    rows[proxy, count].append(each_cpu_s(place, f"{proxy}-{count}", case, options))
+            ratios += [ratio for proxy in options.proxy
+                       if (ratio := report(case, proxy, rows[proxy, 1], rows[proxy, 2])) and proxy == "meshd"]
     return ratios
+
+
+def report(case: str, proxy: str, single: list[float], double: list[float]) -> float:
+    """Print one line; return the ratio of the medians."""
+    one, two = statistics.median(single), statistics.median(double)
+    rounds = ", ".join(f"{mine / other:.2f}" for other, mine in zip(single, double, strict=True))
+    figures = f"requests/CPU s: one worker {one:6.0f}  two {two:6.0f}  ratio {two / one:.2f} ({rounds})"
+    print(f"{case:12} {proxy:6} {figures}", flush=True)
+    return two / one
 
 
 def main() -> int:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs meshd for long under a load that never asks twice, with reloads and dying upstreams, and looks for growth.
+"""Runs meshd for long under a load that never asks twice, with reloads, deaths and changes, and looks for growth.
 
 The load is mixed (GETs on kept and on new connections, POSTs, chunked and big bodies, slow answers, WebSockets). It
 passes where nothing was lost but by a kill, memory and descriptors stand still after a warm-up, and the log has no
@@ -9,11 +9,15 @@ unhandled error. Run it from a checkout, with the Python that has meshd. Exit co
 
 import argparse
 import json
+import os
+import random
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -33,15 +37,22 @@ STEP_MIB = 1.0
 FDS_LIMIT = 4
 """Descriptors more at the end than after the warm-up."""
 WARM_SHARE, WARM_LEAST_S = 0.2, 10.0
+"""The warm-up. Each kind of event comes in it once: the first of a kind takes memory that the next ones use again."""
+FIRST_KILL = 0.5
+"""When in the warm-up an upstream dies for the first time."""
 PROBE_RATE, PROBE_S = 200, 8.0
 DOWN_S = 2.0
 """How long a killed upstream stays away."""
 SETTLE_S = 1.0
 """After it is back: what was in flight ends."""
+MEMBERS = 20
+"""Addresses of 127.0.0.0/8 that a list has; behind each is one of the two upstreams."""
+STAYING = 14
+"""How many of them are in the next list too."""
 LINES = 10
 """Faults of one kind that are shown."""
 EXPLAINED = (502, 503, 504)
-HEADER = " minute     MiB   fds  cpu %  answered  lost reloads kills  MiB an hour"
+HEADER = " minute     MiB   fds  cpu %  answered  lost reloads kills changes  MiB an hour"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -51,6 +62,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--load", default="half", help="requests/s, or 'half' of what is measured (default: half)")
     parser.add_argument("--reload", type=float, default=60, metavar="S", help="a reload every S seconds (default: 60)")
     parser.add_argument("--kill", type=float, default=300, metavar="S", help="an upstream dies every S (default: 300)")
+    parser.add_argument("--churn", type=float, default=10, metavar="S", help="members change every S (default: 10)")
     parser.add_argument("--sample", type=float, default=5, metavar="S", help="a sample every S seconds (default: 5)")
     parser.add_argument("--print", type=float, default=60, metavar="S", help="a line every S seconds (default: 60)")
     parser.add_argument("--json", metavar="FILE", help="write the samples and the verdict there")
@@ -58,11 +70,44 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def mesh(echoes: list[Echo], word: str, **top) -> dict:
-    """Return the configuration: two upstreams in turn, and a direct answer that changes with each reload."""
+class Members:
+    """A file of the addresses that the cluster has (Prometheus' format). Each change lets some go, some come.
+
+    In every other list is one more, where nobody listens: it is found again and again, refuses, and is ejected.
+    """
+
+    def __init__(self, folder: str, echoes: list[Echo]) -> None:
+        self.path = os.path.join(folder, "members.json")
+        self.echoes = echoes
+        self.changes = 0
+        self._draw = random.Random(1)
+        self._targets: list[str] = []
+        self.change()
+
+    def change(self) -> None:
+        """Write another list."""
+        draw = self._draw
+        self._targets = draw.sample(self._targets, min(STAYING, len(self._targets)))
+        while len(self._targets) < MEMBERS:
+            port = self.echoes[len(self._targets) % len(self.echoes)].port
+            self._targets.append(f"127.{draw.randrange(1, 250)}.{draw.randrange(250)}.{draw.randrange(1, 250)}:{port}")
+        flapping = ["127.0.0.1:1"] * (self.changes % 2)
+        with open(self.path + ".new", "w") as file:
+            json.dump([{"targets": self._targets + flapping}], file)
+        os.replace(self.path + ".new", self.path)
+        self.changes += 1
+
+
+def mesh(members: Members, word: str, **top) -> dict:
+    """Return the configuration: the members in turn, and a direct answer that changes with each reload."""
     routes = [{"match": {"path": "/word"}, "direct_response": {"status": 200, "body": word}},
               {"match": {"prefix": "/"}, "cluster": "up", "retry": {"retry": {"attempts": 2}}}]
-    return document(routes, [{"name": "up", "endpoints": [{"address": one.address} for one in echoes]}], **top)
+    cluster = {
+        "name": "up", "discovery": {"file": {"files": [members.path]}},
+        "outlier_detection": {"outlier_detection": {"max_ejection_percent": 50}},
+        "circuit_breaker": {"limits": {"max_retries": 100}},
+    }
+    return document(routes, [cluster], **top)
 
 
 @dataclass
@@ -71,7 +116,7 @@ class Soak:
 
     options: argparse.Namespace
     daemon: Daemon
-    echoes: list[Echo]
+    members: Members
     top: dict
     samples: list[watch.Sample] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
@@ -110,8 +155,10 @@ class Soak:
     def turns(self, load: Loss) -> None:
         """Do what is due, in turn."""
         options, begin = self.options, time.monotonic()
-        due = {self.reload: options.reload, self.kill: options.kill, self.tell: options.print}
+        due = {self.reload: options.reload, self.kill: options.kill, self.change: options.churn,
+               self.tell: options.print}
         next_at = {act: begin + every for act, every in due.items()}
+        next_at[self.kill] = begin + min(options.kill, FIRST_KILL * self.warm_s())
         while (now := time.monotonic()) < begin + options.minutes * 60 and self.daemon.process.poll() is None:
             self.samples.append(watch.take(self.daemon.process.pid, now - begin))
             for act, at in next_at.items():
@@ -124,14 +171,14 @@ class Soak:
         """Change the direct answer."""
         self.reloads += 1
         listener = {"address": f"127.0.0.1:{self.daemon.port}"}
-        self.daemon.write(mesh(self.echoes, f"word {self.reloads}", listener=listener, **self.top))
+        self.daemon.write(mesh(self.members, f"word {self.reloads}", listener=listener, **self.top))
         outcome = self.daemon.reload()
         if not outcome["accepted"]:
             self.faults.append(f"reload {self.reloads}: refused: {outcome['summary']}")
 
     def kill(self, load: Loss) -> None:
         """Kill an upstream, and start it again."""
-        victim = self.echoes[self.kills % len(self.echoes)]
+        victim = self.members.echoes[self.kills % len(self.members.echoes)]
         self.kills += 1
         begin = load.now()
         victim.kill()
@@ -139,19 +186,26 @@ class Soak:
         victim.start()
         self.spans.append((begin, load.now() + SETTLE_S))
 
+    def change(self, load: Loss) -> None:
+        """Let members come and go."""
+        self.members.change()
+
     def tell(self, load: Loss) -> None:
         """Print a line of the table."""
         first, last, seen = self.samples[0], self.samples[-1], load.look()
         cpu = 100 * (last.cpu_s - first.cpu_s) / max(1e-9, last.at_s - first.at_s)
         print(f"{last.at_s / 60:7.1f} {last.resident_mib:7.1f} {last.descriptors:5} {cpu:6.1f} {seen.answered:9} "
-              f"{seen.lost:5} {self.reloads:7} {self.kills:5}  {self.slope()}", flush=True)
+              f"{seen.lost:5} {self.reloads:7} {self.kills:5} {self.members.changes:7}  {self.slope()}", flush=True)
 
     # The verdict
 
+    def warm_s(self) -> float:
+        """Return how long the warm-up takes."""
+        return max(WARM_LEAST_S, WARM_SHARE * self.options.minutes * 60)
+
     def rested(self) -> list[watch.Sample]:
         """Return the samples after the warm-up."""
-        warm_s = max(WARM_LEAST_S, WARM_SHARE * self.options.minutes * 60)
-        return [one for one in self.samples if one.at_s >= warm_s]
+        return [one for one in self.samples if one.at_s >= self.warm_s()]
 
     def every_s(self) -> float:
         """Return the width of the intervals whose lowest samples count: about 40 in a run."""
@@ -162,10 +216,10 @@ class Soak:
         return slope.fit(slope.lows(((one.at_s, one.resident_mib) for one in self.rested()), self.every_s()))
 
     def more(self, name: str) -> float:
-        """Return how much more of something is there at the end: the lowest of the last third less the first's."""
+        """Return how much more of something is there at the end: the median of the last third less the first's."""
         values = [getattr(one, name) for one in self.rested()]
         third = max(1, len(values) // 3)
-        return min(values[-third:]) - min(values[:third]) if values else 0
+        return median(values[-third:]) - median(values[:third]) if values else 0
 
     def memory(self) -> str:
         """Return the verdict on resident memory."""
@@ -200,7 +254,8 @@ class Soak:
         found = self.slope()
         return {
             "verdict": self.verdict(), "faults": self.faults, "rate": self.rate, "reloads": self.reloads,
-            "kills": self.kills, "answered": self.answered, "descriptors_more": self.more("descriptors"),
+            "kills": self.kills, "changes": self.members.changes, "answered": self.answered,
+            "descriptors_more": self.more("descriptors"),
             "resident_mib_more": self.more("resident_mib"),
             "limit_mib_per_hour": RSS_LIMIT_MIB, "resident_mib_per_hour": found.per_hour, "points": found.points,
             "confidence": slope.CONFIDENCE, "margin_mib_per_hour": found.margin if found.is_known else None,
@@ -220,11 +275,12 @@ def ended(daemon: Daemon) -> str:
 
 def soak(options: argparse.Namespace, top: dict) -> dict:
     """Run it on a daemon of its own with ``top`` in its configuration; return the report."""
-    with Echo() as one, Echo() as other:
+    with Echo("0.0.0.0") as one, Echo("0.0.0.0") as other, tempfile.TemporaryDirectory(prefix="soak-") as folder:
         top = {"telemetry": ["prometheus", {"access_log": {"path": "/dev/null"}}]} | top
-        daemon = Daemon(mesh([one, other], "first", **top))
+        members = Members(folder, [one, other])
+        daemon = Daemon(mesh(members, "first", **top))
         try:
-            run = Soak(options, daemon, [one, other], top)
+            run = Soak(options, daemon, members, top)
             run.run()
             if fault := ended(daemon):
                 run.faults.append(fault)
@@ -240,7 +296,7 @@ def conclusion(report: dict) -> str:
     known = f"{report['resident_mib_per_hour']:+.2f} +- {margin or 0:.2f} MiB an hour ({report['confidence']:.0%})"
     memory = "of too few samples" if margin is None else known
     return (f"{report['verdict']}: resident memory {memory}, limit {report['limit_mib_per_hour']:g}; "
-            f"descriptors {report['descriptors_more']:+d}, limit {FDS_LIMIT}")
+            f"descriptors {report['descriptors_more']:+g}, limit {FDS_LIMIT}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,12 +18,16 @@ RESOURCES = (
 
 
 class Breaker:
-    """Takes from a ledger up to its limits; the breakers of the old and the new runtime have the same ledger."""
+    """Takes from a ledger up to its limits; the breakers of the old and the new runtime have the same ledger.
 
-    __slots__ = ("ledger", "limits", "_max_connections", "_max_pending", "_max_requests", "_max_retries",
-                 "_metrics", "_owner", "__weakref__")
+    ``high`` is the breaker of routes with priority ``high``, or None where they are counted with the others.
+    ``max_connections_per_endpoint``: 0 for any number.
+    """
 
-    def __init__(self, limits, ledger, metrics, owner):
+    __slots__ = ("ledger", "limits", "high", "max_connections_per_endpoint", "_max_connections", "_max_pending",
+                 "_max_requests", "_max_retries", "_metrics", "_owner", "_priority", "_is_tracked", "__weakref__")
+
+    def __init__(self, limits, ledger, metrics, owner, priority="default", is_tracked=True):
         self.ledger = ledger
         self.limits = limits
         self._max_connections = limits.max_connections
@@ -32,22 +36,45 @@ class Breaker:
         self._max_retries = limits.max_retries
         self._metrics = metrics
         self._owner = owner
+        self._priority = priority
+        self._is_tracked = is_tracked
+        self.high = None
+        self.max_connections_per_endpoint = 0
 
     def start(self):
         """Show the counts in the metrics: from the swap on, these limits are the ones in force."""
+        begin = f"envoy_cluster_circuit_breakers_{self._priority}"
         for index, (name, short, remaining) in enumerate(RESOURCES):
             is_open = self._metrics.gauge(
-                f"envoy_cluster_circuit_breakers_default_{short}_open", f"1 while no more {name} are admitted",
-                ("cluster_name",), "host")
-            left = self._metrics.gauge(
-                f"envoy_cluster_circuit_breakers_default_remaining_{remaining}",
-                f"{name} until the circuit breaker opens", ("cluster_name",), "host")
-            is_open.function(self._gauge(index, lambda used, limit: int(used >= limit)), self._owner)
-            left.function(self._gauge(index, lambda used, limit: max(0, limit - used)), self._owner)
+                f"{begin}_{short}_open", f"1 while no more {name} are admitted", ("cluster_name",), "host")
+            is_open.function(self._gauge(index, self.is_full), self._owner)
+            if self._is_tracked:
+                left = self._metrics.gauge(
+                    f"{begin}_remaining_{remaining}", f"{name} until the circuit breaker opens", ("cluster_name",),
+                    "host")
+                left.function(self._gauge(index, self.left), self._owner)
+        if self.high is not None:
+            self.high.start()
 
     def _gauge(self, index, value):
-        ledger, limit = self.ledger, getattr(self.limits, f"max_{RESOURCES[index][0]}")
-        return lambda: value(ledger.used(index), limit)
+        return lambda: value(index)
+
+    def limit(self, index):
+        """Return the limit of a resource."""
+        return getattr(self.limits, f"max_{RESOURCES[index][0]}")
+
+    def is_full(self, index):
+        """Return 1 while no more of a resource is admitted, else 0."""
+        return int(self.ledger.used(index) >= self.limit(index))
+
+    def left(self, index):
+        """Return what is left of a resource."""
+        return max(0, self.limit(index) - self.ledger.used(index))
+
+    def stop(self):
+        """The runtime has ended."""
+        if self.high is not None:
+            self.high.stop()
 
     def admit_request(self):
         """A request wants to be in flight."""
@@ -82,11 +109,11 @@ class Breaker:
         self.ledger.give(RETRIES)
 
     def state(self):
-        """Return a dict of name -> (used on this host, limit)."""
-        return {
-            name: (self.ledger.used(index), getattr(self.limits, f"max_{name}"))
-            for index, (name, _, _) in enumerate(RESOURCES)
-        }
+        """Return a dict of name -> (used on this host, limit); those of priority high are called ``high_...``."""
+        found = {name: (self.ledger.used(index), self.limit(index)) for index, (name, _, _) in enumerate(RESOURCES)}
+        if self.high is not None:
+            found |= {f"high_{name}": pair for name, pair in self.high.state().items()}
+        return found
 
 
 classImplements(Breaker, ICircuitBreaker)

@@ -14,8 +14,8 @@ from meshd_plugins.prometheus.family import Families
 from meshd_plugins.prometheus.label import Labels
 
 MAX_RECORDS = 20_000
-FORGET_S = 900.0
-"""How often the look-up is emptied, so that series which nothing adds to can expire."""
+FORGET_S = 60.0
+"""How often the look-up is emptied, so that series which nothing adds to can expire, and endpoints that have gone."""
 
 
 class Record:

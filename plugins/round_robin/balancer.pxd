@@ -1,5 +1,7 @@
 # Types of balancer.py for the compiled build.
 
+cpdef double next_turn(double at, double weight) except? -1.0
+
 cdef class RoundRobin:
     cdef object _random
     cdef tuple _endpoints

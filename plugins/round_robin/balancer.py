@@ -2,10 +2,11 @@
 
 Equal weights are a rotating index. Unequal weights are earliest deadline first (EDF, as in Envoy): each endpoint's next
 turn is 1 / weight after its last, kept in a heap. The start is random, or every proxy would begin with the first one.
+Where a weight changes (warm-up does it step by step), the wait that is left is scaled by old / new weight.
 ``balancer.pxd`` types it for the compiled build.
 """
 
-from heapq import heapify, heapreplace, nsmallest
+from heapq import heapify, heappop, heappush, heapreplace
 
 from zope.interface import classImplements
 
@@ -13,6 +14,11 @@ from meshd.api import ILoadBalancer
 
 RESELECTIONS = 5
 """Endpoints looked at beyond the next to find one that was not tried (Istio's hostSelectionRetryMaxAttempts)."""
+
+
+def next_turn(at, weight):
+    """Return when an endpoint has its turn after the one ``at`` (virtual time). docs/formulas.md has the rule."""
+    return at + 1.0 / weight
 
 
 class RoundRobin:
@@ -24,6 +30,10 @@ class RoundRobin:
         self._next = 0
         self._turns = []
         self._now = 0.0
+
+    def another(self):
+        """Return one for other endpoints."""
+        return RoundRobin(self._random)
 
     def update(self, endpoints):
         """Take the usable endpoints; those that stay keep their turn."""
@@ -43,13 +53,12 @@ class RoundRobin:
 
     def _schedule(self, endpoints):
         self._next = 0
-        due = {id(endpoint): (at, endpoint.weight) for at, _, endpoint in self._turns}
-        turns = []
+        due = {id(turn[2]): turn for turn in self._turns}
+        turns, now = [], self._now
         for order, endpoint in enumerate(endpoints):
-            at, weight = due.get(id(endpoint), (0.0, 0))
-            if weight != endpoint.weight:
-                at = self._now + self._random.random() / endpoint.weight
-            turns.append((at, order, endpoint))
+            turn, weight = due.get(id(endpoint)), endpoint.weight
+            wait = self._random.random() / weight if turn is None else (turn[0] - now) * turn[3] / weight
+            turns.append((now + wait, order, endpoint, weight))
         heapify(turns)
         self._turns = turns
 
@@ -73,25 +82,35 @@ class RoundRobin:
 
         If a retry took one, then of two endpoints of which one is dead every request would begin with the dead one.
         """
-        first = None
-        for endpoint in self._following():
-            if endpoint not in tried:
-                return endpoint
-            first = first or endpoint
-        return first
-
-    def _following(self):
-        """Return the endpoints whose turns are next, soonest first."""
         if self._turns:
-            return [turn[2] for turn in nsmallest(RESELECTIONS + 1, self._turns)]
+            return self._untried_turn(tried)
         endpoints, place = self._endpoints, self._next
         following = endpoints[place:place + RESELECTIONS + 1]
-        return following + endpoints[:min(place, RESELECTIONS + 1 - len(following))]
+        following += endpoints[:min(place, RESELECTIONS + 1 - len(following))]
+        for endpoint in following:
+            if endpoint not in tried:
+                return endpoint
+        return following[0] if following else None
+
+    def _untried_turn(self, tried):
+        """Go through the heap from its top, soonest turn first: below each entry stand two later ones."""
+        turns = self._turns
+        nearest = [(turns[0], 0)]
+        for _ in range(RESELECTIONS + 1):
+            turn, place = heappop(nearest)
+            if turn[2] not in tried:
+                return turn[2]
+            for below in (2 * place + 1, 2 * place + 2):
+                if below < len(turns):
+                    heappush(nearest, (turns[below], below))
+            if not nearest:
+                break
+        return turns[0][2]
 
     def _weighted(self):
-        at, order, endpoint = self._turns[0]
+        at, order, endpoint, weight = self._turns[0]
         self._now = at
-        heapreplace(self._turns, (at + 1.0 / endpoint.weight, order, endpoint))
+        heapreplace(self._turns, (next_turn(at, weight), order, endpoint, weight))
         return endpoint
 
 

@@ -9,6 +9,7 @@ from meshd_plugins.router.edit import compile_edits, request_edit, response_edit
 from meshd_plugins.router.explain import CatchAllRouter, ListRouter
 from meshd_plugins.router.filter import Route
 from meshd_plugins.router.matcher import compile_conditions
+from meshd_plugins.router.recovery import extra_of
 from meshd_plugins.router.rewrite import compile_rewrite
 from meshd_plugins.router.split import Split, alone_with
 from meshd_plugins.router.substitution import Context
@@ -85,10 +86,10 @@ class RouteFactory:
             (*alone, route.response_headers, host.response_headers, table.response_headers), context)
         return Plan(
             clusters=self._clusters(route),
-            timeouts=Timeouts(
-                request_s=route.timeout_s, per_try_s=route.per_try_timeout_s, idle_s=route.idle_timeout_s
-            ),
+            timeouts=_timeouts(route),
             retry=self._retry(route.retry or host.retry or DEFAULT_RETRY),
+            asked_retry=self._asked_retry(route.retry or host.retry or DEFAULT_RETRY),
+            extra=extra_of(table, host, route, self._site, context),
             on_request=request_edit(asking, compile_rewrite(route)),
             on_response=response_edit(answering),
             upgrades=tuple(name.lower().encode() for name in route.upgrades),
@@ -121,9 +122,23 @@ class RouteFactory:
         return tuple(entries)
 
     def _retry(self, plugin):
-        if plugin.disabled:
-            return None
+        return None if plugin.disabled else self._policy(plugin)
+
+    def _asked_retry(self, plugin):
+        """Return the policy that requests which ask for retries start from; the default one where there are none."""
+        policy = self._policy(DEFAULT_RETRY if plugin.disabled else plugin)
+        return policy if hasattr(policy, "asked") else None
+
+    def _policy(self, plugin):
         key = (plugin.type, repr(plugin.config))
         if key not in self._policies:
             self._policies[key] = self._site.build(plugin)
         return self._policies[key]
+
+
+def _timeouts(route):
+    """Return the route's timeouts; one of an attempt that is not below the whole's counts for nothing (C3)."""
+    per_try_s = route.per_try_timeout_s
+    if route.timeout_s and per_try_s >= route.timeout_s:
+        per_try_s = 0.0
+    return Timeouts(request_s=route.timeout_s, per_try_s=per_try_s, idle_s=route.idle_timeout_s)

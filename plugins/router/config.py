@@ -1,12 +1,13 @@
 """The router's own configuration: virtual hosts, routes, actions. Matchers and edits stand beside it."""
 
 from meshd.api import (
-    REQUIRED, Boolean, Duration, Integer, ListOf, MapOf, Nested, Plugin, PluginOf, Reference, Regex, Text, config,
-    option, place,
+    REQUIRED, Boolean, Choice, Duration, Integer, ListOf, MapOf, Nested, Plugin, PluginOf, Reference, Regex, Text,
+    config, option, place,
 )
 from meshd_plugins.router.domain import domain_fault
 from meshd_plugins.router.edit_config import FRAMING, RequestEdits, ResponseEdits, is_field_name, value_fault
 from meshd_plugins.router.match_config import Match, given
+from meshd_plugins.router.recovery_config import Hedge, Mirror
 from meshd_plugins.router.rewrite import regex_rewrite_fault
 
 ACTIONS = ("cluster", "weighted_clusters", "redirect", "direct_response")
@@ -151,7 +152,24 @@ class Route:
     per_try_timeout_s: float = option(
         Duration(), default=0.0, doc="until one attempt's answer begins; ignored where not below timeout (0: none)"
     )
+    per_try_idle_timeout_s: float = option(
+        Duration(), default=0.0, doc="longest silence of one attempt, its answer's body included (0: any)"
+    )
     idle_timeout_s: float = option(Duration(), default=0.0, doc="longest silence (0: the listener's stream_idle)")
+    max_stream_duration_s: float = option(
+        Duration(), default=0.0, doc="from the request's first byte to the answer's last: 504, or 408 (0: any)"
+    )
+    grpc_timeout_header_max_s: float | None = option(
+        Duration(), default=None,
+        doc="the grpc-timeout of a gRPC request is its timeout, at most this (0: whatever it is; absent: no effect)"
+    )
+    priority: str = option(
+        Choice(("default", "high")), default="default", doc="limits of the circuit breaker that count"
+    )
+    hedge_policy: Hedge | None = option(Nested(Hedge), default=None, doc="attempts beside one another")
+    mirror: tuple[Mirror, ...] = option(
+        ListOf(item=Nested(Mirror), maximum=20), default=(), doc="copies of the requests to other clusters"
+    )
     retry: Plugin | None = option(
         PluginOf(kind="retry_policy"), default=None, doc="retry policy (the virtual host's, then `retry`, when absent)"
     )
@@ -209,6 +227,15 @@ class VirtualHost:
     request_headers: RequestEdits = option(Nested(RequestEdits), default=ASKED, doc="edits of every request")
     response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ANSWERED, doc="edits of every answer")
     retry: Plugin | None = option(PluginOf(kind="retry_policy"), default=None, doc="retry policy of routes without one")
+    include_request_attempt_count: bool = option(
+        Boolean(), default=False, doc="tell the upstream which attempt it is: x-envoy-attempt-count"
+    )
+    include_attempt_count_in_response: bool = option(
+        Boolean(), default=False, doc="tell the client how many attempts there were: x-envoy-attempt-count"
+    )
+    include_is_timeout_retry_header: bool = option(
+        Boolean(), default=False, doc="tell the upstream whether a retry follows a timeout: x-envoy-is-timeout-retry"
+    )
     filters: tuple[tuple[str, Plugin], ...] = option(
         MapOf(value=PluginOf(kind="http_filter")), default=(), doc="HTTP filter instance -> its config in this host"
     )
@@ -234,6 +261,9 @@ class Router:
     )
     request_headers: RequestEdits = option(Nested(RequestEdits), default=ASKED, doc="edits of every request")
     response_headers: ResponseEdits = option(Nested(ResponseEdits), default=ANSWERED, doc="edits of every answer")
+    suppress_envoy_headers: bool = option(
+        Boolean(), default=True, doc="do not send x-envoy-expected-rq-timeout-ms upstream (Envoy: false)"
+    )
 
     def check(self):
         """Yield a fault for each domain that stands twice."""

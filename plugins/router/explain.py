@@ -14,6 +14,11 @@ SLICE = 16
 DEFAULT = "default of native"
 REWRITES = ("prefix_rewrite", "path_rewrite", "host_rewrite", "host_rewrite_header")
 TIMEOUTS = (("timeout", "timeout_s"), ("per_try_timeout", "per_try_timeout_s"), ("idle_timeout", "idle_timeout_s"))
+MORE_TIMEOUTS = (
+    ("per_try_idle_timeout", "per_try_idle_timeout_s"), ("max_stream_duration", "max_stream_duration_s"),
+    ("grpc_timeout_header_max", "grpc_timeout_header_max_s"),
+)
+"""Named only where they are set."""
 EDITS = ("request_headers", "response_headers")
 
 
@@ -98,7 +103,22 @@ def _of_route(table, host, route):
             found[attribute] = edits
     if found["action"]["kind"] in ("cluster", "weighted_clusters"):
         found["timeouts"] = {key: _origin(route, name) for key, name in TIMEOUTS}
+        found["timeouts"] |= {key: _origin(route, name) for key, name in MORE_TIMEOUTS if getattr(route, name)}
         found["retry"] = _retry(route.retry or host.retry)
+        found |= _recovery(route)
+    return found
+
+
+def _recovery(route):
+    """Return what few routes have beside retries: hedging, a priority, mirrors."""
+    found = {}
+    if route.hedge_policy is not None and route.hedge_policy.hedge_on_per_try_timeout:
+        found["hedge"] = {"on": "per_try_timeout", "where": route.where}
+    if route.priority != "default":
+        found["priority"] = {"name": route.priority, "where": route.where}
+    if route.mirror:
+        found["mirrors"] = [{"cluster": one.cluster, "percent": one.percent, "where": route.where}
+                            for one in route.mirror]
     return found
 
 

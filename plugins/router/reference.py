@@ -25,3 +25,5 @@ def _of_route(route, path):
     for number, share in enumerate(route.weighted_clusters or ()):
         if share.name is not None:
             yield Need("cluster", share.name, f"{path}.weighted_clusters[{number}].name")
+    for number, one in enumerate(route.mirror):
+        yield Need("cluster", one.cluster, f"{path}.mirror[{number}].cluster")

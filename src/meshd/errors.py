@@ -39,3 +39,17 @@ class ProtocolError(MeshdError):
         super().__init__(message)
         self.status = status
         self.detail = detail
+
+
+class CallError(MeshdError):
+    """A plugin's call through a cluster had no answer. ``endpoint`` is its address, "" where none was picked; ``cause``
+    is the reason alone; ``flag`` is the response flag (``meshd.http.flag``) that a request would have got.
+    """
+
+    def __init__(self, cluster: str, endpoint: str, cause: str, flag: int = 0) -> None:
+        place = f"cluster {cluster}: endpoint {endpoint}" if endpoint else f"cluster {cluster}"
+        super().__init__(f"{place}: {cause}")
+        self.cluster = cluster
+        self.endpoint = endpoint
+        self.cause = cause
+        self.flag = flag

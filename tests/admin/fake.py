@@ -1,5 +1,8 @@
 """A daemon for the admin API's tests: real metrics, registry and model, no listeners and no runtime."""
 
+import collections
+import types
+
 from twisted.internet.defer import fail, succeed
 from zope.interface import implementer
 
@@ -8,9 +11,36 @@ from meshd.admin.view import IDaemon
 from meshd.cli.log import Log
 from meshd.explain.asked import BadQuestion
 from meshd.model.cluster import Cluster, EndpointSpec
+from meshd.model.plugin import Plugin
 from meshd.model.snapshot import Loaded, Snapshot
 from meshd.registry import Registry
 from meshd.telemetry.metrics import Metrics
+
+
+class FakeDiscovery:
+    """A source with one target of each kind."""
+
+    def fact(self):
+        last = {"time": 1.0, "error": "x.json: broken", "found": 3, "dropped": 2}
+        return {"type": "file", "source": "file /x.json", "state": "stale", "age_s": 61.0, "endpoints": 1, "updates": 2,
+                "failures": 3, "held": 0, "last_look": last}
+
+    def find(self):
+        spec = EndpointSpec(address="10.0.0.7:80", labels=(("v", "1"),), source="file /x.json")
+        rows = [Row({"__address__": "10.0.0.7:80"}, spec, ""), Row({"__address__": "a"}, None, "expected more"),
+                Row({"__address__": "b:1"}, None, "")]
+        return succeed((rows, ("x.json: broken",)))
+
+
+Row = collections.namedtuple("Row", "labels endpoint cause")
+
+
+class FakeCluster:
+    """A cluster whose endpoints were found."""
+
+    name = "users"
+    spec = Cluster(name="users", discovery=Plugin(kind="discovery", type="file", name="file", config=None))
+    endpoints = (types.SimpleNamespace(spec=EndpointSpec(address="10.0.0.7:80", source="file /x.json")),)
 
 
 @implementer(IDaemon)
@@ -57,9 +87,13 @@ class FakeDaemon:
             "counters": {"requests": 7, "retries": 1, "connect_failures": 0, "active_connections": 2,
                          "active_requests": 1},
             "endpoints": [{"address": "10.0.0.7:80", "weight": 1, "priority": 0, "locality": "", "labels": {},
-                           "healthy": True, "active_requests": 1, "connections": 2, "idle_connections": 1,
+                           "healthy": True, "health": "healthy",
+                           "active_requests": 1, "connections": 2, "idle_connections": 1,
                            "pending": 0}],
         }]
+
+    def discoveries(self):
+        return [(FakeDiscovery(), FakeCluster())]
 
     def plugins(self):
         use = {"name": "router", "faults": {"on_request": 2}, "late": 0, "state": "in use",
@@ -70,6 +104,9 @@ class FakeDaemon:
 
     def overload(self):
         return {"actions": {"stop_accepting_requests": 1.5}, "resources": {"lag": {"pressure": 110.0}}}
+
+    def workload(self):
+        return {"state": "unhealthy", "reason": "status 503", "since_s": 1.5}
 
     def explain(self, asked):
         self.told.append(asked)

@@ -11,7 +11,8 @@ def listener(requests, connections, accepting=True):
 
 
 def cluster(requests, used, healthy=True, active=1):
-    endpoint = {"address": "10.0.0.1:80", "healthy": healthy, "active_requests": active, "connections": 2,
+    endpoint = {"address": "10.0.0.1:80", "healthy": healthy, "health": "healthy" if healthy else "/failed_active_hc", 
+                "active_requests": active, "connections": 2,
                 "idle_connections": 1, "pending": 0}
     return {"name": "users", "idle_connections": 1, "counters": {"requests": requests}, "endpoints": [endpoint],
             "circuit_breaker": {"requests": {"used": used, "limit": 10}}}
@@ -40,6 +41,8 @@ class TestMerge(TestCase):
 
     def test_an_endpoint_is_well_where_every_worker_finds_it_so(self):
         self.assertFalse(merged_clusters([[cluster(1, 1)], [cluster(1, 1, False)]])[0]["endpoints"][0]["healthy"])
+        self.assertEqual(merged_clusters([[cluster(1, 1)], [cluster(1, 1, False)]])[0]["endpoints"][0]["health"],
+                         "/failed_active_hc")
 
     def test_uses_of_plugins_add_up_with_their_times(self):
         one = plugin(use("a", 1, 0, 2, 0.1, 0.2), use("a", 0, 0, 1, 0.1, 0.1))

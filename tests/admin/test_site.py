@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from meshd.admin.page import Page, Reply, text
-from meshd.admin.site import MAX_BODY_BYTES, MAX_CONNECTIONS
+from meshd.admin.site import FRESH_S, MAX_BODY_BYTES, MAX_CONNECTIONS
 from tests.admin.fake import FakeDaemon
 from tests.admin.wire import Wire, dechunk
 
@@ -87,6 +87,38 @@ class Bounds(SynchronousTestCase):
         self.assertFalse(self.wire.transport.disconnected)
         self.wire.clock.advance(2)
         self.assertTrue(self.wire.transport.disconnected)
+
+
+class Owing(SynchronousTestCase):
+    """What a drain waits for."""
+
+    def setUp(self):
+        self.later = Deferred()
+        page = Page(path="/x", render=lambda daemon, query: self.later, help="")
+        self.wire = Wire(FakeDaemon(), pages=[page])
+
+    def ask(self):
+        self.wire.say(b"GET /x HTTP/1.1\r\nhost: localhost\r\n\r\n")
+
+    def test_who_has_just_connected_will_ask(self):
+        self.assertTrue(self.wire.site.is_owing)
+        self.wire.clock.advance(FRESH_S)
+        self.assertFalse(self.wire.site.is_owing)
+
+    def test_who_has_asked_is_owed_the_answer_to_its_last_byte(self):
+        self.ask()
+        self.wire.clock.advance(10 * FRESH_S)
+        self.assertTrue(self.wire.site.is_owing)
+        self.later.callback(text("x"))
+        self.wire.clock.writers = [self.wire.transport]
+        self.assertTrue(self.wire.site.is_owing)
+        self.wire.clock.writers = []
+        self.assertFalse(self.wire.site.is_owing)
+
+    def test_who_has_gone_is_owed_nothing(self):
+        self.ask()
+        self.wire.channel.connectionLost(Failure(ConnectionLost()))
+        self.assertFalse(self.wire.site.is_owing)
 
 
 class Pages(SynchronousTestCase):

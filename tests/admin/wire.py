@@ -8,7 +8,12 @@ from meshd.admin.site import AdminSite
 
 
 class Turns(Clock):
-    """A clock whose ``turn`` runs what was due at its start, as a reactor does."""
+    """A clock whose ``turn`` runs what was due at its start, as a reactor does; ``writers`` have unsent bytes."""
+
+    writers = ()
+
+    def getWriters(self):
+        return list(self.writers)
 
     def turn(self):
         for call in [call for call in self.calls if call.getTime() <= self.seconds()]:

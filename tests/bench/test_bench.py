@@ -8,6 +8,7 @@ from pathlib import Path
 from unittest import TestCase
 
 from meshd.cli.daemon import main
+from meshd.hot import COMPILED, compiled
 from tests.tree import ROOT
 
 WRK = """
@@ -95,3 +96,22 @@ class TestSampling(TestCase):
     def test_counts_nothing_outside_the_loop(self):
         self.below(1)
         self.assertEqual(self.sampler.samples, 0)
+
+
+class TestPicking(TestCase):
+    """Five times what is promised of a compiled build (docs/performance.md), so that other work does not matter."""
+
+    def setUp(self):
+        self.picking = load("picking")
+        self.times = 5 if set(compiled().values()) == {COMPILED} else 50
+
+    def test_a_change_of_a_thousand_endpoints_keeps_the_reactor_no_longer_than_it_may(self):
+        for name in self.picking.BALANCERS:
+            for kind, spent_ms in self.picking.changes(name, 3).items():
+                self.assertLess(spent_ms, 5.0 * self.times, f"{name}: {kind}")
+
+    def test_a_pick_costs_no_more_than_it_may(self):
+        for name in self.picking.BALANCERS:
+            for count, limit_us in ((1000, 3.0), (10_000, 5.0)):
+                cluster, _ = self.picking.live(name, self.picking.specs(count, weights=3))
+                self.assertLess(self.picking.pick_us(cluster), limit_us * self.times, f"{name}: {count}")

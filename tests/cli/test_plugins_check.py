@@ -193,7 +193,7 @@ class CompletionTest(TestCase):
 
     def test_names_of_plugins_and_types_and_verbs(self):
         self.assertEqual(self.complete("plugins", "check", "rou"), ["round_robin", "router"])
-        self.assertEqual(self.complete("plugins", "schema", "load_balancer/"),
-                         ["load_balancer/least_request", "load_balancer/round_robin"])
+        self.assertEqual(self.complete("plugins", "schema", "load_balancer/r"),
+                         ["load_balancer/random", "load_balancer/ring_hash", "load_balancer/round_robin"])
         self.assertEqual(self.complete("plugins", "uninstall", "zzz"), [])
         self.assertEqual(self.complete("plugins", "un"), ["uninstall"])

@@ -149,12 +149,14 @@ class Times(MeshCase):
         self.assertEqual(client.read(), OK)
         self.assertEqual(mesh.cluster.cells.per_try_timeouts.value, 1)
 
-    def test_a_try_with_a_body_is_timed_too(self):
+    def test_a_try_is_timed_from_the_end_of_the_body(self):
         mesh = self.mesh(upstreams=2, retry={"retry_on": ("5xx",)}, timeouts=Timeouts(per_try_s=1.0))
         client = mesh.client(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo")
         mesh.advance(0.5)
         client.send(b"dy")
         mesh.advance(0.6)
+        self.assertFalse(mesh.upstreams[1].is_wanted())
+        mesh.advance(0.5)
         _, data = mesh.upstreams[1].serve()
         self.assertTrue(data.endswith(b"body"))
         self.assertEqual(client.read(), OK)
@@ -164,7 +166,7 @@ class Times(MeshCase):
         client = mesh.client(GET)
         mesh.advance(1.1)
         self.assertEqual(status_of(client.read()), 504)
-        self.assertEqual(mesh.last.flags, flag.UT)
+        self.assertEqual((mesh.last.flags, mesh.last.detail), (flag.UT, "upstream_per_try_timeout"))
 
     def test_a_late_answer_reaches_nobody(self):
         mesh = self.mesh(timeouts=Timeouts(request_s=1.0))

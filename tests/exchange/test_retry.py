@@ -161,7 +161,7 @@ class Retries(MeshCase):
     def test_a_policy_that_raises_lets_the_failure_stand(self):
         mesh = self.retrying()
         mesh.upstream.stop()
-        mesh.forward.plan.retry._attempts = None
+        mesh.forward.plan.retry._reasons = None
         self.assertEqual(status_of(mesh.ask()), 503)
         self.assertIn("TypeError", mesh.world.bugs[0])
         mesh.world.events.clear()

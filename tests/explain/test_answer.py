@@ -39,7 +39,8 @@ class Routes(unittest.TestCase):
         self.assertEqual(found["result"]["kind"], "forward")
         cluster = found["clusters"][0]
         self.assertEqual(cluster["endpoints"][0], {
-            "address": "127.0.0.1:8081", "healthy": True, "weight": 2, "priority": 0, "active_requests": 0})
+            "address": "127.0.0.1:8081", "healthy": True, "weight": 2, "priority": 0, "active_requests": 0,
+            "health": "healthy", "why": []})
         self.assertEqual(cluster["load_balancer"], {"type": "round_robin", "where": "default of native"})
         self.assertEqual(cluster["circuit_breaker"]["limits"]["retries"], {"limit": 3, "used": 0})
         self.assertRegex(cluster["connect_timeout"]["where"], r"mesh\.yaml")

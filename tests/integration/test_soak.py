@@ -8,7 +8,7 @@ import pytest
 from tests.integration.harness import sabotage
 from tests.tree import ROOT
 
-QUICK = ("--reload", "12", "--kill", "25", "--sample", "1", "--print", "15", "--load", "100")
+QUICK = ("--reload", "12", "--kill", "25", "--churn", "2", "--sample", "1", "--print", "15", "--load", "100")
 
 LEAK = '''
 from twisted.internet import task
@@ -48,12 +48,13 @@ def soak():
 
 @pytest.mark.timeout(300)
 def test_minute_of_soak_finds_nothing(soak):
-    """Reloads and dying upstreams; memory is still settling, so its slope is not judged here."""
+    """Reloads, dying upstreams, changing members; memory is still settling, so its slope is not judged here."""
     soak.RSS_LIMIT_MIB = 1000.0
     report = soak.soak(soak.parse(["--minutes", "1", *QUICK]), {})
     assert report["faults"] == []
     assert report["reloads"] >= 3
     assert report["kills"] >= 2
+    assert report["changes"] >= 20
     assert report["answered"] > 3000
     assert len(report["samples"]) > 30
     assert soak.conclusion(report).startswith(("passed", "undecided"))

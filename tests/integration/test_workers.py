@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import time
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from tests.integration.harness.client import dial, get, status
-from tests.integration.harness.daemon import Daemon, document, one_cluster
+from tests.integration.harness.daemon import Daemon, Local, document, one_cluster
 from tests.integration.process import Load, Upstream, wait_for
 
 HELLO = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": "one"}}
@@ -251,3 +252,16 @@ def test_affinity_binds_each_worker_to_a_processor(settings):
         allowed = sorted(os.sched_getaffinity(0))
         found = [os.sched_getaffinity(row["pid"]) for row in workers(daemon)]
         assert found == [{allowed[0]}, {allowed[1 % len(allowed)]}]
+
+
+def test_a_worker_that_ends_answers_whom_the_admin_api_has_let_in(daemon):
+    """Whoever has connected and not asked yet is not cut."""
+    clients = [Local(daemon.admin) for _ in range(16)]
+    for client in clients:
+        client.connect()
+    os.kill(workers(daemon)[0]["pid"], signal.SIGTERM)
+    assert not select.select([client.sock for client in clients], [], [], 1.5)[0], "a connection was closed"
+    for client in clients:
+        client.request("GET", "/ready")
+        assert client.getresponse().status in (200, 503)
+        client.close()

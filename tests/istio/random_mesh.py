@@ -46,7 +46,7 @@ spec:
   host: "{host}"
   trafficPolicy:
     connectionPool: {{tcp: {{maxConnections: {limit}}}}}
-    loadBalancer: {{simple: {balancer}}}
+    loadBalancer: {{{balancer}}}
     {tls}
   subsets: [{{name: v1, labels: {{version: v1}}}}]
 """
@@ -131,7 +131,7 @@ def edit(folder, chance):
         "target": chance.choice(HOSTS), "limit": chance.randrange(1, 4), "last": chance.randrange(1, 9),
         "port": chance.choice((80, 80, 81)), "comment": "# moved\n" * chance.randrange(3),
         "export": chance.choice("**."), "subset": chance.choice(("", "v1", "v1", "none")),
-        "balancer": chance.choice(("ROUND_ROBIN", "LEAST_REQUEST", "RANDOM")),
+        "balancer": chance.choice(("simple: ROUND_ROBIN", "simple: RANDOM", "consistentHash: {useSourceIp: true}")),
         "tls": chance.choice(("",) * 9 + ("tls: {mode: SIMPLE}",)),
         "endpoints": chance.choice(("workloadSelector: {labels: {app: x}}",
                                     "endpoints: [{address: 10.0.0.1, labels: {version: v1}}, {address: 10.0.0.2}]")),

@@ -70,6 +70,70 @@ spec:
   limits: [{requests: 5, per: 1s, burst: 9, key: {clientAddress: {}}}]
 """
 
+LOSSY = """\
+node: {id: a, role: ingress}
+probe: {checker: {tcp: {}}, address: "127.0.0.1:8000"}
+listeners:
+- name: edge
+  address: 0.0.0.0:8080
+  filters:
+  - fault: {}
+  - router:
+      virtual_hosts:
+      - name: all
+        domains: ["*"]
+        include_request_attempt_count: true
+        routes:
+        - name: a
+          match: {prefix: /}
+          cluster: checked
+          priority: high
+          hedge_policy: {hedge_on_per_try_timeout: true}
+          retry: {retry: {retry_on: [5xx], retry_after: true, cap: 1s}}
+          mirror: [{cluster: found, host_rewrite: b.test}]
+          filters: {fault: {fault: {abort: {header_abort: true, percentage: {numerator: 5}}}}}
+clusters:
+- {name: plain, endpoints: [{address: "10.0.0.2:80"}]}
+- name: checked
+  endpoints: [{address: "10.0.0.1:80", priority: 1, health: degraded}]
+  health_checks: [{checker: {tcp: {}}}]
+  load_balancer: {maglev: {hash: [{header: x-a}, {query: b}], hash_key_label: pod}}
+  balancing: {overprovisioning: 2, panic_threshold: 10, locality: {mode: weighted, weights: {a: 1}}}
+  outlier_detection: {outlier_detection: {max_ejection_time: 40s, consecutive_gateway_failure: 3}}
+  circuit_breaker: {limits: {high: {}, max_pending: 0}}
+  pool: {max_idle: 5}
+- name: found
+  discovery: {file: {files: ["/etc/meshd/targets.json"]}}
+  load_balancer: {least_request: {choice_count: 3}}
+  balancing: {locality: failover, slow_start: {window: 5s}}
+"""
+LOST = [
+    "probe: a WorkloadGroup's is written by hand",
+    "listener edge: virtual host all: include_request_attempt_count has no field of Istio's",
+    "listener edge: virtual host all: route a: priority has no field of Istio's",
+    "listener edge: virtual host all: route a: hedge_policy has no field of Istio's",
+    "listener edge: virtual host all: route a: retry: cap has no field of Istio's",
+    "listener edge: virtual host all: route a: retry: retry_after has no field of Istio's",
+    "listener edge: virtual host all: route a: retry: methods have no field of Istio's: all are retried",
+    "listener edge: virtual host all: route a: mirror: host_rewrite has no field of Istio's",
+    "listener edge: virtual host all: route a: fault: abort by header has no field of Istio's",
+    "cluster checked: health_checks has no field of Istio's",
+    "cluster checked: endpoint 10.0.0.1:80: priorities follow from localities alone",
+    "cluster checked: endpoint 10.0.0.1:80: health has no field of Istio's",
+    "cluster checked: pool: max_idle has no field of Istio's",
+    "cluster checked: circuit_breaker: high has no field of Istio's",
+    "cluster checked: circuit_breaker: max_pending 0 cannot be said: there is no limit then",
+    "cluster checked: maglev: only one hash rule can be said: the first is",
+    "cluster checked: maglev: hash_key_label has no field of Istio's",
+    "cluster checked: balancing: overprovisioning has no field of Istio's",
+    "cluster checked: balancing: localities do not count beside consistent hashing",
+    "cluster checked: outlier_detection: max_ejection_time has no field of Istio's",
+    "cluster checked: outlier_detection: success rates never eject by Istio's documents",
+    "cluster found: discovery file: endpoints are written by hand",
+    "cluster found: least_request: choice_count has no field of Istio's",
+    "cluster found: balancing: locality: failover needs outlier_detection in Istio's documents",
+]
+
 
 class ConvertTest(TestCase):
     def setUp(self):
@@ -131,6 +195,18 @@ class ConvertTest(TestCase):
         self.assertIn("filter header_mutation has no document of Istio's\n", err)
         self.assertEqual(self.convert(path, "--to", "istio", "--strict")[0], 1)
         self.snapshot(self.file("istio.yaml", out))
+
+    def test_what_istio_has_no_field_for_is_named_one_by_one(self):
+        out, err = self.convert(self.file("native.yaml", LOSSY), "--to", "istio")[1:]
+        said = [line.removeprefix("!! ") for line in err.splitlines()]
+        self.assertEqual(said, LOST)
+        self.snapshot(self.file("istio.yaml", out))
+
+    def test_limits_that_are_not_given_are_envoy_s_and_said(self):
+        out = self.convert(self.file("native.yaml", LOSSY), "--to", "istio")[1]
+        rule = next(one for one in yaml.safe_load_all(out) if one["kind"] == "DestinationRule"
+                    and one["spec"]["host"] == "plain")
+        self.assertEqual(rule["spec"]["trafficPolicy"]["connectionPool"]["http"]["maxRetries"], 3)
 
     def test_an_invalid_file_is_65_and_an_unknown_dialect_64(self):
         self.assertEqual(self.convert(self.file("bad.yaml", "listeners: 5"))[0], 65)

@@ -16,6 +16,8 @@ class FakeEndpoint:
     labels = ()
     locality = ""
     priority = 0
+    bits = 0
+    memo = None
 
     def __init__(self, address, weight=1, active=0):
         self.address = address

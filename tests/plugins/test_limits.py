@@ -3,8 +3,10 @@
 import unittest
 
 from meshd.hot.ledger import LOCKING
+from meshd.telemetry.writer import expose
 from meshd.testing.site import FakeSite, FakeWorld
-from meshd_plugins.limits import Limits
+from meshd_plugins.limits import Budget, High, Limits, PerHost
+from meshd_plugins.limits.budget import retries_allowed
 from tests.host.workers import Host
 
 NAMES = ("connections", "pending", "requests", "retries")
@@ -14,6 +16,11 @@ VERBS = ("connection", "pending", "request", "retry")
 def breaker(site=None, name="users", **limits):
     """Build the breaker of the cluster ``name``."""
     return (site or FakeSite()).make("circuit_breaker", "limits", Limits(**limits), name=name)
+
+
+def text_of(site):
+    """Return the lines of the metrics."""
+    return b"".join(expose(site.metrics)).decode().splitlines()
 
 
 class Admission(unittest.TestCase):
@@ -122,3 +129,73 @@ class Metrics(unittest.TestCase):
         self.assertEqual(self.values(site)["remaining_rq"], 2)
         breaker(site, max_requests=7).start()
         self.assertEqual(self.values(site)["remaining_rq"], 7)
+
+
+class Budgets(unittest.TestCase):
+    def test_the_formula_as_docs_retries_has_it(self):
+        for percent, least, requests, wanted in (
+            (20.0, 3, 0, 3), (20.0, 3, 15, 3), (20.0, 3, 50, 10), (20.0, 3, 54, 10), (50.0, 0, 1, 0), (0.0, 0, 1000, 0),
+            (100.0, 0, 7, 7),
+        ):
+            self.assertEqual(retries_allowed(percent, least, requests), wanted)
+
+    def test_takes_the_place_of_max_retries(self):
+        found = breaker(max_retries=0, budget=Budget(percent=20.0, min_retry_concurrency=1))
+        for _ in range(11):
+            found.admit_request()
+        self.assertEqual([found.admit_retry() for _ in range(3)], [True, True, False])
+        self.assertEqual(found.state()["retries"], (2, 1))
+        for _ in range(9):
+            found.release_request()
+        self.assertEqual(found.state()["retries"], (2, 1))
+        self.assertFalse(found.admit_retry())
+
+    def test_an_interval_counts_what_began_within_it(self):
+        site = FakeSite()
+        found = breaker(site, budget=Budget(percent=20.0, min_retry_concurrency=0, interval_s=10.0))
+        for _ in range(20):
+            self.assertTrue(found.admit_request())
+            found.release_request()
+        self.assertEqual(found.state()["retries"], (0, 4))
+        for _ in range(99):
+            site.advance(0.1)
+        self.assertEqual(found.state()["retries"], (0, 4))
+        for _ in range(22):
+            site.advance(0.1)
+        self.assertEqual(found.state()["retries"], (0, 0))
+        self.assertEqual(site.world.clock.timers, [])
+
+    def test_gauges(self):
+        site = FakeSite()
+        found = breaker(site, budget=Budget(percent=100.0, min_retry_concurrency=0))
+        found.start()
+        lines = text_of(site)
+        self.assertIn('envoy_cluster_circuit_breakers_default_rq_retry_open{cluster_name="users"} 1', lines)
+        self.assertIn('envoy_cluster_circuit_breakers_default_remaining_retries{cluster_name="users"} 0', lines)
+        found.admit_request()
+        self.assertIn('envoy_cluster_circuit_breakers_default_rq_retry_open{cluster_name="users"} 0', text_of(site))
+
+
+class Priorities(unittest.TestCase):
+    def test_high_is_counted_apart_and_shown_apart(self):
+        site = FakeSite()
+        found = breaker(site, max_requests=1, high=High(max_requests=1))
+        self.assertTrue(found.admit_request())
+        self.assertTrue(found.high.admit_request())
+        self.assertFalse(found.high.admit_request())
+        self.assertEqual(found.state()["high_requests"], (1, 1))
+        found.start()
+        self.assertIn('envoy_cluster_circuit_breakers_high_rq_open{cluster_name="users"} 1', text_of(site))
+
+    def test_without_figures_there_is_none(self):
+        self.assertIsNone(breaker().high)
+
+    def test_limits_of_one_endpoint(self):
+        self.assertEqual(breaker().max_connections_per_endpoint, 0)
+        found = breaker(per_host_thresholds=PerHost(max_connections=7))
+        self.assertEqual(found.max_connections_per_endpoint, 7)
+
+    def test_what_is_left_is_shown_unless_told(self):
+        site = FakeSite()
+        breaker(site, track_remaining=False).start()
+        self.assertNotIn("remaining", "".join(text_of(site)))

@@ -12,6 +12,7 @@ from meshd_plugins.router.config import (
 from meshd_plugins.router.edit_config import RequestEdits, ResponseEdits
 from meshd_plugins.router.filter import CatchAllFilter
 from meshd_plugins.router.match_config import HeaderMatch, Match, QueryMatch
+from meshd_plugins.router.recovery_config import Hedge, Mirror
 from meshd_plugins.router.reference import references
 from tests.plugins.router_case import edited, faults, make_site, route, router, send
 
@@ -337,3 +338,49 @@ class Building(unittest.TestCase):
     def test_unknown_cluster_fails_the_build(self):
         with self.assertRaises(KeyError):
             router(Route(match=Match(prefix="/"), cluster="none"))
+
+
+class Recovery(unittest.TestCase):
+    def extra(self, host=(), table=(), **options):
+        return router(route(**options), host=host, table=table).routes[0].plan.extra
+
+    def test_a_route_that_says_nothing_has_none(self):
+        self.assertIsNone(self.extra(timeout_s=3.0, per_try_timeout_s=1.0, idle_timeout_s=9.0, hedge_policy=Hedge()))
+
+    def test_each_option_makes_one(self):
+        for options, name, value in (
+            ({"priority": "high"}, "is_high", True), ({"max_stream_duration_s": 3.0}, "max_stream_s", 3.0),
+            ({"per_try_idle_timeout_s": 2.0}, "per_try_idle_s", 2.0),
+            ({"grpc_timeout_header_max_s": 0.0}, "grpc_timeout_max_s", 0.0),
+            ({"hedge_policy": Hedge(hedge_on_per_try_timeout=True)}, "hedges", True),
+            ({"host": {"include_request_attempt_count": True}}, "attempt_in_request", True),
+            ({"host": {"include_attempt_count_in_response": True}}, "attempt_in_response", True),
+            ({"host": {"include_is_timeout_retry_header": True}}, "timeout_retry_in_request", True),
+            ({"table": {"suppress_envoy_headers": False}}, "expected_timeout_in_request", True),
+        ):
+            self.assertEqual(getattr(self.extra(**options), name), value, name)
+
+    def test_a_per_try_timeout_that_is_not_below_the_whole_counts_for_nothing(self):
+        for per_try_s, request_s, wanted in ((2.0, 3.0, 2.0), (3.0, 3.0, 0.0), (3.0, 0.0, 3.0)):
+            plan = router(route(per_try_timeout_s=per_try_s, timeout_s=request_s)).routes[0].plan
+            self.assertEqual(plan.timeouts.per_try_s, wanted)
+
+    def test_mirrors(self):
+        site = make_site()
+        edits = RequestEdits(set=(("x-copy", "%REQ(x-own)%"),))
+        options = Mirror(cluster="beta", percent=0.0001, host_rewrite="other.test", request_headers=edits)
+        mirror, = router(route(mirror=(options,)), site=site).routes[0].plan.extra.mirrors
+        self.assertEqual((mirror.cluster.name, mirror.percent, mirror.keeps_host), ("beta", 0.0001, False))
+        exchange = FakeExchange(headers=[(b"x-own", b"7")])
+        mirror.edit(exchange)
+        self.assertEqual(exchange.request.headers.get(b"x-copy"), b"7")
+        self.assertEqual(exchange.request.host, b"other.test")
+        mirror.dropped("overflow")
+        family = site.metrics.counter("meshd_mirror_dropped_total", "", ("cluster_name", "reason"))
+        self.assertEqual(family.cell("beta", "overflow").value, 1)
+
+    def test_a_route_without_retries_has_a_policy_for_requests_that_ask(self):
+        off = Plugin(kind="retry_policy", type="retry", config=None, name="retry", disabled=True)
+        plan = router(route(retry=off)).routes[0].plan
+        self.assertIsNone(plan.retry)
+        self.assertTrue(plan.asked_retry.asked({b"x-envoy-retry-on": b"5xx"}).judges_responses)

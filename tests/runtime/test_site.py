@@ -7,13 +7,18 @@ from twisted.internet.defer import Deferred
 from twisted.python.threadpool import ThreadPool
 from zope.interface.verify import verifyObject
 
-from meshd.api import IBuckets, ILedger, ISite, PluginError
+from meshd.api import CallRequest, IBuckets, ILedger, ISite, PluginError
 from meshd.hot.ledger import LOCKING
+from meshd.isolated.site import NoClusters
+from meshd.model.cluster import Cluster as ClusterSpec
 from meshd.model.snapshot import Node
 from meshd.runtime import site as module
 from meshd.runtime.site import Ground
 from meshd.runtime.state import Claims, StateTable
 from meshd.testing.site import EPOCH_S, FakeSite, FakeWorld
+from meshd.upstream.cluster import Cluster
+from meshd_plugins.limits import Limits
+from meshd_plugins.round_robin.balancer import RoundRobin
 
 from tests.host.workers import Host
 from tests.runtime import model
@@ -78,6 +83,42 @@ class SiteTest(SiteCase, TestCase):
         self.world.reactor.advance(5)
         self.assertGreater(beats[0], 0.0)
         self.assertEqual(self.world.beat, 0.0)
+
+
+class CallTest(SiteCase, TestCase):
+    """Which cluster of the name a call goes to; ``missing`` ones fail at once."""
+
+    def called(self):
+        """Return why a call failed."""
+        faults = []
+        self.site.call("users", CallRequest()).addErrback(lambda why: faults.append(why.value))
+        return str(faults[0])
+
+    def test_an_unknown_name_fails(self):
+        self.assertEqual(self.called(), "cluster users: no such cluster")
+
+    def test_goes_to_the_own_runtimes_until_another_has_taken_over(self):
+        self.ground.clusters["users"] = self.cluster("ours")
+        self.world.clusters = {"users": self.cluster("theirs")}
+        self.assertEqual(self.called(), "cluster ours: no endpoint can be used")
+        self.ground.is_past = True
+        self.assertEqual(self.called(), "cluster theirs: no endpoint can be used")
+
+    def test_goes_to_the_own_where_the_other_runtime_has_none(self):
+        self.ground.clusters["users"] = self.cluster("ours")
+        self.ground.is_past = True
+        self.assertEqual(self.called(), "cluster ours: no endpoint can be used")
+
+    def test_an_isolated_filter_has_no_calls(self):
+        self.ground.clusters = NoClusters()
+        self.assertIn("clusters live in meshd's own process", self.called())
+
+    def cluster(self, name):
+        """Return a live cluster without endpoints."""
+        breaker = FakeSite(world=self.world).make("circuit_breaker", "limits", Limits())
+        cluster = Cluster(ClusterSpec(name=name, endpoints=()), RoundRobin(self.world.random), breaker, self.world)
+        cluster.set_endpoints(())
+        return cluster
 
 
 class ThreadTest(SiteCase, TestCase):
@@ -191,6 +232,25 @@ class FakeSiteTest(TestCase):
         self.site.resolve("db").addCallback(found.append)
         self.site.resolve("nobody").addErrback(lambda why: found.append(why.type))
         self.assertEqual(found, [["192.0.2.1"], OSError])
+
+    def test_calls_are_answered_by_the_test(self):
+        found, pieces = [], []
+        self.site.call("api", CallRequest(target=b"/a", headers=((b"X-A", b"1"),))).addCallback(found.append)
+        self.site.call("api", CallRequest(on_data=pieces.append)).addErrback(lambda why: found.append(str(why.value)))
+        self.site.call("api", CallRequest()).addErrback(lambda why: None).cancel()
+        whole, streamed, unwanted = self.site.calls
+        whole.answer(201, b"x", [(b"etag", b"7")])
+        streamed.send(b"one")
+        streamed.fail("reset")
+        self.assertEqual((found[0].status, found[0].body, found[0].headers.get(b"etag")), (201, b"x", b"7"))
+        self.assertEqual((found[1:], pieces), (["cluster api: reset"], [b"one"]))
+        self.assertEqual((whole.cluster, whole.request.target, whole.header(b"x-a")), ("api", b"/a", b"1"))
+        self.assertEqual((streamed.is_cancelled, unwanted.is_cancelled), (False, True))
+
+    def test_what_it_builds_calls_the_test_too(self):
+        made = self.site.make("http_filter", "filter", model.Tag(value=3), name="mine")
+        made.site.call("api", CallRequest())
+        self.assertEqual(self.site.calls[0].cluster, "api")
 
     def test_two_sites_can_play_two_runtimes(self):
         first = FakeSite(registry=model.REGISTRY)

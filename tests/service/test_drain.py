@@ -45,12 +45,12 @@ class FakeReloader:
 
 
 class Ending(SynchronousTestCase):
-    def make(self, **values):
+    def make(self, finish_admin=lambda: True, **values):
         """Return (shutdown, reloader, clock); the reloader's list gets "done" at the end."""
         clock = Clock()
         world = SimpleNamespace(call_later=clock.callLater, clock=SimpleNamespace(now=clock.seconds))
         reloader = FakeReloader(**values)
-        return Shutdown(reloader, world, lambda: reloader.told.append("done")), reloader, clock
+        return Shutdown(reloader, world, lambda: reloader.told.append("done"), finish_admin), reloader, clock
 
     def test_accepts_for_the_grace_then_drains_then_stops(self):
         shutdown, reloader, clock = self.make(grace_s=5.0, deadline_s=7.0)
@@ -108,6 +108,26 @@ class Ending(SynchronousTestCase):
         shutdown.begin()
         clock.advance(0)
         self.assertEqual(reloader.told, [("drain", 0.0), "stop", "done"])
+
+    def test_waits_for_the_answers_of_the_admin_api(self):
+        owed = [1]
+        shutdown, reloader, clock = self.make(lambda: not owed)
+        shutdown.begin()
+        reloader.empty()
+        clock.pump([0.1] * 5)
+        self.assertNotIn("done", reloader.told)
+        owed.clear()
+        clock.advance(0.1)
+        self.assertEqual(reloader.told[-1], "done")
+
+    def test_the_admin_api_is_finished_last(self):
+        shutdown, reloader, clock = self.make(lambda: reloader.told.append("finish") is None)
+        shutdown.begin()
+        clock.pump([0.1] * 3)
+        self.assertNotIn("finish", reloader.told)
+        reloader.empty()
+        clock.advance(0.1)
+        self.assertEqual(reloader.told, [("drain", 60.0), "finish", "stop", "done"])
 
     def test_a_drain_that_fails_still_ends(self):
         shutdown, reloader, clock = self.make()

@@ -107,7 +107,7 @@ class TestOptions(TestCase):
     def test_defaults_are_those_of_the_documentation(self):
         options = load("soak").parse([])
         self.assertEqual(options, argparse.Namespace(
-            minutes=60, load="half", reload=60, kill=300, sample=5, print=60, json=None, strict=False))
+            minutes=60, load="half", reload=60, kill=300, churn=10, sample=5, print=60, json=None, strict=False))
 
 
 class TestVerdict(TestCase):

@@ -75,6 +75,9 @@ class Pages:
 
 
 class Detector:
+    def watch(self, cluster):
+        pass
+
     def on_result(self, endpoint, outcome):
         pass
 

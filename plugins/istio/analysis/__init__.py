@@ -5,14 +5,15 @@ force whatever is found here.
 """
 
 from meshd_plugins.istio.analysis import (
-    annotation, credential, deprecated, destination, destination_rule, envoy_filter, gateway, gateway_reference,
+    annotation, balancing, credential, deprecated, destination, destination_rule, envoy_filter, gateway,
+    gateway_reference,
     host_clash, policy, reach, route, security, selector, service, target, telemetry, unusual,
 )
 from meshd_plugins.istio.analysis.codes import CODES
 from meshd_plugins.istio.analysis.report import Report
 
 ANALYZERS = (
-    destination, gateway_reference, host_clash, reach, route, deprecated, destination_rule, policy, gateway,
+    destination, gateway_reference, host_clash, reach, route, deprecated, destination_rule, policy, balancing, gateway,
     credential, service, selector, target, security, telemetry, annotation, unusual, envoy_filter,
 )
 

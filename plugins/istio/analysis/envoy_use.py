@@ -3,7 +3,7 @@
 USES = (
     (("local_ratelimit", "local_rate_limit"), "local rate limit", "write a RateLimitPolicy document"),
     (("filters.http.ratelimit", "v3.ratelimit", "rate_limit_service", "rate_limits"), "rate limit",
-     "write a RateLimitPolicy document: its tokens are local, with keys from header, address and path"),
+     "write a RateLimitPolicy document; with store its tokens are shared, with keys from header, address and path"),
     (("filters.http.lua", "v3.lua"), "Lua",
      "edits of header fields: the filter header_mutation, or headers of a VirtualService; all else: a filter in Python "
      "(meshctl plugins new)"),
@@ -21,7 +21,8 @@ USES = (
     (("filters.http.buffer", "v3.buffer", "max_request_bytes"), "a bound for bodies", "the filter body_limit"),
     (("filters.http.fault", "v3.httpfault"), "faults on purpose", "fault of a VirtualService"),
     (("adaptive_concurrency", "admission_control"), "admission",
-     "overload: of the native file, or connectionPool of a DestinationRule"),
+     "the filters adaptive_concurrency and admission_control of the native file, or connectionPool of a "
+     "DestinationRule"),
     (("wasm",), "WebAssembly", ""),
     (("ext_proc",), "external processing", "a filter in Python, with isolation: process if it is to run apart"),
     (("grpc_json_transcoder", "grpc_web", "grpc_http1"), "gRPC for others", ""),
@@ -48,11 +49,13 @@ USES = (
      "limits of a listener, connectionPool of a DestinationRule"),
     (("circuit_breakers", "thresholds"), "circuit breaker", "connectionPool of a DestinationRule"),
     (("outlier_detection",), "outlier detection", "outlierDetection of a DestinationRule"),
-    (("health_checks",), "health checks", "outlierDetection of a DestinationRule"),
+    (("health_checks",), "health checks",
+     "health_checks of a native cluster, or outlierDetection of a DestinationRule"),
     (("retry_policy",), "retries", "retries of a VirtualService"),
     (("lb_policy", "load_assignment", "common_lb_config"), "balancing", "loadBalancer of a DestinationRule"),
     (("hash_policy",), "balancing by hash", "loadBalancer.consistentHash of a DestinationRule"),
-    (("tcp_keepalive", "socket_options"), "options of sockets", ""),
+    (("tcp_keepalive",), "keepalive", "connectionPool.tcp.tcpKeepalive of a DestinationRule"),
+    (("socket_options",), "options of sockets", ""),
     (("transport_socket", "tls_params"), "TLS", "tls of a Gateway's server or of a DestinationRule"),
 )
 """(words that stand in the patch, what it is for, what is native in its place); the first that is found."""

@@ -2,25 +2,49 @@
 
 from meshd.api import Related
 from meshd_plugins.istio.analysis.report import key, listed
-from meshd_plugins.istio.analysis.traffic import BLOCKS, levels, ports
+from meshd_plugins.istio.analysis.traffic import BLOCKS, levels, policies, ports
 from meshd_plugins.istio.mesh.service import STATIC
 
 LOCALITIES = (("locality_lb_setting", "localityLbSetting"), ("zone_aware_lb_setting", "zoneAwareLbSetting"))
+FAILOVER = (("failover", "failover"), ("failover_priority", "failoverPriority"))
 DEFAULT_PERCENT = 10
 """Istio's default of maxEjectionPercent."""
 
 
 def analyze(report):
-    """Look at every level of every DestinationRule."""
+    """Look at every level of every DestinationRule, and at the mesh's own setting."""
+    baseline = _baseline(report)
+    _mesh(report, baseline)
     for rule in report.mesh.of("DestinationRule"):
         host = report.resolve(rule.spec.host, rule.namespace)
         service = report.find(host, rule.namespace)
         for policy, path, subset in levels(rule.spec):
             count = _count(service, subset)
-            _level(report, rule, policy, path, policy.outlier_detection or _inherited(rule, subset), count)
+            outlier = policy.outlier_detection or _inherited(rule, subset) or baseline
+            _level(report, rule, policy, path, outlier, count)
             for one, place in ports(policy, path):
-                _level(report, rule, one, place, one.outlier_detection, count)
+                _level(report, rule, one, place, one.outlier_detection or baseline, count)
                 _dropped(report, rule, policy, one, place)
+
+
+def _baseline(report):
+    """Return the mesh's outlier detection, which holds where a rule has none."""
+    given = getattr(report.mesh.config, "default_traffic_policy", None)
+    return getattr(given, "outlier_detection", None)
+
+
+def _mesh(report, baseline):
+    """The mesh's own failover does nothing where no host at all has outlier detection."""
+    setting = getattr(report.mesh.config, "locality_lb_setting", None)
+    rules = report.mesh.of("DestinationRule")
+    if setting is None or setting.enabled is False or baseline is not None:
+        return
+    if any(one.outlier_detection is not None for rule in rules for one, _ in policies(rule.spec)):
+        return
+    config = report.mesh.of("MeshConfig", "mesh.istio.io")[0]
+    for field, word in FAILOVER:
+        if getattr(setting, field):
+            _inactive(report, config, setting, f"spec.localityLbSetting.{word}", word, "defaultTrafficPolicy")
 
 
 def _inherited(rule, subset):
@@ -67,12 +91,16 @@ def _locality(report, rule, balancer, path, outlier):
         setting = getattr(balancer, attribute)
         if setting is None or setting.enabled is False:
             continue
-        for field, word in (("failover", "failover"), ("failover_priority", "failoverPriority")):
+        for field, word in FAILOVER:
             if getattr(setting, field):
-                report.add("MSH0402", rule, key(setting, word), f"{path}.{name}.{word}",
-                           f"{word} does nothing without outlierDetection", hint="nothing is ever failed over",
-                           notes=("without it no endpoint counts as failed, so none of another locality is taken",),
-                           help="add outlierDetection: {maxEjectionPercent: 100} to the policy")
+                _inactive(report, rule, setting, f"{path}.{name}.{word}", word, "the policy")
+
+
+def _inactive(report, resource, setting, path, word, where):
+    report.add("MSH0402", resource, key(setting, word), path,
+               f"{word} does nothing without outlierDetection", hint="nothing is ever failed over",
+               notes=("without it no endpoint counts as failed, and endpoints of all localities are used",),
+               help=f"add outlierDetection: {{maxEjectionPercent: 100}} to {where}")
 
 
 def _dropped(report, rule, policy, one, path):

@@ -1,4 +1,6 @@
-"""HTTP rules whose parts do not fit together: retries and time-outs, faults, prefixes, weights (MSH0403 to MSH0406)."""
+"""HTTP rules whose parts do not fit together: retries and time-outs, faults, mirrors, prefixes, weights (MSH0403 to
+MSH0406, MSH0417, MSH0418).
+"""
 
 from meshd.api import INFO, format_duration
 from meshd_plugins.istio.analysis.report import key, value
@@ -16,6 +18,8 @@ def analyze(report):
             path = f"spec.http[{number}]"
             _retries(report, resource, rule, path)
             _fault(report, resource, rule, path)
+            _delay(report, resource, rule, path)
+            _mirrors(report, resource, rule, path)
         _prefixes(report, resource)
 
 
@@ -46,6 +50,33 @@ def _fault(report, resource, rule, path):
             report.add("MSH0404", resource, key(rule.fault, name), f"{path}.fault.{name}",
                        f"the {name} never happens: its percentage {said}", hint="happens to no request",
                        help="write percentage: {value: 100} for every request")
+
+
+def _delay(report, resource, rule, path):
+    delay = getattr(rule.fault, "delay", None)
+    if delay is None or not rule.timeout_s or (delay.fixed_delay_s or 0) < rule.timeout_s:
+        return
+    waits, whole = format_duration(delay.fixed_delay_s), format_duration(rule.timeout_s)
+    report.add("MSH0417", resource, value(delay, "fixedDelay"), f"{path}.fault.delay.fixedDelay",
+               f"the timeout {whole} does not end this delay: it begins after it", hint=f"waits {waits} in full",
+               notes=("time-outs and retries of a rule do not see its own faults; those of the caller's proxy do",),
+               help="to see a timeout, inject the delay at the next hop")
+
+
+def _mirrors(report, resource, rule, path):
+    own = {_where(report, resource, one.destination) for one in rule.route}
+    named = [(rule.mirror, f"{path}.mirror")] if rule.mirror is not None else []
+    named += [(one.destination, f"{path}.mirrors[{place}].destination") for place, one in enumerate(rule.mirrors)]
+    for destination, where in named:
+        if _where(report, resource, destination) in own:
+            report.add("MSH0418", resource, value(destination, "host"), f"{where}.host",
+                       f'"{destination.host}" gets these requests twice: as a destination and as a mirror',
+                       hint="a destination of this rule", help="mirror to another host or subset")
+
+
+def _where(report, resource, destination):
+    number = destination.port.number if destination.port is not None else 0
+    return report.resolve(destination.host, resource.namespace), number, destination.subset
 
 
 def _prefixes(report, resource):

@@ -1,4 +1,4 @@
-"""What policies are attached to (targetRef, targetRefs): whether it exists (IST0101)."""
+"""What policies are attached to (targetRef, targetRefs), and ask: whether it exists (IST0101)."""
 
 from meshd_plugins.istio.analysis.place import GATEWAY_API
 from meshd_plugins.istio.analysis.report import listed, there, value
@@ -23,6 +23,8 @@ def analyze(report):
     for resource in report.mesh.of("RateLimitPolicy", "meshd.io"):
         if resource.spec.target_ref is not None:
             _own(report, resource, resource.spec.target_ref, known)
+        if resource.spec.store is not None:
+            _store(report, resource, resource.spec.store.redis)
     for kind, group in POLICIES:
         for resource in report.mesh.of(kind, group):
             one = getattr(resource.spec, "target_ref", None)
@@ -48,6 +50,19 @@ def _own(report, policy, target, known):
                    f'referenced route not found: "{rule}"',
                    hint=report.guess(rule, names) or "no rule has this name", notes=(NO_EFFECT,),
                    related=(there(found[0], f"{found[0].title} names: {listed(names) or 'no rule'}"),))
+
+
+def _store(report, policy, redis):
+    host = report.mesh.resolve(redis.host, policy.namespace)
+    service = report.mesh.find(host, policy.namespace)
+    if service is not None and service.port(redis.port) is not None:
+        return
+    key, path, what = ("port", "port", f":{redis.port}") if service is not None else ("host", "host", "")
+    report.add("IST0101", policy, value(redis, key), f"spec.store.redis.{path}",
+               f'referenced host{":port" if what else ""} not found: "{redis.host}{what}"',
+               hint="no such port" if what else "no such host",
+               notes=("no limit is enforced" if redis.on_error == "OPEN" else "every request is refused",),
+               help="add a ServiceEntry for it, or write host and port of an existing service")
 
 
 def _lost(report, policy, target, path, namespace, known):

@@ -90,6 +90,13 @@ def rewrite(one, prefix):
     return found
 
 
+def percent(mirror):
+    """Return the share of the requests that a mirror gets, in percent: all where none is given."""
+    if mirror.fraction is not None:
+        return 100.0 * mirror.fraction.numerator / mirror.fraction.denominator
+    return 100.0 if mirror.percent is None else float(mirror.percent)
+
+
 def cors(one, scope):
     """Return the configuration of the filter ``cors``."""
     credentials = one.allow_credentials

@@ -97,7 +97,7 @@ class _Action:
         if "direct_response" in found or "redirect" in found:
             return found
         rewrite = action.find(filters, "url_rewrite")
-        return {**found, **action.rewrite(rewrite, self._prefix(rewrite)), **self._limits()}
+        return {**found, **action.rewrite(rewrite, self._prefix(rewrite)), **self._limits(), "mirror": self._mirrors()}
 
     def _is_impossible(self):
         own = any(path.startswith("filters") for _, path in extensions(self.rule))
@@ -137,6 +137,31 @@ class _Action:
         return {"name": self.scope.cluster(backend, ref.node), **more,
                 **action.rewrite(rewrite, self._prefix(rewrite))}
 
+    def _mirrors(self):
+        """Return the native mirrors, or None: those of the rule, and those of its backend where that is the only one.
+
+        A mirror that is nowhere gets nothing, and the request is served (the API's rule).
+        """
+        refs = [one for one in self.rule.backend_refs if one.weight]
+        filters = list(self.rule.filters)
+        for ref in refs:
+            own = [one for one in ref.filters if one.request_mirror is not None]
+            if len(refs) == 1:
+                filters += own
+            elif own:
+                self.scope.context.unsupported(
+                    own[0].node, "backendRefs.filters", "mirrors are for whole rules, not for one of several backends")
+        asked = [one.request_mirror for one in filters if one.request_mirror is not None]
+        made = [{"cluster": self.scope.cluster(self.judged.backend(one.backend_ref), one.node),
+                 "percent": action.percent(one)}
+                for one in asked if self.judged.backend(one.backend_ref).is_good and action.percent(one)]
+        return made or None
+
+    def _is_hashed(self):
+        node, found = self.scope.node, [self.judged.backend(one) for one in self.rule.backend_refs]
+        return any(self.scope.mesh.is_hashed(one.host, one.port, "", node.namespace, node.labels)
+                   for one in found if one.is_good)
+
     def _limits(self):
         """Return timeouts and retries; without them there is no time-out, and the mesh's retries."""
         timeouts = getattr(self.rule, "timeouts", None)
@@ -149,7 +174,8 @@ class _Action:
         return {
             "timeout": At(place, seconds(min(whole_s or 0.0, LONGEST_S))),
             "per_try_timeout": At(place, seconds(min(each_s, LONGEST_S))) if each_s else None,
-            "retry": _retry(retry) if retry is not None else native_retry(NoRule, self.scope),
+            "retry": _retry(retry) if retry is not None else native_retry(
+                NoRule, self.scope, self._is_hashed()),
         }
 
 

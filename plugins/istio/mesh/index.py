@@ -5,6 +5,7 @@ from collections import defaultdict
 from meshd_plugins.istio.mesh import entry, kubernetes
 from meshd_plugins.istio.mesh.name import covers, kubernetes_host, specificity
 from meshd_plugins.istio.mesh.order import order
+from meshd_plugins.istio.mesh.policy import policy
 
 ROOT_NAMESPACE = "istio-system"
 EVERYWHERE, HERE, NOWHERE = "*", ".", "~"
@@ -38,7 +39,7 @@ class Mesh:
         self._hosts = defaultdict(list)
         for service in self.services:
             self._hosts[service.host.lower()].append(service)
-        self._rules = None
+        self._rules = self._hashers = None
 
     def of(self, kind, group="networking.istio.io"):
         """Return all resources of a kind, in their order (``mesh.order``)."""
@@ -115,6 +116,23 @@ class Mesh:
                 return found
         return ()
 
+    def is_hashed(self, host, port, subset, namespace, labels):
+        """Say whether requests of a client go to this destination by consistentHash."""
+        asked, self.asked = self.asked, None
+        service = self.find(host, namespace)
+        rules = self.destination_rule(host, service.namespace, namespace, labels) if service is not None else ()
+        found = any(id(rule) in self._hashing() for rule in rules) and _hashes(policy(rules, subset, port)[0])
+        self.asked = asked
+        if asked is not None:
+            asked.append((Mesh.is_hashed, host, port, subset, namespace, labels, found))
+        return found
+
+    def _hashing(self):
+        """Return the ids of the DestinationRules that speak of consistentHash at any level."""
+        if self._hashers is None:
+            self._hashers = {id(one) for one in self.of("DestinationRule") if _mentions_hash(one.spec)}
+        return self._hashers
+
     def _most_specific(self, namespace, host, client, labels, is_private):
         by_host, wildcards = self._of_namespace().get(namespace, ({}, ()))
         hosts = [host] if host in by_host else []
@@ -153,6 +171,16 @@ def _selected(rules, labels):
                  if rule.spec.workload_selector is not None}
     found = next((one for one in selectors.values() if labels is not None and one.items() <= labels), None)
     return tuple(rule for rule in rules if selectors.get(id(rule)) == found)
+
+
+def _hashes(one):
+    """Say whether a level of a policy has consistentHash."""
+    return getattr(one.load_balancer, "consistent_hash", None) is not None
+
+
+def _mentions_hash(spec):
+    levels = [one for one in (spec.traffic_policy, *(subset.traffic_policy for subset in spec.subsets)) if one]
+    return any(_hashes(one) or any(map(_hashes, one.port_level_settings)) for one in levels)
 
 
 def exported(export_to, owner, namespace):

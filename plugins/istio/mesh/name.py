@@ -46,3 +46,8 @@ def _qualified(name, namespace):
     if dot:
         return f"{rest.partition('.')[0]}/{first}"
     return name if name == "mesh" else f"{namespace}/{name}"
+
+
+def cluster_name(host, port, subset=""):
+    """Return Istio's name of an outbound cluster."""
+    return f"outbound|{port}|{subset}|{host}"

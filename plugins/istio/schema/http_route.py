@@ -30,15 +30,10 @@ class HTTPRoute:
     rewrite: HTTPRewrite | None = option(Nested(HTTPRewrite), default=None, doc="rewrite path and Host")
     timeout_s: float | None = option(TIME, default=None, doc="until the whole answer is here (none)")
     retries: HTTPRetry | None = option(Nested(HTTPRetry), default=None, doc="retries")
-    fault: HTTPFaultInjection | None = option(
-        Nested(HTTPFaultInjection), default=None, doc="faults on purpose", unsupported="faults are not injected yet"
-    )
-    mirror: Destination | None = option(
-        Nested(Destination), default=None, doc="a copy goes there", unsupported="requests are not mirrored yet"
-    )
+    fault: HTTPFaultInjection | None = option(Nested(HTTPFaultInjection), default=None, doc="faults on purpose")
+    mirror: Destination | None = option(Nested(Destination), default=None, doc="a copy goes there")
     mirrors: tuple[HTTPMirrorPolicy, ...] = option(
-        ListOf(item=Nested(HTTPMirrorPolicy)), default=(), doc="copies go there",
-        unsupported="requests are not mirrored yet"
+        ListOf(item=Nested(HTTPMirrorPolicy)), default=(), doc="copies go there"
     )
     mirror_percent: int | None = option(Integer(maximum=100), default=None, doc="share of the mirror (deprecated)")
     mirror_percent_old: int | None = option(

@@ -3,7 +3,7 @@
 import math
 
 from meshd.api import Boolean, Choice, Integer, ListOf, MapOf, Nested, Number, Text, camel_config, option
-from meshd_plugins.istio.schema.common import ANY_TIME, COUNT32, NO_LOCALITIES, ROUGH_TIME, TIME, WORDS, at_most_one
+from meshd_plugins.istio.schema.common import ANY_TIME, COUNT32, NO_ZONES, ROUGH_TIME, TIME, WORDS, at_most_one
 from meshd_plugins.istio.schema.form import deeper
 
 SIZE = Integer()
@@ -209,22 +209,22 @@ class LoadBalancerSettings:
         default=None, doc="a policy without options (LEAST_REQUEST)"
     )
     consistent_hash: ConsistentHashLB | None = option(
-        Nested(ConsistentHashLB), default=None, doc="by a key", unsupported="there is no balancing by hash yet"
+        Nested(ConsistentHashLB), default=None, doc="by a key"
     )
     backend_utilization: BackendUtilization | None = option(
         Nested(BackendUtilization), default=None, doc="by reports", unsupported="endpoints' reports are not read"
     )
     locality_lb_setting: LocalityLoadBalancerSetting | None = option(
-        Nested(LocalityLoadBalancerSetting), default=None, doc="by locality", unsupported=NO_LOCALITIES
+        Nested(LocalityLoadBalancerSetting), default=None, doc="by locality"
     )
     zone_aware_lb_setting: ZoneAwareLoadBalancerSetting | None = option(
-        Nested(ZoneAwareLoadBalancerSetting), default=None, doc="zone-aware", unsupported=NO_LOCALITIES
+        Nested(ZoneAwareLoadBalancerSetting), default=None, doc="zone-aware", unsupported=NO_ZONES
     )
     warmup_duration_secs_s: float | None = option(
-        ROUGH_TIME, default=None, doc="warm-up of new endpoints (deprecated)", unsupported="there is no warm-up yet"
+        ROUGH_TIME, default=None, doc="warm-up of new endpoints (deprecated)"
     )
     warmup: WarmupConfiguration | None = option(
-        Nested(WarmupConfiguration), default=None, doc="warm-up of new endpoints", unsupported="there is no warm-up yet"
+        Nested(WarmupConfiguration), default=None, doc="warm-up of new endpoints"
     )
 
     def check(self):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from meshd.api import Anything, Boolean, Choice, Duration, ListOf, MapOf, Nested, Text, camel_config, option
-from meshd_plugins.istio.schema.common import COUNT, NAMESPACES, NO_LOCALITIES, NO_TLS, TIME, TIME_OR_0, WORDS
+from meshd_plugins.istio.schema.common import COUNT, NAMESPACES, NO_TLS, NO_ZONES, TIME, TIME_OR_0, WORDS
 from meshd_plugins.istio.schema.form import deeper, each, is_label, wildcard_fault
 from meshd_plugins.istio.schema.load_balancer import LocalityLoadBalancerSetting, ZoneAwareLoadBalancerSetting
 from meshd_plugins.istio.schema.mesh_proxy import CONTROL, ENVOY, NATIVE, MeshProxyConfig
@@ -102,7 +102,7 @@ class DefaultTrafficPolicy:
         Nested(ConnectionPoolSettings), default=None, doc="limits"
     )
     outlier_detection: OutlierDetection | None = option(
-        Nested(OutlierDetection), default=None, doc="outlier detection", unsupported="there is no outlier detection yet"
+        Nested(OutlierDetection), default=None, doc="outlier detection"
     )
 
 
@@ -136,8 +136,7 @@ class MeshConfig:
     protocol_detection_timeout_s: float | None = option(
         TIME_OR_0, default=None, doc="wait for the client's first bytes", unsupported="protocols are not detected yet"
     )
-    tcp_keepalive: TcpKeepalive | None = option(Nested(TcpKeepalive), default=None, doc="keepalive",
-                                                unsupported="the sockets' keepalive is the system's")
+    tcp_keepalive: TcpKeepalive | None = option(Nested(TcpKeepalive), default=None, doc="keepalive")
     ingress_class: str = _text("class of Ingress documents", NO_INGRESS)
     ingress_service: str = _text("service of the ingress", NO_INGRESS)
     ingress_controller_mode: str = option(Choice(("UNSPECIFIED", "OFF", "DEFAULT", "STRICT")), default="UNSPECIFIED",
@@ -173,10 +172,10 @@ class MeshConfig:
     )
     root_namespace: str = option(Text(), default="istio-system", doc="namespace whose documents are the whole mesh's")
     locality_lb_setting: LocalityLoadBalancerSetting | None = option(
-        Nested(LocalityLoadBalancerSetting), default=None, doc="balancing by locality", unsupported=NO_LOCALITIES
+        Nested(LocalityLoadBalancerSetting), default=None, doc="balancing by locality"
     )
     zone_aware_lb_setting: ZoneAwareLoadBalancerSetting | None = option(
-        Nested(ZoneAwareLoadBalancerSetting), default=None, doc="zone-aware balancing", unsupported=NO_LOCALITIES
+        Nested(ZoneAwareLoadBalancerSetting), default=None, doc="zone-aware balancing", unsupported=NO_ZONES
     )
     dns_refresh_rate_s: float | None = option(TIME, default=None, doc="between look-ups of a name (60s)")
     h2_upgrade_policy: str = option(Choice(("DO_NOT_UPGRADE", "UPGRADE")), default="DO_NOT_UPGRADE",

@@ -102,7 +102,7 @@ class MeshProxyConfig:
                                                         unsupported=NATIVE)
     mesh_id: str = _text("name of the mesh", CONTROL)
     readiness_probe: ReadinessProbe | None = option(
-        Nested(ReadinessProbe), default=None, doc="probe of the workload", unsupported="workloads are not probed yet"
+        Nested(ReadinessProbe), default=None, doc="probe of workloads whose WorkloadGroup has none"
     )
     proxy_stats_matcher: Any = _any("metrics that are kept", NATIVE)
     hold_application_until_proxy_starts: bool | None = option(

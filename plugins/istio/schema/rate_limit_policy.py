@@ -62,6 +62,40 @@ class Limit:
 
 
 @camel_config
+class RedisStore:
+    """A Redis server, 5 or later, that all machines ask which are to share the limits."""
+
+    host: str = option(Text(minimum=1, maximum=253), doc="host of a service of the registry (a ServiceEntry, say)")
+    port: int = option(Integer(minimum=1, maximum=65535), default=6379, doc="port of that service")
+    prefix: str = option(
+        Text(pattern=r"[!-~]*", maximum=128), default="meshd:rate_limit:", doc="what all keys begin with"
+    )
+    timeout_s: float = option(
+        Duration(minimum=0.001, maximum=10.0, is_go=True), default=0.02, doc="how long a request waits for the verdict"
+    )
+    on_error: str = option(
+        Choice(("OPEN", "CLOSED")), default="OPEN", doc="without a verdict: let requests pass, or answer 500"
+    )
+    username: str = option(Text(maximum=256), default="", doc="user of the server's ACL (the default user)")
+    password_file: str = option(
+        Text(maximum=4096), default="", doc="file with the password in its first line, or credential:NAME"
+    )
+    database: int = option(Integer(maximum=65535), default=0, doc="number of the database")
+
+    def check(self):
+        """Yield faults between fields."""
+        if self.username and not self.password_file:
+            yield "username", "expected passwordFile beside username"
+
+
+@camel_config
+class Store:
+    """Where the limits are counted, if not on each host for itself."""
+
+    redis: RedisStore = option(Nested(RedisStore), doc="in Redis")
+
+
+@camel_config
 class RateLimitPolicy:
     """Limits of what ``targetRef`` or ``selector`` names; a request must pass all of them."""
 
@@ -74,6 +108,10 @@ class RateLimitPolicy:
     mode: str = option(Choice(("ENFORCE", "SHADOW")), default="ENFORCE", doc="refuse, or only count what would be")
     status: int = option(Integer(minimum=400, maximum=599), default=429, doc="status of the refusal")
     headers: bool = option(Boolean(), default=True, doc="say the limit, what is left and retry-after in the answer")
+
+    store: Store | None = option(
+        Nested(Store), default=None, doc="count over all machines that have the policy (each host for itself)"
+    )
 
     def check(self):
         """Yield faults between fields."""

@@ -5,7 +5,7 @@ import binascii
 
 from meshd.api import Boolean, Choice, Integer, ListOf, Nested, Regex, Text, camel_config, option
 from meshd_plugins.istio.schema.common import (
-    HOST, NO_LOCALITIES, PORT, SECONDS, TIME, Headers, Percent, PortSelector, StringMatch, at_most_one,
+    HOST, PORT, SECONDS, TIME, Headers, Percent, PortSelector, StringMatch, at_most_one,
     percent_faults, regex_faults,
 )
 from meshd_plugins.istio.schema.form import each, label_fault, wildcard_fault
@@ -180,7 +180,7 @@ class HTTPRetry:
     per_try_timeout_s: float | None = option(TIME, default=None, doc="for each attempt (the route's when absent)")
     retry_on: str = option(Text(), default="", doc="conditions, by commas (Istio's default when empty)")
     retry_remote_localities: bool | None = option(
-        Boolean(), default=None, doc="also in other localities", unsupported=NO_LOCALITIES
+        Boolean(), default=None, doc="also in other localities"
     )
     retry_ignore_previous_hosts: bool | None = option(Boolean(), default=None, doc="not where it failed (true)")
     backoff_s: float | None = option(TIME, default=None, doc="base of the back-off (25ms)")

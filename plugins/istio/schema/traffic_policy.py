@@ -11,7 +11,6 @@ PARTS = (
     "load_balancer", "connection_pool", "outlier_detection", "tls", "port_level_settings", "tunnel", "proxy_protocol",
     "retry_budget",
 )
-NO_EJECTION = "there is no outlier detection yet"
 
 
 @camel_config
@@ -29,12 +28,8 @@ class TCPSettings:
 
     max_connections: int = option(COUNT, default=0, doc="connections to the host (0: 2^32 - 1)")
     connect_timeout_s: float | None = option(TIME, default=None, doc="until a connect is given up (10s)")
-    tcp_keepalive: TcpKeepalive | None = option(
-        Nested(TcpKeepalive), default=None, doc="keepalive", unsupported="the sockets' keepalive is the system's"
-    )
-    max_connection_duration_s: float | None = option(
-        TIME, default=None, doc="age at which one is closed", unsupported="connections have no maximum age yet"
-    )
+    tcp_keepalive: TcpKeepalive | None = option(Nested(TcpKeepalive), default=None, doc="keepalive")
+    max_connection_duration_s: float | None = option(TIME, default=None, doc="age at which one is closed")
     idle_timeout_s: float | None = option(TIME_OR_0, default=None, doc="of TCP connections (1h)", unsupported=NO_TCP)
 
 
@@ -90,7 +85,7 @@ class ConnectionPoolSettings:
 class OutlierDetection:
     """Endpoints that fail are left out for a while."""
 
-    consecutive_errors: int = option(COUNT, default=0, doc="5xx in a row (deprecated)")
+    consecutive_errors: int = option(COUNT, default=0, doc="(deprecated)", unsupported="Istio does not use it any more")
     split_external_local_origin_errors: bool = option(
         Boolean(), default=False, doc="count failed connects apart from answers"
     )
@@ -160,7 +155,7 @@ class PortTrafficPolicy:
         Nested(ConnectionPoolSettings), default=None, doc="limits"
     )
     outlier_detection: OutlierDetection | None = option(
-        Nested(OutlierDetection), default=None, doc="outlier detection", unsupported=NO_EJECTION
+        Nested(OutlierDetection), default=None, doc="outlier detection"
     )
     tls: ClientTLSSettings | None = option(Nested(ClientTLSSettings), default=None, doc="TLS")
 
@@ -214,7 +209,7 @@ class TrafficPolicy:
         Nested(ConnectionPoolSettings), default=None, doc="limits"
     )
     outlier_detection: OutlierDetection | None = option(
-        Nested(OutlierDetection), default=None, doc="outlier detection", unsupported=NO_EJECTION
+        Nested(OutlierDetection), default=None, doc="outlier detection"
     )
     tls: ClientTLSSettings | None = option(Nested(ClientTLSSettings), default=None, doc="TLS")
     port_level_settings: tuple[PortTrafficPolicy, ...] = option(
@@ -227,7 +222,7 @@ class TrafficPolicy:
         Nested(ProxyProtocol), default=None, doc="PROXY protocol", unsupported="PROXY protocol is not sent yet"
     )
     retry_budget: RetryBudget | None = option(
-        Nested(RetryBudget), default=None, doc="retry budget", unsupported="there are no retry budgets yet"
+        Nested(RetryBudget), default=None, doc="retry budget"
     )
 
     def check(self):

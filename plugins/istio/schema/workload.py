@@ -4,8 +4,6 @@ from meshd.api import Choice, ListOf, MapOf, Nested, Text, camel_config, option
 from meshd_plugins.istio.schema.common import COUNT, COUNT32, LABELS, PORT, at_most_one
 from meshd_plugins.istio.schema.form import UNIX, fqdn_fault, is_ip, label_fault, label_faults, unix_fault
 
-OWN_PROBES = "the daemon does not probe the workload yet"
-
 
 @camel_config
 class WorkloadEntry:
@@ -127,6 +125,4 @@ class WorkloadGroup:
 
     metadata: ObjectMeta | None = option(Nested(ObjectMeta), default=None, doc="metadata of the entries")
     template: WorkloadEntry = option(Nested(WorkloadEntry), doc="the entries; without an address")
-    probe: ReadinessProbe | None = option(
-        Nested(ReadinessProbe), default=None, doc="when an entry is healthy", unsupported=OWN_PROBES
-    )
+    probe: ReadinessProbe | None = option(Nested(ReadinessProbe), default=None, doc="when an entry is healthy")

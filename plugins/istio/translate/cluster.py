@@ -1,8 +1,13 @@
 """Clusters: one for each host, port and subset that a route names; their names are Istio's: ``outbound|80|v1|a.b``."""
 
 from meshd_plugins.istio.emit import At, default, field, seconds, tree
+from meshd_plugins.istio.mesh.name import cluster_name
 from meshd_plugins.istio.mesh.policy import Policy, find_subset, overlay, policy
 from meshd_plugins.istio.mesh.service import DNS_ROUND_ROBIN, DYNAMIC_DNS, NONE
+from meshd_plugins.istio.schema.form import is_ip
+from meshd_plugins.istio.translate.balancing import native_balancing
+from meshd_plugins.istio.translate.hashing import native_hashing
+from meshd_plugins.istio.translate.outlier import native_outlier_detection
 from meshd_plugins.istio.translate.rate_limit import rate_limits
 
 UNLIMITED = 2**32 - 1
@@ -11,13 +16,9 @@ CONNECT_TIMEOUT_S = 10.0
 FEWEST = "least_request"
 BALANCERS = {
     "": FEWEST, "UNSPECIFIED": FEWEST, "LEAST_REQUEST": FEWEST, "LEAST_CONN": FEWEST, "ROUND_ROBIN": "round_robin",
+    "RANDOM": "random",
 }
 UNSAFE = "requests would leave in plain text"
-
-
-def cluster_name(host, port, subset=""):
-    """Return Istio's name of an outbound cluster."""
-    return f"outbound|{port}|{subset}|{host}"
 
 
 class Clusters:
@@ -56,6 +57,9 @@ class Clusters:
         return Policy(connection_pool=getattr(given, "connection_pool", None),
                       outlier_detection=getattr(given, "outlier_detection", None))
 
+    def _mesh_keepalive(self):
+        return getattr(self.mesh.config, "tcp_keepalive", None)
+
     def _connect_timeout_s(self):
         config = self.mesh.config
         return (config.connect_timeout_s if config is not None else None) or CONNECT_TIMEOUT_S
@@ -78,10 +82,14 @@ class Clusters:
         in_force = overlay(self._baseline(), in_force)
         self._refuse_unsafe(in_force, service.host)
         place = record.node if record is not None else service.node
-        return tree(place, {"name": name, **self._endpoints(service, found, record), **self._settings(in_force)})
+        named = _named(service, found) if service.resolution == DYNAMIC_DNS else {}
+        return tree(place, {
+            "name": name, **self._endpoints(service, found, record), **self._settings(in_force), **named})
 
     def _endpoints(self, service, port, record):
-        if service.resolution in (NONE, DYNAMIC_DNS):
+        if service.resolution == DYNAMIC_DNS:
+            return {"endpoints": []}
+        if service.resolution == NONE:
             self.context.unsupported(field(service.resource.spec, "resolution"), "spec.resolution",
                                      f"{service.host}: the address that a client had asked for is not known here")
             return {"endpoints": []}
@@ -90,12 +98,19 @@ class Clusters:
         if service.resolution == DNS_ROUND_ROBIN:
             found = found[:1]
         by_address = {one.at(port): one for one in found}
+        if any(_is_name(address) for address in by_address):
+            return {"discovery": _lookup(service, by_address)}
         return {"endpoints": [At(one.node, _endpoint(address, one)) for address, one in by_address.items()]}
 
     def _settings(self, in_force):
-        return {"load_balancer": self._balancer(in_force.load_balancer), **self._pool(in_force.connection_pool)}
+        return {
+            "load_balancer": self._balancer(in_force.load_balancer),
+            "balancing": native_balancing(in_force, self.mesh.config, self.context.node),
+            "outlier_detection": native_outlier_detection(in_force.outlier_detection),
+            **self._pool(in_force.connection_pool, in_force.retry_budget),
+        }
 
-    def _pool(self, pool):
+    def _pool(self, pool, budget=None):
         tcp, http = getattr(pool, "tcp", None), getattr(pool, "http", None)
         timeout_s = getattr(tcp, "connect_timeout_s", None)
         idle_s = getattr(http, "idle_timeout_s", None)
@@ -103,13 +118,19 @@ class Clusters:
         each = getattr(http, "max_requests_per_connection", None)
         return {
             "connect_timeout": _at(tcp, "connectTimeout", timeout_s, self._connect_timeout_s()),
-            "circuit_breaker": {"limits": _limits(pool)},
-            "pool": {"idle_timeout": idle_s and seconds(idle_s), "max_requests_per_connection": each or None},
+            "circuit_breaker": {"limits": {**_limits(pool), "budget": _budget(budget)}},
+            "pool": {
+                "idle_timeout": idle_s and seconds(idle_s), "max_requests_per_connection": each or None,
+                "max_connection_duration": seconds(getattr(tcp, "max_connection_duration_s", None)),
+                "tcp_keepalive": _keepalive(getattr(tcp, "tcp_keepalive", None) or self._mesh_keepalive()),
+            },
         }
 
     def _balancer(self, settings):
         if settings is None:
             return default(FEWEST)
+        if settings.consistent_hash is not None:
+            return native_hashing(settings.consistent_hash)
         word = settings.simple or ""
         found = BALANCERS.get(word)
         if found is None:
@@ -130,12 +151,45 @@ def _endpoint(address, one):
             "labels": dict(one.labels) or None}
 
 
+def _is_name(address):
+    """Say whether an endpoint's HOST:PORT or unix:PATH has to be looked up."""
+    host = address.rpartition(":")[0].strip("[]")
+    return not address.startswith("unix:") and not is_ip(host)
+
+
+def _lookup(service, by_address):
+    """Return the discovery of a service by names: all addresses are endpoints, or the first of the moment."""
+    rows = [At(one.node, {"name": address, **_endpoint(address, one), "address": None})
+            for address, one in by_address.items()]
+    is_logical = service.resolution == DNS_ROUND_ROBIN
+    return {"dns": {"names": rows, "mode": "logical" if is_logical else None}}
+
+
+def _named(service, port):
+    """Return the balancer of a service whose endpoints are the hosts that requests name."""
+    hosts = [service.host, *service.aliases]
+    return {"load_balancer": {"dynamic_host": {"hosts": hosts, "default_port": port.target or port.number}}}
+
+
 def _missing(name, node):
     return tree(node, {"name": name, "missing": True})
 
 
 def _at(block, key, given_s, default_s):
     return default(seconds(default_s)) if given_s is None else At(field(block, key), seconds(given_s))
+
+
+def _keepalive(probing):
+    """Return the native probes of silent connections; what is not given is the system's."""
+    return None if probing is None else At(probing.node, {
+        "time": seconds(probing.time_s), "interval": seconds(probing.interval_s), "probes": probing.probes or None})
+
+
+def _budget(budget):
+    """Return the native retry budget, in place of ``maxRetries``."""
+    return None if budget is None else At(budget.node, {
+        "percent": budget.percent, "min_retry_concurrency": budget.min_retry_concurrency or None,
+        "interval": seconds(budget.budget_interval_s)})
 
 
 def _limits(pool):

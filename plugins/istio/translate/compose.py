@@ -4,12 +4,13 @@ from meshd_plugins.istio.emit import tree
 from meshd_plugins.istio.gateway_api.kinds import GROUP
 from meshd_plugins.istio.translate.cluster import Clusters
 from meshd_plugins.istio.translate.gateway import gateway_listeners
+from meshd_plugins.istio.translate.probe import native_probe
 from meshd_plugins.istio.translate.safety import check_safety
 from meshd_plugins.istio.translate.sidecar import sidecar_listeners
 
 
 def compose(mesh, context, root):
-    """Return one mapping with the native ``listeners`` and ``clusters``; ``root`` is where it stands for faults."""
+    """Return one mapping with the native sections for this node; ``root`` is where it stands for faults."""
     check_safety(mesh, context)
     clusters = Clusters(mesh, context)
     others, routes = _gateway_api(mesh, context, clusters)
@@ -17,6 +18,7 @@ def compose(mesh, context, root):
                  *sidecar_listeners(mesh, context, clusters, routes)]
     return tree(root, {
         "listeners": listeners or None, "clusters": list(clusters.sections.values()) or None,
+        "probe": native_probe(mesh, context),
     })
 
 

@@ -19,6 +19,8 @@ UNIX = "unix://"
 TAGS = "_tags"
 """Where a route has its ``rate_limit.Tags`` until its listener is made."""
 NO_TAGS = Tags()
+OWN = ("cors", "fault")
+"""Filters that routes configure for themselves, in Istio's order; they do nothing where no route says more."""
 HTTP_WORDS = frozenset(("HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTP_PROXY"))
 
 
@@ -45,7 +47,7 @@ def listener_name(bind, port):
 def http_listener(place, name, where, hosts, clusters, *, is_edge=False):
     """Return the native listener. ``hosts`` are native virtual hosts (plain dicts), ``is_edge`` that of a gateway."""
     mesh = clusters.mesh
-    filters, off = _filters([route for host in hosts for route in _routes(host)], clusters.limits)
+    filters, off = _filters([route for host in hosts for route in _routes(host)], clusters)
     once = clusters.context.once
     rest = iter(off)
     made = [_virtual_host(place, host, [next(rest) for _ in host["routes"]], once) for host in hosts]
@@ -74,18 +76,23 @@ def _finished(route, names):
     return At(route.node, fields) if type(route) is At else fields
 
 
-def _filters(routes, limits):
+def _filters(routes, clusters):
     """Return the filters before the router, and for each route the names of those that have no business there."""
     tags = [route.get(TAGS, NO_TAGS) for route in routes]
     off = [[] for _ in routes]
-    filters = [route["filters"]["cors"] for route in routes if route.get("filters")][:1]
-    if filters:
-        for names, route in zip(off, routes):
-            names += [] if route.get("filters") else ["cors"]
-    for limit in limits:
+    filters = []
+    for name in OWN:
+        own = [(route.get("filters") or {}).get(name) for route in routes]
+        if any(own):
+            filters.append({name: {}})
+            for names, one in zip(off, own):
+                names += [name] if one is None else []
+    for limit in clusters.limits:
         verdicts = [limit.applies(one) for one in tags]
         if any(verdicts):
             filters.append(limit.filter)
+            if limit.needs is not None:
+                clusters.use(*limit.needs)
             for names, is_on in zip(off, verdicts):
                 names += [] if is_on else [limit.name]
     return filters, off

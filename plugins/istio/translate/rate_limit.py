@@ -8,8 +8,8 @@ import math
 
 import attrs
 
-from meshd_plugins.istio.emit import At
-from meshd_plugins.istio.mesh.name import kubernetes_host
+from meshd_plugins.istio.emit import At, field, seconds
+from meshd_plugins.istio.mesh.name import cluster_name, kubernetes_host
 from meshd_plugins.istio.translate.gateway_label import gateway_labels
 
 GATEWAY, VIRTUAL_SERVICE, SERVICE, SERVICE_ENTRY = "Gateway", "VirtualService", "Service", "ServiceEntry"
@@ -28,23 +28,45 @@ class Tags:
 
 @attrs.frozen(eq=False)
 class Extra:
-    """A filter of a chain that is in force on some routes: ``applies(tags)`` says on which."""
+    """A filter of a chain that is in force on some routes: ``applies(tags)`` says on which.
+
+    ``needs`` are the arguments of ``Clusters.use`` for the cluster that it asks, or None.
+    """
 
     name: str
     filter: object
     applies: object
+    needs: object = None
 
 
 def rate_limits(mesh, node):
     """Return the Extra of each limit of each policy that can concern this node."""
-    return [_extra(policy, place, limit, applies)
+    return [_extra(policy, place, limit, applies, _store(policy, mesh))
             for policy in mesh.of("RateLimitPolicy", "meshd.io") if (applies := _target(policy, mesh, node)) is not None
             for place, limit in enumerate(policy.spec.limits)]
 
 
-def _extra(policy, place, limit, applies):
+def _extra(policy, place, limit, applies, store):
     name = f"rate_limit|{policy.namespace}/{policy.name}|{place}"
-    return Extra(name, At(limit.node, {"rate_limit": _settings(policy.spec, limit, name), "name": name}), applies)
+    native, needs = store
+    settings = {**_settings(policy.spec, limit, name), "store": native}
+    return Extra(name, At(limit.node, {"rate_limit": settings, "name": name}), applies, needs)
+
+
+def _store(policy, mesh):
+    """Return (the native store, what it needs of ``Clusters.use``), or (None, None)."""
+    if policy.spec.store is None:
+        return None, None
+    redis = policy.spec.store.redis
+    host = mesh.resolve(redis.host, policy.namespace)
+    native = {
+        "cluster": cluster_name(host, redis.port), "prefix": redis.prefix,
+        "timeout": At(field(redis, "timeout"), seconds(redis.timeout_s)), "on_error": redis.on_error.lower(),
+        "username": redis.username or None,
+        "password_file": At(field(redis, "passwordFile"), redis.password_file) if redis.password_file else None,
+        "database": redis.database or None,
+    }
+    return {"redis": At(redis.node, native)}, (host, redis.port, "", field(redis, "host"))
 
 
 def _settings(spec, limit, name):

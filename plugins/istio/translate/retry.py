@@ -5,9 +5,10 @@ from meshd_plugins.istio.emit import At, default, field, seconds
 ATTEMPTS = 2
 RETRY_ON = ("connect-failure", "refused-stream", "unavailable", "cancelled", "retriable-status-codes")
 """Istio's default policy. Plain 503 is not in it (istio/istio #50506)."""
-GRPC = frozenset(("cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"))
 STATUSES = "retriable-status-codes"
-NOT_YET = GRPC | frozenset(("retriable-headers", "http3-post-connect-failure"))
+NAMELESS = "retriable-headers"
+REMOTE_EVERY = 2
+"""With retryRemoteLocalities the priorities of earlier attempts are left out after every second one (Istio's)."""
 
 
 def retries_of(rule, scope):
@@ -23,29 +24,37 @@ def per_try_timeout(rule, scope):
     return At(field(retries, "perTryTimeout"), seconds(retries.per_try_timeout_s))
 
 
-def native_retry(rule, scope):
-    """Return the native retry policy of a rule: its own, the mesh's, or Istio's."""
+def native_retry(rule, scope, is_hashed=False):
+    """Return the native retry policy of a rule: its own, the mesh's, or Istio's.
+
+    With ``is_hashed`` (a destination has consistentHash) a retry goes to the key's endpoint again, as in Istio.
+    """
     retries = retries_of(rule, scope)
     if retries is None:
-        return default(_policy(RETRY_ON, ATTEMPTS))
+        return default(_policy(RETRY_ON, ATTEMPTS, is_hashed=is_hashed))
     if retries.attempts == 0:
         return At(retries.node, {"retry": {}, "disabled": True})
     words = tuple(word.strip() for word in retries.retry_on.split(",") if word.strip())
-    later = [word for word in words if word in NOT_YET]
-    if later:
+    if NAMELESS in words:
         scope.clusters.context.unsupported(field(retries, "retryOn"), "retries.retryOn",
-                                           f"{', '.join(later)} cannot be seen yet")
-    return At(retries.node, _policy(words or RETRY_ON, retries.attempts, retries.backoff_s))
+                                           f"{NAMELESS} has no effect, as no fields are named")
+    return At(retries.node, _policy(words or RETRY_ON, retries.attempts, retries, is_hashed))
 
 
-def _policy(words, attempts, backoff_s=None):
+def _policy(words, attempts, retries=None, is_hashed=False):
     statuses = [int(word) for word in words if word.isdecimal()]
-    kept = [word for word in words if word not in NOT_YET and not word.isdecimal() and (word != STATUSES or statuses)]
+    kept = [word for word in words if word != NAMELESS and not word.isdecimal() and (word != STATUSES or statuses)]
     if statuses and STATUSES not in kept:
         kept.append(STATUSES)
+    backoff_s = getattr(retries, "backoff_s", None)
+    is_elsewhere = getattr(retries, "retry_ignore_previous_hosts", None)
+    if is_elsewhere is None:
+        is_elsewhere = not is_hashed
     return {"retry": {
         "retry_on": kept, "status_codes": statuses or None, "attempts": min(attempts, 100), "methods": ["*"],
         "base": backoff_s and seconds(backoff_s),
+        "previous_hosts": None if is_elsewhere else False,
+        "reselect_priority_every": REMOTE_EVERY if getattr(retries, "retry_remote_localities", None) else None,
     }}
 
 

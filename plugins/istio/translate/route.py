@@ -12,9 +12,11 @@ from meshd_plugins.istio.emit import At, default, field, seconds
 from meshd_plugins.istio.mesh.delegate import rules_of
 from meshd_plugins.istio.mesh.name import qualified
 from meshd_plugins.istio.translate.edit import native_edits, set_host
+from meshd_plugins.istio.translate.fault import native_fault
 from meshd_plugins.istio.translate.gateway_label import gateway_labels
 from meshd_plugins.istio.translate.listener import TAGS
 from meshd_plugins.istio.translate.match import is_catch_all, native_match
+from meshd_plugins.istio.translate.mirror import native_mirrors
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.retry import native_cors, native_retry, per_try_timeout
 
@@ -72,7 +74,7 @@ def _route(resource, rule, block, scope):
         "request_headers": native_edits((rule.headers, alone), "request", scope),
         "response_headers": native_edits((rule.headers, alone), "response", scope),
         TAGS: Tags(resource, rule.name, scope.gateway, hosts),
-        "filters": native_cors(rule.cors_policy),
+        "filters": {**(native_cors(rule.cors_policy) or {}), **(native_fault(rule.fault) or {})} or None,
     })
 
 
@@ -84,8 +86,9 @@ def _action(resource, rule, scope):
     return {
         **_destinations(resource, rule.route, scope), **_rewrite(rule),
         "timeout": default("0s") if rule.timeout_s is None else At(field(rule, "timeout"), seconds(rule.timeout_s)),
-        "retry": native_retry(rule, scope),
+        "retry": native_retry(rule, scope, _is_hashed(resource, rule, scope)),
         "per_try_timeout": per_try_timeout(rule, scope),
+        "mirror": native_mirrors(rule, lambda destination: _cluster(resource, destination, scope)),
     }
 
 
@@ -129,12 +132,23 @@ def _destinations(resource, shares, scope):
 
 
 def _cluster(resource, destination, scope):
+    return scope.clusters.use(*_target(resource, destination, scope), destination.node)
+
+
+def _is_hashed(resource, rule, scope):
+    node = scope.node
+    return any(scope.mesh.is_hashed(*_target(resource, one.destination, scope), node.namespace, node.labels)
+               for one in rule.route)
+
+
+def _target(resource, destination, scope):
+    """Return (host, port, subset) that a destination means."""
     host = scope.mesh.resolve(destination.host, resource.namespace)
     service = scope.mesh.find(host, scope.node.namespace)
     port = destination.port.number if destination.port is not None else None
     if port is None and service is not None and len(service.ports) == 1:
         port = service.ports[0].number
-    return scope.clusters.use(host, port or scope.port, destination.subset, destination.node)
+    return host, port or scope.port, destination.subset
 
 
 def _rewrite(rule):

@@ -32,7 +32,7 @@ def traced(kind, objects, values, scope, make):
             mesh.asked = clusters.used = None
 
     def is_true(found):
-        return all(method(mesh, name, namespace) == answer for method, name, namespace, answer in found.asked)
+        return all(method(mesh, *given) == answer for method, *given, answer in found.asked)
 
     found = clusters.context.once(
         kind, (*objects, mesh.config), record, (*values, scope.gateway, scope.port, scope.node), fits=is_true)

@@ -38,8 +38,11 @@ def default_route(service, port, scope):
 
 
 def _default_route(service, port, scope):
+    node = scope.node
+    is_hashed = scope.mesh.is_hashed(service.host, port.number, "", node.namespace, node.labels)
     return At(service.node, {
-        "name": "default", "match": {"prefix": "/"}, "timeout": default("0s"), "retry": native_retry(NoRule, scope),
+        "name": "default", "match": {"prefix": "/"}, "timeout": default("0s"),
+        "retry": native_retry(NoRule, scope, is_hashed),
         "per_try_timeout": per_try_timeout(NoRule, scope),
         "cluster": scope.clusters.use(service.host, port.number, "", service.node),
         TAGS: Tags(gateway=scope.gateway, hosts=frozenset((service.host,))),

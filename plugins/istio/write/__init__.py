@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from meshd_plugins.istio.write.balancing import HASHES
 from meshd_plugins.istio.write.cluster import host_documents
 from meshd_plugins.istio.write.form import target
 from meshd_plugins.istio.write.listener import listener_documents
@@ -9,13 +10,17 @@ from meshd_plugins.istio.write.listener import listener_documents
 
 def write(snapshot):
     """Return (documents as plain Python, losses)."""
-    losses = []
-    documents = [document for one in snapshot.listeners for document in listener_documents(one, snapshot, losses)]
+    losses = ["probe: a WorkloadGroup's is written by hand"] if snapshot.probe is not None else []
+    hashed = {one.name for one in snapshot.clusters if one.load_balancer is not None
+              and one.load_balancer.type in HASHES}
+    documents = [document for one in snapshot.listeners
+                 for document in listener_documents(one, snapshot, hashed, losses)]
     by_host = {}
     for one in snapshot.clusters:
         if not one.missing:
             by_host.setdefault(target(one.name)[0], []).append(one)
-    documents += [document for host, found in by_host.items() for document in host_documents(host, found, losses)]
+    documents += [document for host, found in by_host.items()
+                  for document in host_documents(host, found, snapshot.node, losses)]
     return list(_distinct(documents)), losses
 
 

@@ -1,33 +1,63 @@
 """A cluster as a ServiceEntry with its endpoints and a DestinationRule with its policy."""
 
-from meshd_plugins.istio.write.form import document, given, seconds, target
+from meshd_plugins.istio.write.balancing import balancer, outlier_detection
+from meshd_plugins.istio.write.form import document, given, lose, seconds, target
 
-SIMPLE = {"round_robin": "ROUND_ROBIN", "least_request": "LEAST_REQUEST"}
-LIMITS = (("tcp", "maxConnections", "max_connections"), ("http", "http1MaxPendingRequests", "max_pending"),
-          ("http", "http2MaxRequests", "max_requests"), ("http", "maxRetries", "max_retries"))
-UNLIMITED = 2**32 - 1
+LIMITS = (("tcp", "maxConnections", "max_connections", 1024), ("http", "http1MaxPendingRequests", "max_pending", 1024),
+          ("http", "http2MaxRequests", "max_requests", 1024), ("http", "maxRetries", "max_retries", 3))
+"""block, field, option, and the native default."""
+LIMITED = (*(name for _, _, name, _ in LIMITS), "budget")
+POOL = ("idle_timeout_s", "max_requests_per_connection", "max_connection_duration_s", "tcp_keepalive")
+SAID = (
+    "name", "endpoints", "discovery", "load_balancer", "balancing", "outlier_detection", "circuit_breaker",
+    "connect_timeout_s", "pool", "missing",
+)
+"""Options of a cluster that are written, or spoken of elsewhere."""
 MOST = 2**31 - 1
 """Istio's numbers are signed; more than that is no limit."""
 
 
-def host_documents(host, clusters, losses):
-    """Yield the documents of the clusters of one host; what they cannot say is added to ``losses``."""
+def host_documents(host, clusters, node, losses):
+    """Yield the documents of the clusters of one host for a node; what they cannot say is added to ``losses``."""
     ports = sorted({target(cluster.name)[1] for cluster in clusters})
     names = {port: "http" if place == 0 else f"http-{port}" for place, port in enumerate(ports)}
     endpoints = []
     for cluster in clusters:
-        if cluster.discovery is not None:
-            losses.append(f"cluster {cluster.name}: discovery {cluster.discovery.type}: endpoints are written by hand")
-        for one in cluster.endpoints or ():
+        lose(losses, f"cluster {cluster.name}", cluster, SAID)
+        for one in _endpoints_of(cluster, losses):
             _add(endpoints, _endpoint(one, names[target(cluster.name)[1]], losses, cluster))
     if any("ports" in one and len(one["ports"]) < len(ports) for one in endpoints):
         losses.append(f"host {host}: not every endpoint is there for every port")
-    is_dns = any(not _is_address(one["address"]) for one in endpoints)
+    resolution = _resolution(clusters, endpoints)
+    is_outside = resolution == "DYNAMIC_DNS"
     yield document("ServiceEntry", host, {
-        "hosts": [host], "location": "MESH_INTERNAL", "resolution": "DNS" if is_dns else "STATIC",
+        "hosts": [host], "location": "MESH_EXTERNAL" if is_outside else "MESH_INTERNAL", "resolution": resolution,
         "ports": [{"number": port, "name": name, "protocol": "HTTP"} for port, name in names.items()],
-        "endpoints": endpoints})
-    yield document("DestinationRule", host, _rule(host, clusters, losses))
+        **({} if is_outside else {"endpoints": endpoints})})
+    yield document("DestinationRule", host, _rule(host, clusters, node, losses))
+
+
+def _endpoints_of(cluster, losses):
+    """Return the static endpoints of a cluster, or the names that it looks up."""
+    plugin, at = cluster.discovery, f"cluster {cluster.name}"
+    if plugin is None:
+        return cluster.endpoints or ()
+    if plugin.type != "dns":
+        losses.append(f"{at}: discovery {plugin.type}: endpoints are written by hand")
+        return ()
+    lose(losses, at, plugin.config, ("names", "mode"), "discovery: ")
+    lost = [one.name for one in plugin.config.names if one.is_srv]
+    losses.extend(f"{at}: discovery: {name}: SRV records cannot be asked for" for name in lost)
+    return [one for one in plugin.config.names if not one.is_srv]
+
+
+def _resolution(clusters, endpoints):
+    plugins = [one.discovery for one in clusters if one.discovery is not None and one.discovery.type == "dns"]
+    if any(one.load_balancer is not None and one.load_balancer.type == "dynamic_host" for one in clusters):
+        return "DYNAMIC_DNS"
+    if any(one.config.mode == "logical" for one in plugins):
+        return "DNS_ROUND_ROBIN"
+    return "DNS" if plugins or any(not _is_address(one["address"]) for one in endpoints) else "STATIC"
 
 
 def _add(endpoints, new):
@@ -41,20 +71,21 @@ def _add(endpoints, new):
     endpoints.append(new)
 
 
-def _rule(host, clusters, losses):
+def _rule(host, clusters, node, losses):
     whole = next((one for one in clusters if not target(one.name)[2]), None)
-    subsets = [_subset(one, target(one.name)[2], losses) for one in clusters if target(one.name)[2]]
-    return given(host=host, trafficPolicy=_policy(whole, losses) if whole is not None else None, subsets=subsets)
+    subsets = [_subset(one, target(one.name)[2], node, losses) for one in clusters if target(one.name)[2]]
+    return given(host=host, trafficPolicy=_policy(whole, node, losses) if whole is not None else None, subsets=subsets)
 
 
-def _subset(cluster, name, losses):
+def _subset(cluster, name, node, losses):
     """The labels that all its endpoints share select them."""
-    shared = set(cluster.endpoints[0].labels) if cluster.endpoints else set()
-    for one in cluster.endpoints or ():
+    points = cluster.endpoints or getattr(getattr(cluster.discovery, "config", None), "names", ())
+    shared = set(points[0].labels) if points else set()
+    for one in points:
         shared &= set(one.labels)
     if not shared:
         losses.append(f"cluster {cluster.name}: its endpoints share no label, so nothing can select them")
-    return given(name=name, labels=dict(sorted(shared)), trafficPolicy=_policy(cluster, losses))
+    return given(name=name, labels=dict(sorted(shared)), trafficPolicy=_policy(cluster, node, losses))
 
 
 def _is_address(text):
@@ -62,26 +93,61 @@ def _is_address(text):
 
 
 def _endpoint(one, port_name, losses, cluster):
+    address = getattr(one, "address", None) or one.name
     if one.priority:
-        losses.append(f"cluster {cluster.name}: endpoint {one.address}: priorities follow from localities alone")
-    if one.address.startswith("unix:"):
-        return given(address="unix://" + one.address[5:], labels=dict(one.labels), locality=one.locality)
-    host, _, port = one.address.rpartition(":")
+        losses.append(f"cluster {cluster.name}: endpoint {address}: priorities follow from localities alone")
+    if getattr(one, "health", "unknown") != "unknown":
+        losses.append(f"cluster {cluster.name}: endpoint {address}: health has no field of Istio's")
+    if address.startswith("unix:"):
+        return given(address="unix://" + address[5:], labels=dict(one.labels), locality=one.locality)
+    host, _, port = address.rpartition(":")
     return given(address=host.strip("[]"), ports={port_name: int(port)}, labels=dict(one.labels), locality=one.locality,
                  weight=one.weight if one.weight != 1 else None)
 
 
-def _policy(cluster, losses):
-    pool = {"tcp": {"connectTimeout": seconds(cluster.connect_timeout_s)},
-            "http": {"idleTimeout": seconds(cluster.pool.idle_timeout_s)}}
-    each = cluster.pool.max_requests_per_connection
-    pool["http"].update(given(maxRequestsPerConnection=each or None))
+def _policy(cluster, node, losses):
+    return given(connectionPool=_pool(cluster, losses), loadBalancer=balancer(cluster, node, losses),
+                 outlierDetection=outlier_detection(cluster, losses), retryBudget=_budget(cluster))
+
+
+def _pool(cluster, losses):
+    pool, at = cluster.pool, f"cluster {cluster.name}"
+    lose(losses, at, pool, POOL, "pool: ")
+    found = {"tcp": given(connectTimeout=seconds(cluster.connect_timeout_s),
+                          maxConnectionDuration=_time(pool.max_connection_duration_s),
+                          tcpKeepalive=_keepalive(pool.tcp_keepalive)),
+             "http": given(idleTimeout=seconds(pool.idle_timeout_s),
+                           maxRequestsPerConnection=pool.max_requests_per_connection or None)}
     breaker = cluster.circuit_breaker
-    for block, key, name in LIMITS:
-        limit = getattr(breaker.config, name, None) if breaker is not None else None
-        if limit is not None and limit <= MOST:
-            pool[block][key] = limit
-    balancer = cluster.load_balancer.type if cluster.load_balancer is not None else "round_robin"
-    if balancer not in SIMPLE:
-        losses.append(f"cluster {cluster.name}: load balancer {balancer} is a plugin of meshd's alone")
-    return given(connectionPool=pool, loadBalancer=given(simple=SIMPLE.get(balancer)))
+    if breaker is not None and breaker.type != "limits":
+        losses.append(f"{at}: circuit breaker {breaker.type} is a plugin of meshd's alone")
+        return found
+    options = breaker.config if breaker is not None else None
+    if options is not None:
+        lose(losses, at, options, LIMITED, "circuit_breaker: ")
+    for block, key, name, usual in LIMITS:
+        limit = getattr(options, name, usual)
+        if limit == 0:
+            losses.append(f"{at}: circuit_breaker: {name} 0 cannot be said: there is no limit then")
+        elif limit <= MOST:
+            found[block][key] = limit
+    return found
+
+
+def _time(value_s):
+    return seconds(value_s) if value_s else None
+
+
+def _keepalive(probing):
+    """Return tcpKeepalive; {} turns it on with the system's figures."""
+    if probing is None:
+        return None
+    return {"probes": probing.probes, **given(time=_time(probing.time_s), interval=_time(probing.interval_s))}
+
+
+def _budget(cluster):
+    budget = getattr(getattr(cluster.circuit_breaker, "config", None), "budget", None)
+    if budget is None:
+        return None
+    return {"percent": budget.percent, **given(minRetryConcurrency=budget.min_retry_concurrency,
+                                               budgetInterval=_time(budget.interval_s))}

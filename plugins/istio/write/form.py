@@ -2,6 +2,8 @@
 
 import re
 
+import attrs
+
 NETWORKING = "networking.istio.io/v1"
 PORT = 80
 """The port of services that are written for clusters that do not name one."""
@@ -41,3 +43,12 @@ def given(**fields):
 def seconds(value_s):
     """Return a duration as Istio reads it."""
     return f"{value_s:g}s"
+
+
+def lose(losses, at, config, known=(), what="", only=None):
+    """Add a sentence for each option of ``config`` (of ``only`` these) that is not its default and not ``known``."""
+    for one in attrs.fields(type(config)):
+        if not one.eq or one.default is attrs.NOTHING or one.name in known or (only and one.name not in only):
+            continue
+        if getattr(config, one.name) != one.default:
+            losses.append(f"{at}: {what}{one.name.removesuffix('_s')} has no field of Istio's")

@@ -13,8 +13,11 @@ KEYS = {
 """key of a ``rate_limit`` filter -> key of a RateLimitPolicy."""
 
 
-def listener_documents(listener, snapshot, losses):
-    """Yield the documents of one listener; what they cannot say is added to ``losses``."""
+def listener_documents(listener, snapshot, hashed, losses):
+    """Yield the documents of one listener; what they cannot say is added to ``losses``.
+
+    ``hashed`` are the names of clusters with consistent hashing.
+    """
     router = listener.filters[-1]
     hosts = getattr(router.config, "virtual_hosts", None)
     if hosts is None:
@@ -24,7 +27,7 @@ def listener_documents(listener, snapshot, losses):
     for plugin in listener.filters[:-1]:
         if plugin.type == "rate_limit" and plugin.config.key in KEYS and snapshot.node.role != "sidecar":
             yield _rate_limit(name, plugin)
-        elif plugin.type != "cors":
+        elif not _is_idle(plugin):
             losses.append(f"listener {listener.name}: filter {plugin.name} has no document of Istio's")
     gateways, namespace = [name], ""
     if snapshot.node.role == "sidecar":
@@ -33,11 +36,19 @@ def listener_documents(listener, snapshot, losses):
     else:
         yield _gateway(name, listener, snapshot.node, hosts)
     for host in hosts:
-        rules = http_rules(host, f"listener {listener.name}: virtual host {host.name}", losses)
+        rules = http_rules(host, f"listener {listener.name}: virtual host {host.name}", hashed, losses)
         names = _names(host)
         if rules and names:
             spec = {"hosts": names, **({"gateways": gateways} if gateways else {}), "http": rules}
             yield document("VirtualService", f"{name}-{host.name}", spec, namespace)
+
+
+def _is_idle(plugin):
+    """Say whether a filter does nothing where no route says more."""
+    options = plugin.config
+    if plugin.type == "fault":
+        return options is None or (options.delay, options.abort, options.response_rate_limit) == (None, None, None)
+    return plugin.type == "cors"
 
 
 def _rate_limit(gateway, plugin):

@@ -2,11 +2,19 @@
 
 import re
 
-from meshd_plugins.istio.write.form import destination, given, seconds
+from meshd_plugins.istio.write.form import destination, given, lose, seconds
+from meshd_plugins.istio.write.recovery import fault, lose_rest, mirrors, retries
+
+FILTERS = ("cors", "fault")
+"""Filters whose override of a route has a field."""
 
 
-def http_rules(host, where, losses):
-    """Return the rules of a virtual host, in order; what cannot be said is added to ``losses``."""
+def http_rules(host, where, hashed, losses):
+    """Return the rules of a virtual host, in order; what cannot be said is added to ``losses``.
+
+    ``hashed`` are the names of clusters with consistent hashing.
+    """
+    lose(losses, where, host, ("routes",))
     made = []
     for place, route in enumerate(host.routes):
         at = f"{where}: route {route.name or place}"
@@ -14,10 +22,11 @@ def http_rules(host, where, losses):
         if blocks is None:
             continue
         for name, _ in route.filters:
-            if name != "cors":
+            if name not in FILTERS:
                 losses.append(f"{at}: override of filter {name} has no field of Istio's")
-        made.append({**given(name=route.name, match=blocks if blocks != [{}] else None), **_action(route, at, losses),
-                     **given(headers=_headers(route), corsPolicy=_cors(route))})
+        made.append({**given(name=route.name, match=blocks if blocks != [{}] else None),
+                     **_action(route, at, hashed, losses),
+                     **given(headers=_headers(route), corsPolicy=_cors(route), fault=fault(route, at, losses))})
     return made
 
 
@@ -82,7 +91,7 @@ def _header(item, base):
     return True
 
 
-def _action(route, at, losses):
+def _action(route, at, hashed, losses):
     if route.redirect is not None:
         return {"redirect": _redirect(route.redirect, at, losses)}
     if route.direct_response is not None:
@@ -91,9 +100,10 @@ def _action(route, at, losses):
             losses.append(f"{at}: fields and substitutions of a direct response have no field of Istio's")
         body = answer.body.replace("%%", "%")
         return {"directResponse": given(status=answer.status, body=given(string=body))}
+    lose_rest(route, at, losses)
     return {**_forward(route, at, losses), **given(
         rewrite=_rewrite(route, at, losses), timeout=seconds(route.timeout_s) if route.timeout_s else None,
-        retries=_retries(route, at, losses))}
+        retries=retries(route, at, hashed, losses), mirrors=mirrors(route, at, losses))}
 
 
 def _forward(route, at, losses):
@@ -128,21 +138,6 @@ def _rewrite(route, at, losses):
     else:
         pattern_rewrite = {"match": pattern.pattern, "rewrite": pattern.substitution} if pattern is not None else None
     return given(uri=route.prefix_rewrite, authority=route.host_rewrite, uriRegexRewrite=pattern_rewrite)
-
-
-def _retries(route, at, losses):
-    plugin = route.retry
-    if plugin is not None and plugin.disabled:
-        return {"attempts": 0}
-    if plugin is None or plugin.type != "retry" or plugin.config is None:
-        if plugin is not None and plugin.type != "retry":
-            losses.append(f"{at}: retry policy {plugin.type} is a plugin of meshd's alone")
-        return None
-    settings = plugin.config
-    words = [*settings.retry_on, *map(str, settings.status_codes)]
-    return given(attempts=settings.attempts, retryOn=",".join(dict.fromkeys(words)),
-                 perTryTimeout=seconds(route.per_try_timeout_s) if route.per_try_timeout_s else None,
-                 backoff=seconds(settings.base_s))
 
 
 def _headers(one):

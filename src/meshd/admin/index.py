@@ -4,7 +4,9 @@ from typing import Any
 
 from twisted.internet.defer import maybeDeferred
 
-from meshd.admin import page_cluster, page_config, page_control, page_explain, page_metric, page_status
+from meshd.admin import (
+    page_cluster, page_config, page_control, page_discovery, page_explain, page_metric, page_status,
+)
 from meshd.admin.page import POST, Page, Query, Reply, table, text
 
 
@@ -26,6 +28,8 @@ PAGES = (
          help="configuration in use, secrets masked; ?resource=listeners|clusters|..., ?name=NAME, ?origins=1"),
     Page(path="/clusters", render=page_cluster.clusters,
          help="clusters, endpoints, circuit breakers, counters; ?format=text|json, ?name=NAME"),
+    Page(path="/discovery", render=page_discovery.discovery,
+         help="where endpoints come from, and how old that is; ?name=NAME for its endpoints, &look=1 to look now"),
     Page(path="/listeners", render=page_status.listeners, help="listeners and their addresses; ?format=text|json"),
     Page(path="/server_info", render=page_status.server_info, help="version, node, state, generation, last reload"),
     Page(path="/plugins", render=page_status.plugins, help="plugins, types, timings, faults; ?format=json|text"),

@@ -51,7 +51,7 @@ def _breaker(rows: Rows) -> dict[str, Any]:
 
 def _endpoints(answers: Iterable[Rows]) -> Rows:
     return [
-        {**rows[0], "healthy": all(row["healthy"] for row in rows),
+        {**next((row for row in rows if not row["healthy"]), rows[0]),
          **_sums(rows, "active_requests", "connections", "idle_connections", "pending")}
         for rows in _grouped(answers, "address")
     ]

@@ -5,6 +5,7 @@ from typing import Any
 
 from meshd.admin.page import Query, Reply
 from meshd.admin.stream import rows_json, streamed
+from meshd.model.health import words
 from meshd.upstream.cluster import COUNTERS
 
 BREAKER_NAMES = {"connections": "max_connections", "pending": "max_pending_requests",
@@ -22,17 +23,20 @@ def cluster_fact(cluster: Any) -> dict:
                             for name, (used, limit) in cluster.breaker.state().items()},
         "counters": {name: getattr(cluster.cells, name).value for name in names},
         "idle_connections": cluster.idle,
-        "endpoints": [_endpoint(endpoint) for endpoint in cluster.endpoints],
+        "groups": cluster.set.groups(),
+        "endpoints": [_endpoint(endpoint, cluster.verdicts) for endpoint in cluster.endpoints],
     }
 
 
-def _endpoint(endpoint: Any) -> dict:
+def _endpoint(endpoint: Any, verdicts: Any) -> dict:
     pool = endpoint.pool
     return {
-        "address": endpoint.address, "weight": endpoint.weight, "priority": endpoint.priority,
+        "address": endpoint.address, "priority": endpoint.priority,
+        "weight": round(endpoint.weight, 3) if endpoint.warm_from else endpoint.spec.weight,
         "locality": endpoint.locality, "labels": dict(endpoint.labels), "healthy": endpoint.healthy,
-        "active_requests": endpoint.active, "connections": len(pool.connections), "idle_connections": len(pool.idle),
-        "pending": len(pool.waiters),
+        "health": words(endpoint.bits), "why": verdicts.why(endpoint.address, endpoint.bits),
+        "source": endpoint.spec.source, "active_requests": endpoint.active,
+        "connections": len(pool.connections), "idle_connections": len(pool.idle), "pending": len(pool.waiters),
     }
 
 
@@ -65,7 +69,7 @@ def _endpoint_lines(name: str, endpoint: dict) -> list[str]:
     start = f"{name}::{endpoint['address']}::"
     return [
         f"{start}cx_active::{endpoint['connections']}", f"{start}rq_active::{endpoint['active_requests']}",
-        f"{start}health_flags::{'healthy' if endpoint['healthy'] else '/failed_outlier_check'}",
+        f"{start}health_flags::{endpoint['health']}",
         f"{start}weight::{endpoint['weight']}", f"{start}locality::{endpoint['locality']}",
         f"{start}priority::{endpoint['priority']}",
     ]

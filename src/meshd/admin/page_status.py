@@ -51,7 +51,7 @@ def info(daemon: Any) -> dict:
         "listeners": len(loaded.snapshot.listeners) if loaded is not None else 0,
         "clusters": len(loaded.snapshot.clusters) if loaded is not None else 0,
         "workers": [{"index": 0, "pid": os.getpid()}], "heir": daemon.heir,
-        "overload": daemon.overload(),
+        "overload": daemon.overload(), "workload": daemon.workload(),
     }
 
 

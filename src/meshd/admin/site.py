@@ -19,6 +19,8 @@ log = Logger(namespace="meshd.admin")
 MAX_BODY_BYTES = 65536
 MAX_CONNECTIONS = 64
 IDLE_S = 60.0
+FRESH_S = 3.0
+"""How long a drain waits for the question of a client that has connected."""
 TOO_LARGE = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 FORM = "application/x-www-form-urlencoded"
 
@@ -134,9 +136,6 @@ class AdminRequest(http.Request):
             self.reply(text(f"query: {error}\n", 400))
             return
         answer = maybeDeferred(self.channel.factory.render, page, query)
-        site = self.channel.factory
-        site.asked += 1
-        self.notifyFinish().addBoth(site.answered)
         answer.addErrback(self._failed, page)
         answer.addCallback(self.reply)
         answer.addErrback(lambda failure: log.failure("bug: page {path}", failure, path=page.path))
@@ -167,10 +166,7 @@ class AdminRequest(http.Request):
 
 
 class AdminSite(http.HTTPFactory):
-    """The factory of admin connections; ``pages`` may be added to while it runs.
-
-    ``asked`` counts the requests that are being answered.
-    """
+    """The factory of admin connections; ``pages`` may be added to while it runs."""
 
     noisy = False
 
@@ -179,8 +175,7 @@ class AdminSite(http.HTTPFactory):
         self.daemon = daemon
         self.pages: dict[str, Page] = {page.path: page for page in pages}
         self.is_unix = is_unix
-        self.connections = 0
-        self.asked = 0
+        self.channels: set[AdminChannel] = set()
 
     def render(self, page: Page, query: Query) -> Any:
         """Return a Reply or a Deferred of one; of all workers, where there are several and the page is about them."""
@@ -188,9 +183,15 @@ class AdminSite(http.HTTPFactory):
             return team.render(self.daemon, page.path, query)
         return page.render(self.daemon, query)
 
-    def answered(self, result: Any) -> None:
-        """One request has its answer, or its client has gone."""
-        self.asked -= 1
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self.channels)
+
+    @property
+    def is_owing(self) -> bool:
+        """Say whether somebody still waits for an answer."""
+        return any(channel.is_owing for channel in self.channels)
 
     def startFactory(self) -> None:
         """Start no log and no clock of one (http.HTTPFactory)."""
@@ -218,15 +219,31 @@ class AdminChannel(http.HTTPChannel):
     """One admin connection, counted; a client that does not read what it asked for is cut after ``IDLE_S``."""
 
     _stall: Any = None
+    _since = 0.0
+    _is_silent = True
 
     def connectionMade(self) -> None:
         """Count it (IProtocol)."""
-        self.factory.connections += 1
+        self.factory.channels.add(self)
+        self._since = self.factory.reactor.seconds()
         super().connectionMade()
+
+    def dataReceived(self, data: bytes) -> None:
+        """The client says something (IProtocol)."""
+        self._is_silent = False
+        super().dataReceived(data)
+
+    @property
+    def is_owing(self) -> bool:
+        """Say whether an answer is to come, is on its way out, or will be asked for at once: it has just connected."""
+        reactor = self.factory.reactor
+        if self._is_silent:
+            return reactor.seconds() - self._since < FRESH_S
+        return bool(self.requests) or self.transport in reactor.getWriters()
 
     def connectionLost(self, reason: Any) -> None:
         """Count it off (IProtocol)."""
-        self.factory.connections -= 1
+        self.factory.channels.discard(self)
         self._end_stall()
         super().connectionLost(reason)
 

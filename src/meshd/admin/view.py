@@ -27,11 +27,17 @@ class IDaemon(Interface):
     def clusters(name=""):
         """Yield a dict for each cluster, or for that of this name: name, circuit_breaker, counters, endpoints."""
 
+    def discoveries():
+        """Return a list of (discovery object, live cluster), by the cluster's name."""
+
     def plugins():
         """Return a list of dicts: one for each plugin found."""
 
     def overload():
         """Return a dict: actions in force and for how many seconds, resources with pressure (percent) and figures."""
+
+    def workload():
+        """Return a dict, or None without a probe: ``state`` (healthy, unhealthy, unknown), ``reason``, ``since_s``."""
 
     def explain(asked):
         """Return a Deferred of what would happen to a request (``meshd.explain.asked.Asked``): plain data. Fails with

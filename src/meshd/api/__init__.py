@@ -1,13 +1,14 @@
 """All that a plugin may import from meshd."""
 
-from meshd.api.exchange import CONTINUE, STOP, Denied, IExchange, Identity, Plan, Timeouts, Verdict
+from meshd.api.call import CallAnswer, CallRequest
+from meshd.api.exchange import CONTINUE, STOP, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict
 from meshd.api.hook import API_VERSION, GROUP, Need, PluginType, hookimpl, hookspec
 from meshd.api.kind import (
-    KINDS, IAccessLogOperator, IAdminPage, IAuthenticator, IAuthorizer, ICircuitBreaker, IConfigDialect,
+    KINDS, IAccessLogOperator, IAdminPage, IAuthenticator, IAuthorizer, ICircuitBreaker, ICluster, IConfigDialect,
     IConfigSource, ICtlVerb, IDiscovery, IEndpoint, IHealthChecker, IHttpFilter, IListenerFilter, ILoadBalancer,
     INetworkFilter, IOutlierDetector, IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink, ITerminalFilter,
 )
-from meshd.api.site import IBuckets, ILedger, IMetrics, ISite
+from meshd.api.site import IBuckets, ILedger, IMetrics, IPeers, ISite, IStream
 from meshd.document.code import CODES, Code
 from meshd.document.decode import decode
 from meshd.document.encode import encode_class, encode_plugin, encode_short
@@ -22,15 +23,19 @@ from meshd.document.plan import options
 from meshd.document.quantity import format_duration
 from meshd.document.regex import BadRegex, compile_regex
 from meshd.document.tree import is_resource
-from meshd.errors import ConfigurationError, MeshdError, PluginError, ProtocolError
+from meshd.errors import CallError, ConfigurationError, MeshdError, PluginError, ProtocolError
 from meshd.hot.bucket import TokenBucket
 from meshd.hot.block import value_of
 from meshd.http import flag
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
+from meshd.http.response import ResponseParser
 from meshd.http.template import compile_template, parse as parse_template
 from meshd.http.vary import add_vary
+from meshd.model import health
+from meshd.model.health import Checked
 from meshd.model.cluster import EndpointSpec
+from meshd.model.header_match import HeaderMatch, header_test
 from meshd.model.plugin import Plugin
 from meshd.model.snapshot import Node as NodeSpec, Snapshot
 

@@ -34,11 +34,56 @@ class Identity:
 
 @attrs.frozen(kw_only=True)
 class Timeouts:
-    """Of one route, in seconds; 0 turns one off. ``request`` includes retries and back-off (C1, C3)."""
+    """Of one route, in seconds; 0 turns one off. ``request`` includes retries and back-off (C1, C3); it and ``per_try``
+    run from the end of the request on.
+    """
 
     request_s: float = 15.0
     per_try_s: float = 0.0
     idle_s: float = 0.0
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Mirror:
+    """A second destination of a route's requests, whose answers are thrown away.
+
+    ``cluster`` is a live cluster; ``percent`` of the requests go there. ``edit`` is a callable(exchange) or None, run
+    on a copy of the request. ``keeps_host``: ``-shadow`` is not put behind the host. ``body_limit_bytes`` bounds one
+    body, ``memory_bytes`` all bodies in flight; ``timeout_s`` bounds the whole. ``dropped(reason)`` counts what was
+    not sent: body_limit, memory, overflow, no_endpoint, error.
+    """
+
+    cluster: object
+    percent: float = 100.0
+    edit: object | None = None
+    keeps_host: bool = False
+    timeout_s: float = 15.0
+    body_limit_bytes: int = 65536
+    memory_bytes: int = 2**24
+    dropped: object = None
+    held: list = attrs.field(factory=lambda: [0])
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Extra:
+    """What few routes ask for: a plan without one has nothing of this on a request's road. Seconds; 0 turns one off.
+
+    ``is_high``: the circuit breaker's limits of priority ``high`` count. ``per_try_idle_s`` is the longest silence of
+    one attempt, ``max_stream_s`` bounds the whole request from its first byte. ``grpc_timeout_max_s``: the request's
+    own ``grpc-timeout`` is the timeout, at most this (0: whatever it is; None: it is not looked at). ``hedges``: at
+    the per-try timeout the attempt goes on beside the next one. The rest says which of Envoy's fields are sent.
+    """
+
+    is_high: bool = False
+    per_try_idle_s: float = 0.0
+    max_stream_s: float = 0.0
+    grpc_timeout_max_s: float | None = None
+    hedges: bool = False
+    mirrors: tuple = ()
+    attempt_in_request: bool = False
+    attempt_in_response: bool = False
+    timeout_retry_in_request: bool = False
+    expected_timeout_in_request: bool = False
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -48,12 +93,15 @@ class Plan:
     ``clusters`` is a tuple of (cumulative weight, cluster, request header edit or None, response header edit or None);
     with one entry no random number is drawn. An edit is a callable(exchange), bound at build time.
     ``on_request`` is such an edit run before every first attempt, ``on_response`` one run on the final response's head.
-    ``retry`` is an IRetryPolicy or None. ``upgrades`` are the lower-case protocols that this route passes on.
+    ``retry`` is an IRetryPolicy or None; ``asked_retry`` the one to ask (``asked``) where the request's own fields want
+    retries. ``upgrades`` are the lower-case protocols that this route passes on. ``extra`` is an Extra or None.
     """
 
     clusters: tuple
     timeouts: Timeouts = Timeouts()
     retry: object | None = None
+    asked_retry: object | None = None
+    extra: object | None = None
     on_request: object | None = None
     on_response: object | None = None
     upgrades: tuple[bytes, ...] = (b"websocket",)
@@ -63,7 +111,7 @@ class IExchange(Interface):
     """One request and its response, as filters, balancers, policies and telemetry see it.
 
     Times are monotonic seconds, 0.0 where the thing has not happened. Plugins change only ``request``, ``response``
-    (their heads), ``identity`` and ``metadata``, and call the methods below.
+    (their heads), ``identity``, ``wanted`` and ``metadata``, and call the methods below.
     """
 
     request = Attribute("RequestHead: method, target, path, query, host, scheme, version, headers, content_length...")
@@ -92,6 +140,9 @@ class IExchange(Interface):
     ended = Attribute("float, monotonic")
     request_bytes = Attribute("int: body bytes received from downstream")
     response_bytes = Attribute("int: body bytes sent downstream")
+    wanted = Attribute(
+        "None, or (address, whether no other will do, health flags that do not matter): the endpoint that a filter "
+        "wants in place of the balancer's")
     is_local_reply = Attribute("bool: the response is ours, not the upstream's")
 
     def reply(status, body=b"", headers=(), flag=0, detail="", content_type=b"text/plain"):
@@ -101,6 +152,9 @@ class IExchange(Interface):
 
     def forward(plan):
         """Send the request upstream (terminal filters)."""
+
+    def add_response_header(name, value):
+        """Add a field (bytes) to the upstream's answer when it comes; for filters and balancers."""
 
     def clear_route():
         """The request was changed so that its route must be found anew."""

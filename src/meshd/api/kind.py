@@ -67,10 +67,18 @@ class INetworkFilter(Interface):
 
 
 class ILoadBalancer(Interface):
-    """Picks endpoints of one cluster."""
+    """Picks endpoints of one group of a cluster: those of one priority, locality and state of health.
+
+    May also have ``another()``, which returns a balancer of the same settings without endpoints, for a further group (a
+    cluster whose balancer has none uses the group with the largest share alone); ``key(exchange)``, a whole number or
+    None, by which priorities and localities are drawn in place of chance, so that one key stays where it is; and
+    ``on_result(endpoint, outcome)`` as outlier detectors have it, asked of the cluster's first balancer for all groups.
+    """
 
     def update(endpoints):
-        """The usable endpoints (tuple of ``IEndpoint``) are these from now on. Called before the first ``pick``."""
+        """The usable endpoints (tuple of ``IEndpoint``) are these from now on, or have other weights. Called before the
+        first ``pick``; must not take longer than 2 ms, or go on in slices beside the picks.
+        """
 
     def pick(exchange):
         """Return one of them, or None where there is none. ``exchange.tried`` (tuple) holds the endpoints of earlier
@@ -82,9 +90,11 @@ class IEndpoint(Interface):
     """Read view of one address of a cluster."""
 
     address = Attribute("str: HOST:PORT or unix:PATH")
-    weight = Attribute("int >= 1")
+    weight = Attribute("number > 0: its share in force, less than configured while it warms up")
     active = Attribute("int: requests in flight to it from this worker")
-    healthy = Attribute("bool")
+    healthy = Attribute("bool: it may be used")
+    bits = Attribute("int: its health flags, meshd.api.health")
+    memo = Attribute("what its balancer remembers of it; None at first")
     labels = Attribute("tuple of (key, value)")
     locality = Attribute("str")
     priority = Attribute("int")
@@ -97,12 +107,18 @@ class IRetryPolicy(Interface):
     judges_responses = Attribute("bool: judge() wants to see answers too, not only failures")
 
     def judge(exchange, outcome):
-        """Return seconds to wait before the next attempt, or None to let ``outcome`` stand.
+        """Return seconds to wait before the next attempt, None to let ``outcome`` stand, or a negative number to let it
+        stand because no attempt is left (flag ``URX``).
 
         ``outcome.status`` is the upstream's status or 0; ``outcome.headers`` its Headers or None; ``outcome.flag`` is a
         response flag (0 with a status), ``outcome.began`` says whether any byte of the request had been sent.
-        ``exchange.attempts`` counts the attempts made so far (1 after the first).
+        ``exchange.attempts`` counts the attempts made so far (1 after the first). ``outcome.reason`` is ``hedge`` where
+        the attempt goes on beside the next one.
         """
+
+    # optional: wants(exchange, outcome) says whether another attempt would be made if there were one left;
+    # asked(fields) returns the policy for a request with these fields (dict of ``x-envoy-retry-on`` ... to bytes)
+    # reselect_priority_every, host_selection_attempts (int), keeps_hosts (bool): how the next endpoint is chosen
 
 
 class ICircuitBreaker(Interface):
@@ -135,19 +151,47 @@ class ICircuitBreaker(Interface):
     def state():
         """Return a dict of name -> (used, limit) for /clusters and metrics."""
 
+    # optional: high is the ICircuitBreaker of routes with priority ``high``; max_connections_per_endpoint (int, 0: any)
+
 
 class IOutlierDetector(Interface):
-    """Judges endpoints by the answers that they give."""
+    """Judges the endpoints of one cluster by the answers that they give, and ejects them."""
+
+    def watch(cluster):
+        """The cluster is this one (``ICluster``). Called once, before ``start``; ``stop`` lets go of it."""
 
     def on_result(endpoint, outcome):
-        """One attempt has ended. Returns None."""
+        """One attempt has ended: with the head of an answer, or without.
+
+        ``outcome`` is that of retry policies; ``outcome.seconds`` is the time from the first byte sent to the head.
+        Returns None; must be fast.
+        """
+
+
+class ICluster(Interface):
+    """A live cluster, as ``site.cluster`` and outlier detectors have it."""
+
+    name = Attribute("str")
+    endpoints = Attribute("tuple of IEndpoint: all of them, usable or not")
+
+    def mark(endpoint, bit, is_set, note=None):
+        """Set or clear a health flag (``meshd.api.health``) of an endpoint; return whether that was a change.
+
+        ``note`` says why, for /clusters: a dict ready for JSON, with ``reason`` and what else is known.
+        """
+
+    def on_check(callback, is_wanted=True):
+        """Call ``callback(address, is_well)`` after each active health check from now on, or no more."""
 
 
 class IHealthChecker(Interface):
-    """Asks endpoints how they are."""
+    """Asks endpoints how they are. When, how often and how many at once is not its concern."""
 
     def check(endpoint):
-        """Return a Deferred of bool."""
+        """Return a Deferred of bool, or of ``Checked``, which says more; a failure of it is a failed check.
+
+        It is cancelled at the timeout, and must then leave nothing open.
+        """
 
 
 class IDiscovery(Interface):
@@ -155,8 +199,12 @@ class IDiscovery(Interface):
 
     def watch(report):
         """Call ``report(tuple of EndpointSpec)`` now or later, and again on each change, until ``stop()``. Never
-        empties on a fault.
+        empties on a fault. May return a Deferred, which a start or reload waits for: bound it.
         """
+
+    # optional, for the admin API: fact() returns a dict of how it goes (type, source, state, age_s, endpoints, updates,
+    # failures, held, last_look); find() a Deferred of what one look finds: (rows with labels, endpoint and cause, texts
+    # of faults)
 
 
 class IAuthenticator(Interface):

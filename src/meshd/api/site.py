@@ -18,6 +18,7 @@ class ISite(Interface):
     log = Attribute("twisted.logger.Logger with the plugin's name as namespace")
     metrics = Attribute("IMetrics")
     environment = Attribute("Mapping: the process's environment")
+    reactor = Attribute("Twisted's reactor, for what Twisted has of its own (DNS, inotify); time is the clock's")
 
     def state(scope, key, factory):
         """Return the cell of ``key`` (a hashable: kind, owner, address, meaning), made by ``factory()`` if need be.
@@ -41,6 +42,52 @@ class ISite(Interface):
     def cluster(name):
         """Return the live cluster ``name`` of the runtime under construction; raises KeyError."""
 
+    def call(cluster, request):
+        """Send a CallRequest to the cluster of this name, as the runtime in force has it; the only way out for plugins.
+
+        Return a Deferred of a CallAnswer, whatever its status; it fails with CallError where there is none. Cancelling
+        it aborts the request. Balancer, circuit breaker, pools and counters are the cluster's; nothing is retried but
+        a request that an idle connection no longer took. Not at build time.
+        """
+
+    def connect(cluster, receiver, address=""):
+        """Return an IStream to an endpoint of the cluster of this name: the balancer's choice, or the one at
+        ``address``. The cluster's circuit breaker, connect timeout and counters apply; raises KeyError.
+
+        ``receiver`` has ``opened()``, ``received(data)`` and ``lost(reason)``, and may have ``drained()``. ``lost``
+        comes once, last, and never from within ``connect``; it also tells that nothing could be opened.
+        """
+
+    def pace_response(exchange, bytes_per_s):
+        """Let the body of the answer leave at so many bytes a second; the upstream is read no faster. Only within
+        on_response. Return what has ``cancel()``, which the filter calls in on_complete.
+        """
+
+    def endpoint(cluster, spec, name):
+        """Return an IEndpoint made for an EndpointSpec while requests come in, for a balancer's ``pick``.
+
+        ``cluster`` is ``site.cluster(site.name)``, to be asked for in ``start()``. ``name`` says where connections go:
+        ``ask(then)`` calls ``then()`` once it knows, ``next_target()`` returns (family, sockaddr) or None, ``reason``
+        is why there is none. It counts as the cluster's until ``retire``.
+        """
+
+    def retire(endpoint):
+        """Let go of an endpoint of ``endpoint()``: what is idle closes now, the rest when it is done."""
+
+    def peers(topic):
+        """Return the IPeers of ``topic`` (str): the same plugin in the other workers of this host."""
+
+    def is_ready():
+        """Say whether traffic should come to this proxy: no drain has begun, /healthcheck/fail has not been called."""
+
+    def dial(address, receiver, timeout_s):
+        """Open a connection of the plugin's own to HOST:PORT or unix:PATH, past clusters; for checks of endpoints.
+
+        ``receiver`` has ``opened()``, ``received(data)`` and ``lost(reason)``; the last comes once, also where nothing
+        could be opened within ``timeout_s``, perhaps before this returns. What is returned has ``send(data)``,
+        ``close()`` and ``receiver``, which may be replaced.
+        """
+
     def build(plugin):
         """Build another configured ``Plugin`` (an authenticator in a filter, say) and return the object."""
 
@@ -52,6 +99,40 @@ class ISite(Interface):
 
     def on_reopen(callback):
         """Call ``callback()`` on SIGUSR1 for as long as the plugin is in use."""
+
+
+class IStream(Interface):
+    """A byte connection of a plugin's. Not pooled, and not opened again when it is lost."""
+
+    address = Attribute("str: the endpoint's, '' where none could be picked")
+    pending_bytes = Attribute("int: bytes that wait for the kernel; whoever sends much stops here, until drained()")
+
+    def send(data):
+        """Write bytes; of no effect before ``opened()`` and after the end."""
+
+    def pause():
+        """Read no more for now."""
+
+    def resume():
+        """Read again."""
+
+    def close():
+        """Give it up; what waits for the kernel is dropped, and the receiver hears no more."""
+
+
+class IPeers(Interface):
+    """Messages between the workers of one host, in the order in which each worker tells them; nothing is kept."""
+
+    are_there = Attribute("bool: there are other workers")
+
+    def begin(listener):
+        """Call ``listener(message)`` for what another worker tells, until ``end()``. Call it in ``start``."""
+
+    def tell(message):
+        """Tell all others ``message``, a dict ready for JSON."""
+
+    def end():
+        """Listen no more."""
 
 
 class ILedger(Interface):

@@ -65,6 +65,11 @@ class Checked:
         self.faults = tuple(one for one in self.faults if one.is_blocking or not is_suppressed(one))
         return self
 
+    def forget(self) -> None:
+        """Let go of all that was read but the plugins; it has been passed on."""
+        self.loaded = None
+        self.faults = ()
+
     def exit_code(self, fail_on: str) -> int:
         """Return how a check ends: 65 where it cannot be loaded, 79 for findings as severe as ``fail_on``, else 0."""
         if not self.is_valid:

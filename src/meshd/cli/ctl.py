@@ -18,6 +18,7 @@ VERBS = {
     "stats": "meshd.cli.ctl_stats:stats",
     "proxy-config": "meshd.cli.ctl_proxy_config:proxy_config",
     "explain": "meshd.cli.ctl_explain:explain",
+    "discovery": "meshd.cli.ctl_discovery:discovery",
     "gateway-api": "meshd.cli.ctl_gateway_api:gateway_api",
     "plugins": "meshd.cli.ctl_plugins:plugins",
     "version": "meshd.cli.ctl_version:version",
@@ -36,6 +37,7 @@ examples:
   meshctl convert mesh.d/                      the same as native configuration; --to istio for the way back
   meshctl stats --filter upstream_rq -o json   numbers, for scripts
   meshctl pc endpoint                          endpoints and their health
+  meshctl discovery users                      what a cluster's source of endpoints has now
   meshctl explain GET http://shop.test/users   what would happen to a request, and why
   meshctl pc log --level meshd.plugin=debug    log more, without a restart
   meshctl --admin unix:/run/meshd/admin.sock status

@@ -7,6 +7,7 @@ import click
 
 from meshd.cli.ctl_names import names_of
 from meshd.cli.ctl_option import asks
+from meshd.cli.health import health_text
 from meshd.cli.output import Column, View
 from meshd.cli.route import route_rows
 
@@ -27,9 +28,9 @@ CLUSTER = (
 )
 ENDPOINT = (
     Column("ADDRESS", "address"), Column("CLUSTER", "cluster"), Column("STATUS", "status"), Column("WEIGHT", "weight"),
-    Column("ACTIVE", "active_requests"), Column("CONNECTIONS", "connections"), Column("IDLE", "idle_connections", True),
-    Column("PENDING", "pending", True), Column("PRIORITY", "priority", True), Column("LOCALITY", "locality", True),
-    Column("LABELS", "labels", True),
+    Column("ACTIVE", "active_requests"), Column("CONNECTIONS", "connections"), Column("WHY", "reason"),
+    Column("IDLE", "idle_connections", True), Column("PENDING", "pending", True), Column("PRIORITY", "priority", True),
+    Column("LOCALITY", "locality", True), Column("LABELS", "labels", True), Column("SOURCE", "source", True),
 )
 LEVEL = (Column("NAMESPACE", "namespace"), Column("LEVEL", "level"))
 
@@ -87,6 +88,9 @@ def endpoint(client: Any, view: View, name: str | None) -> None:
         {**one, "cluster": row["name"], "status": "HEALTHY" if one["healthy"] else "UNHEALTHY"}
         for row in _clusters(client, name) for one in row["endpoints"]
     ]
+    if view.form not in ("json", "yaml"):
+        for one in rows:
+            one["reason"] = "" if one["health"] == "healthy" else health_text(one)
     view.items("Endpoints", rows, ENDPOINT)
 
 

@@ -43,6 +43,8 @@ def _lines(info: dict, listeners: list, clusters: list, view: View) -> list[tupl
     ]
     if len(info["workers"]) > 1:
         lines += _summary("workers", [_worker_text(row, info, view) for row in info["workers"]])
+    if info.get("workload"):
+        lines.append(("workload", _workload_text(info["workload"], view)))
     lines += [("overload", f"{view.sign('bad')} {action} for {duration(seconds)}")
               for action, seconds in info["overload"]["actions"].items()]
     shown = [_joined(row["name"], row["bound"] or row["address"], f"{row['connections']} connections")
@@ -56,6 +58,11 @@ def _worker_text(row: dict, info: dict, view: View) -> str:
     name = "spare" if row["index"] is None else row["index"]
     return _joined(f"{view.sign('ok' if is_well else 'bad')} {name}", row["state"] if is_well else "does not answer",
                    f"pid {row['pid']}", f"up {duration(row['uptime_s'])}", f"{row['connections']} connections")
+
+
+def _workload_text(found: dict, view: View) -> str:
+    sign = {"healthy": "ok", "unhealthy": "bad"}.get(found["state"], "warn")
+    return _joined(f"{view.sign(sign)} {found['state']}", *filter(None, [found["reason"]]))
 
 
 def _joined(*parts: Any) -> str:

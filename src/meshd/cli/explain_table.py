@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from meshd.cli.health import health_text
 from meshd.cli.output import GAP, NO_DATA, View, cell, duration
 
 WIDTH = 14
@@ -87,6 +88,12 @@ def _upstream(view: View, found: dict) -> Iterator[tuple]:
         config = retry.get("config", {})
         shown = [f"{key} {cell(config[key])}" for key in ("attempts", "retry_on") if key in config]
         yield "retry", retry["type"] or "none", *shown, retry["where"]
+    if hedge := found.get("hedge"):
+        yield "hedge", f"another attempt at the {hedge['on']}", hedge["where"]
+    if priority := found.get("priority"):
+        yield "priority", priority["name"], priority["where"]
+    yield from _block("mirror", (
+        (f"{one['percent']:g} % to cluster {one['cluster']}", one["where"]) for one in found.get("mirrors", ())))
 
 
 def _cluster(view: View, one: dict) -> Iterator[tuple]:
@@ -101,7 +108,7 @@ def _cluster(view: View, one: dict) -> Iterator[tuple]:
         yield "  endpoints", f"{view.sign('bad')} none"
     yield from _block("  endpoints", (
         (f"{view.sign('ok') if point['healthy'] else view.sign('bad')} {point['address']}",
-         "healthy" if point["healthy"] else "unhealthy", f"weight {point['weight']}")
+         health_text(point), f"weight {point['weight']}")
         for point in one["endpoints"] or ()))
     limits = (f"{name} {row['used']}/{row['limit']}" for name, row in breaker["limits"].items())
     yield "  breaker", ", ".join(limits) or breaker["type"], breaker["where"]

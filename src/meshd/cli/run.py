@@ -1,12 +1,14 @@
 """``meshd`` without ``--check``: loads the configuration, installs the reactor, and runs the service to its end."""
 
 import faulthandler
+import gc
 import json
 import os
 import resource
 import secrets
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -19,7 +21,7 @@ from meshd.cli.log import Log
 from meshd.config.outline import worker_count
 from meshd.config.transfer import Writer
 from meshd.config.wire import KEY_BYTES
-from meshd.host import activation, notify
+from meshd.host import activation, handover, notify, warm
 from meshd.host.handover import Testament
 from meshd.host.launch import Launch
 from meshd.host.notify import Notify
@@ -64,8 +66,7 @@ def run(arguments: Any) -> int:
     raise_limits()
     checked.ages.keep()
     if worker_count(checked.loaded.snapshot) > 1:
-        inherited.give_back(os.environ)
-        supervise(arguments, checked)
+        supervise(arguments, checked, inherited)
     log = Log(arguments.log_level, arguments.log_format)
     log.begin()
     return Run(install_reactor(), checked, arguments, log, inherited).run()
@@ -95,7 +96,7 @@ def raise_limits() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def supervise(arguments: Any, checked: Checked) -> None:
+def supervise(arguments: Any, checked: Checked, inherited: Inheritance) -> None:
     """Become the supervisor of several workers: a small process that imports the standard library alone."""
     told = {
         "paths": arguments.config, "argv": arguments.argv, "log_level": arguments.log_level,
@@ -103,9 +104,30 @@ def supervise(arguments: Any, checked: Checked) -> None:
         "settings": attrs.asdict(checked.loaded.snapshot.plugins), "locking": LOCKING,
     }
     told["reading"] = _reading(checked)
+    checked.forget()  # what is forked below would keep it for ever, beside what it is told
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # none may be lost, or kill, before it listens
     sys.stderr.flush()
+    told["warm"] = _warm_up(told["workers"])
+    inherited.give_back(os.environ)  # not before: the workers are to know nothing of it
     os.execv(sys.executable, [sys.executable, "-P", "-m", "meshd.supervisor", json.dumps(told)])
+
+
+def _warm_up(count: int) -> list[list[int]]:
+    """Fork the first workers off this process once it has imported what they need.
+
+    None where a plugin's import has started a thread: a forked process would not have it.
+    """
+    from meshd.cli import worker
+    from meshd.service import worker as _imported  # noqa: F401
+    if threading.active_count() > 1:
+        return []
+    gc.freeze()  # a collection in a worker would copy every page that it looks at
+
+    def work(told: dict[str, Any]) -> int:
+        os.environ.pop(handover.VARIABLE, None)  # for the supervisor, which reads it after this
+        return worker.work(told)
+
+    return [warm.fork(work) for _ in range(count)]
 
 
 def _reading(checked: Checked) -> dict[str, Any]:

@@ -60,7 +60,11 @@ class Run:
 
 def main(arguments: list[str]) -> int:
     """Work until the end; return the exit code."""
-    told = json.loads(arguments[0])
+    return work(json.loads(arguments[0]))
+
+
+def work(told: dict[str, Any]) -> int:
+    """The same for a process that was forked off one that has imported everything."""
     log = Log(told["log_level"], told["log_format"])
     log.begin()
     return Run(install_reactor(), told, log).run()

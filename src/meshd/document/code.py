@@ -91,6 +91,11 @@ CODES = {
     "MSH0411": _finding("Envoy's own configuration is not used; there is a native setting for it"),
     "MSH0412": _finding("a WebAssembly plugin is not run; a filter in Python can do it"),
     "MSH0413": _finding("VirtualServices of one host are merged at a gateway, in a stated order", INFO),
+    "MSH0414": _finding("a share of healthy endpoints that ejections never come down to", INFO),
+    "MSH0415": _finding("warm-up has no effect with this balancer"),
+    "MSH0416": _finding("localities have no effect beside consistent hashing"),
+    "MSH0417": _finding("a fault's delay is no part of the timeout of its rule", INFO),
+    "MSH0418": _finding("requests are mirrored to where they go anyway"),
     "MSH0299": _code("there are more faults than are shown"),
 }
 

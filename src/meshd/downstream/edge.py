@@ -20,7 +20,7 @@ INTERNAL = (
     b"x-envoy-expected-rq-timeout-ms",
     b"x-envoy-hedge-on-per-try-timeout", b"x-envoy-decorator-operation", b"x-envoy-force-trace", b"x-envoy-ip-tags",
     b"x-envoy-original-path", b"x-envoy-original-dst-host", b"x-envoy-peer-metadata", b"x-envoy-peer-metadata-id",
-    b"x-envoy-attempt-count", b"x-forwarded-client-cert",
+    b"x-envoy-attempt-count", b"x-envoy-is-timeout-retry", b"x-forwarded-client-cert",
 )
 """Fields that only this mesh may set: dropped from a request that comes from outside (reliability row 17)."""
 

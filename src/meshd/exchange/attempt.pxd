@@ -15,6 +15,9 @@ cdef class Attempt:
     cdef public bint is_tunnel
     cdef public bint began
     cdef public bint is_ended
+    cdef public double since
+    cdef public object retry_of
+    cdef public bint is_high
     cpdef run(self)
     @cython.locals(request=RequestHead)
     cpdef on_connection(self, UpstreamConnection connection)

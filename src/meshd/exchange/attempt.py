@@ -6,24 +6,33 @@ from meshd.http import compose
 
 
 class Outcome:
-    """How an attempt ended, for the retry policy. ``status`` is 0 where no head came; ``began``: bytes of the request
-    had been sent.
+    """How an attempt ended, for retry policies, outlier detectors and balancers.
+
+    ``status`` is 0 where no head came; ``began``: bytes of the request had been sent; ``seconds`` from then to the head
+    (or the failure), 0.0 where nothing was sent.
     """
 
-    __slots__ = ("status", "headers", "flag", "began", "reason")
+    __slots__ = ("status", "headers", "flag", "began", "reason", "seconds")
 
-    def __init__(self, status: int, headers: Any, flag: int, began: bool, reason: str) -> None:
+    def __init__(self, status: int, headers: Any, flag: int, began: bool, reason: str, seconds: float = 0.0) -> None:
         self.status = status
         self.headers = headers
         self.flag = flag
         self.began = began
         self.reason = reason
+        self.seconds = seconds
 
 
 class Attempt:
-    """``connection`` is the lease, None before and after. ``is_tunnel``: bytes are passed on as they are."""
+    """``connection`` is the lease, None before and after. ``is_tunnel``: bytes are passed on as they are.
 
-    __slots__ = ("exchange", "endpoint", "pool", "connection", "is_tunnel", "began", "is_ended")
+    ``since`` is when its first byte was sent, 0.0 before. ``retry_of`` is the circuit breaker that admitted it as a
+    retry, or None; ``is_high``: it has priority.
+    """
+
+    __slots__ = (
+        "exchange", "endpoint", "pool", "connection", "is_tunnel", "began", "is_ended", "since", "retry_of", "is_high",
+    )
 
     def __init__(self, exchange: Any, endpoint: Any) -> None:
         self.exchange = exchange
@@ -32,7 +41,9 @@ class Attempt:
         self.connection = None
         self.is_tunnel = False
         self.began = False
-        self.is_ended = False
+        self.is_ended = self.is_high = False
+        self.since = 0.0
+        self.retry_of = None
         endpoint.active += 1
 
     def run(self) -> None:
@@ -110,3 +121,11 @@ class Attempt:
         """Uncount."""
         self.is_ended = True
         self.endpoint.active -= 1
+        if self.retry_of is not None:
+            self.pay_back()
+
+    def pay_back(self) -> None:
+        """It does not count as a retry in flight any more."""
+        breaker, self.retry_of = self.retry_of, None
+        if breaker is not None:
+            breaker.release_retry()

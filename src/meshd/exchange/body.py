@@ -1,5 +1,7 @@
 """The request body on its way: held while no upstream can take it, kept for another attempt within a bound."""
 
+from typing import Any
+
 
 class RequestBody:
     """``held`` are the chunks not yet sent, or kept for replay; ``size`` their bytes. ``can_replay``: all that was sent
@@ -37,3 +39,10 @@ class RequestBody:
         self.can_replay = not self.size
         self.held.clear()
         self.size = 0
+
+
+def compose(first: Any, second: Any) -> Any:
+    """Return the transform that applies ``first``, then ``second``."""
+    def both(data: bytes, is_end: bool) -> bytes:
+        return second(first(data, is_end), is_end)
+    return both

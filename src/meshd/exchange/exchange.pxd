@@ -56,6 +56,10 @@ cdef class Exchange:
     cdef public int half_ended
     cdef public object held
     cdef public dict choices
+    cdef public tuple wanted
+    cdef public list added
+    cdef public object more
+    cdef public object breaker
     cpdef on_body(self, bytes data)
     cpdef on_request_end(self, trailers)
     cpdef forward(self, plan)

@@ -12,10 +12,10 @@ from twisted.internet.defer import Deferred, succeed
 from zope.interface import classImplements
 
 from meshd.api.exchange import IExchange
-from meshd.exchange import forward
-from meshd.exchange.body import RequestBody
-from meshd.exchange.held import Held
-from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, explain, local_head
+from meshd.exchange import forward, hedge, mirror, recovery
+from meshd.exchange.body import RequestBody, compose
+from meshd.exchange.held import Held, release
+from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, explain, local_head, refuse
 from meshd.http import flag as flags
 
 
@@ -29,7 +29,7 @@ class Exchange:
         "is_local_reply", "is_ended", "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform",
         "response_transform", "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up",
         "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
-        "last_body", "half_ended", "held", "choices",
+        "last_body", "half_ended", "held", "choices", "wanted", "added", "more", "breaker",
     )
 
     def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
@@ -45,6 +45,7 @@ class Exchange:
         self.response = self.plan = self.cluster = self.endpoint = self.attempt = self.identity = None
         self.notes = self.durations = self.waiting = self.request_transform = self.response_transform = None
         self.upstream_head = self.retry_call = self.reader = self.held = self.choices = None
+        self.wanted = self.added = self.more = self.breaker = None
         self.route_found = False
         self.tried = ()
         self.attempts = self.flags = self.request_bytes = self.response_bytes = 0
@@ -108,6 +109,12 @@ class Exchange:
             transform if self.response_transform is None else compose(self.response_transform, transform)
         )
 
+    def add_response_header(self, name: bytes, value: bytes) -> None:
+        """Add a field to the answer of the upstream, whichever endpoint gives it."""
+        if self.added is None:
+            self.added = []
+        self.added.append((name, value))
+
     def spent(self, name: str, seconds: float) -> None:
         """Note the time of a plugin on a sampled exchange."""
         if self.durations is None:
@@ -144,6 +151,8 @@ class Exchange:
         if self.request_transform is not None and not self.is_tunnel:
             data = self.transformed(self.request_transform, data, False)
         if data and not self.is_ended:
+            if self.more is not None:
+                mirror.feed(self, data)
             forward.pass_body(self, data)
 
     def on_request_end(self, trailers: Any) -> None:
@@ -156,6 +165,8 @@ class Exchange:
             if tail and not self.is_ended:
                 forward.pass_body(self, tail)
         if not self.is_ended:
+            if self.more is not None:
+                mirror.complete(self)
             forward.end_body(self, trailers)
 
     # Upstream
@@ -178,13 +189,20 @@ class Exchange:
         """The upstream's head has come."""
         self.response_began = self.poller.now
         self.try_deadline = 0.0
+        if self.cluster.observe is not None:
+            forward.observe(self, attempt, head.status, head.headers, 0, "")
+        if self.more is not None and self.more.others and hedge.absorbs_head(self, attempt, head):
+            return
         if head.status == 101 and not (self.request.upgrade and attempt.is_tunnel is False):
             attempt.cancel()
-            forward.give_up(self, flags.UPE, "101 that was not asked for")
+            self.fail(flags.UPE, "101 that was not asked for")
             return
         retry = self.plan.retry
         if retry is not None and retry.judges_responses and forward.retry_response(self, attempt, head):
             return
+        if self.attempts > 1:
+            attempt.pay_back()  # a retry is in flight until its answer begins (Envoy): a WebSocket may live for days
+            self.cluster.cells.retry_success.value += not self.flags
         self.detail = "via_upstream"
         if head.status == 101:
             attempt.is_tunnel = self.is_tunnel = True
@@ -195,8 +213,13 @@ class Exchange:
         """Send a head on its way back (step 8)."""
         self.response = head
         plan = self.plan
-        if plan is not None and plan.on_response is not None and not self.is_local_reply:
-            plan.on_response(self)
+        if not self.is_local_reply:
+            if self.added is not None:
+                forward.add_headers(self)
+            if plan is not None and plan.on_response is not None:
+                plan.on_response(self)
+        if self.more is not None:
+            recovery.answer(self)
         if self.chain.response_steps:
             self.chain.response(self)
             if self.is_ended or self.held is not None:
@@ -212,20 +235,8 @@ class Exchange:
         self.held.waiting = waiting
 
     def release_answer(self) -> None:
-        """The filters are done with the head that was held: send it, and what has come after it."""
-        held, self.held = self.held, None
-        if self.is_tunnel:
-            self.response_transform = None
-        self.downstream.begin(self, self.response)
-        for data in held.pieces:
-            self.on_upstream_body(data)
-        if held.is_over:
-            self.finish_answer(held.trailers)
-            return
-        self.drained()
-        self.flush()
-        if held.is_tunnel_over and not self.is_ended:
-            self.downstream.end_tunnel(self)
+        """The filters are done with the head that was held."""
+        release(self)
 
     def finish_answer(self, trailers: Any) -> None:
         """The answer's body has ended."""
@@ -240,17 +251,7 @@ class Exchange:
 
     def refuse_response(self, name: str) -> None:
         """A fail-closed plugin failed on the way back: answer 500 in place of what came."""
-        self.held = None
-        if self.attempt is not None:
-            self.attempt.cancel()
-        self.detail = f"plugin_error{{{name}}}"
-        self.is_local_reply = True
-        self.response_transform = None
-        body = b"a plugin failed\n"
-        self.response = local_head(self.downstream.world.clock.wall(), 500, body, (), b"text/plain")
-        self.downstream.begin(self, self.response)
-        self.on_upstream_body(body)
-        self.end(True)
+        refuse(self, name)
 
     def on_upstream_body(self, data: bytes) -> None:
         """Body bytes of the answer."""
@@ -288,6 +289,10 @@ class Exchange:
 
     def on_attempt_failed(self, attempt: Any, bit: int, reason: str, is_stale: bool) -> None:
         """The attempt got no connection, or lost it."""
+        if self.cluster.observe is not None:
+            forward.observe(self, attempt, 0, None, bit, reason)
+        if self.more is not None and self.more.others and hedge.absorbs_failure(self, attempt, bit, is_stale):
+            return
         self.attempt = None
         if self.response is not None:
             self.flags |= bit
@@ -350,6 +355,8 @@ class Exchange:
         attempt, self.attempt = self.attempt, None
         if attempt is not None:
             attempt.cancel()
+        if self.more is not None:
+            hedge.drop(self)
         if self.retry_call is not None:
             self.retry_call.cancel()
             self.retry_call = None
@@ -391,10 +398,3 @@ class Exchange:
 
 
 classImplements(Exchange, IExchange)
-
-
-def compose(first: Any, second: Any) -> Any:
-    """Return the transform that applies ``first``, then ``second``."""
-    def both(data: bytes, is_end: bool) -> bytes:
-        return second(first(data, is_end), is_end)
-    return both

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from meshd.exchange import hedge, recovery
 from meshd.exchange.attempt import Attempt, Outcome
+from meshd.exchange.reply import explain
 from meshd.http import compose
 from meshd.http import flag as flags
 
@@ -14,6 +16,9 @@ HOLD_BYTES = 65536
 
 def begin(exchange: Any, plan: Any) -> None:
     """Choose the cluster, apply the route's edits, start the first attempt."""
+    request = exchange.request
+    if plan.extra is not None or request.headers.low.find(b"\r\nx-envoy-") >= 0:
+        plan = recovery.adapt(exchange, plan)
     exchange.plan = plan
     clusters = plan.clusters
     row = clusters[0] if len(clusters) == 1 else draw(exchange, clusters)
@@ -25,13 +30,15 @@ def begin(exchange: Any, plan: Any) -> None:
     if cluster is None:
         exchange.fail(flags.NC, "the cluster does not exist")
         return
-    if not cluster.breaker.admit_request():
+    breaker = exchange.breaker = cluster.breaker
+    if exchange.more is not None and exchange.more.extra.is_high:
+        breaker = exchange.breaker = recovery.high(breaker)
+    if not breaker.admit_request():
         cluster.cells.request_overflow.value += 1
         exchange.fail(flags.UO, "too many requests in flight")
         return
     exchange.is_admitted = True
     cluster.cells.active_requests.value += 1
-    request = exchange.request
     if request.upgrade is not None and (request.upgrade not in plan.upgrades or exchange.body is not None):
         request.upgrade = None
     if exchange.body is not None and plan.retry is not None:
@@ -41,6 +48,8 @@ def begin(exchange: Any, plan: Any) -> None:
     idle_s = plan.timeouts.idle_s
     if idle_s:
         exchange.downstream.hurry(exchange.poller.now + idle_s)
+    if exchange.more is not None:
+        recovery.begin(exchange)
     attempt(exchange)
 
 
@@ -54,18 +63,24 @@ def draw(exchange: Any, clusters: tuple) -> tuple:
 
 
 def start_timeouts(exchange: Any) -> None:
-    """The request is whole: the route's timeout runs from now (Envoy's rule), retries included."""
-    request_s = exchange.plan.timeouts.request_s
+    """The request is whole: the route's timeout runs from now (Envoy's rule), retries included; an attempt's, too."""
+    timeouts = exchange.plan.timeouts
+    request_s = timeouts.request_s
     if request_s and not exchange.is_tunnel:
         exchange.deadline = exchange.poller.now + request_s
         exchange.downstream.hurry(exchange.deadline)
+    if timeouts.per_try_s and exchange.attempt is not None and exchange.response is None:
+        exchange.try_deadline = exchange.poller.now + timeouts.per_try_s
+        exchange.downstream.hurry(exchange.try_deadline)
 
 
 def attempt(exchange: Any) -> None:
     """Make one attempt at an endpoint."""
     cluster = exchange.cluster
     try:
-        endpoint = cluster.pick(exchange)
+        endpoint = cluster.pick(exchange) if exchange.wanted is None else cluster.wanted(exchange)
+        if exchange.tried and endpoint in exchange.tried and exchange.wanted is None:
+            endpoint = recovery.reselect(exchange, endpoint)
     except Exception:
         exchange.downstream.world.log.failure("bug: unexpected error in the balancer of {name}", name=cluster.name)
         endpoint = None
@@ -76,18 +91,39 @@ def attempt(exchange: Any) -> None:
     exchange.attempts += 1
     cluster.cells.requests.value += 1
     per_try_s = exchange.plan.timeouts.per_try_s
-    if per_try_s:
+    if per_try_s and (exchange.body is None or exchange.body.is_complete):
         exchange.try_deadline = exchange.poller.now + per_try_s
         exchange.downstream.hurry(exchange.try_deadline)
-    exchange.attempt = Attempt(exchange, endpoint)
-    exchange.attempt.run()
+    made = exchange.attempt = Attempt(exchange, endpoint)
+    if exchange.is_retry_admitted:
+        exchange.is_retry_admitted = False
+        made.retry_of = exchange.breaker
+    if exchange.more is not None:
+        recovery.attempt(exchange, made)
+    made.run()
+
+
+def observe(exchange: Any, tried: Any, status: int, headers: Any, bit: int, reason: str) -> None:
+    """Tell the cluster's outlier detector and balancer how an attempt ended: at its head, or at its failure."""
+    seconds = exchange.poller.now - tried.since if tried.began else 0.0
+    try:
+        exchange.cluster.observe(tried.endpoint, Outcome(status, headers, bit, tried.began, reason, seconds))
+    except Exception:
+        log, name = exchange.downstream.world.log, exchange.cluster.name
+        log.failure("bug: unexpected error in what observes {name}", name=name)
+
+
+def add_headers(exchange: Any) -> None:
+    """Put the fields that a balancer or a filter has asked for on the answer."""
+    for name, value in exchange.added:
+        exchange.response.headers.add(name, value)
 
 
 def send_request(exchange: Any, attempt: Any) -> None:
     """Send the head and what there is of the body in one write."""
     request = exchange.request
     now = exchange.poller.now
-    exchange.upstream_began = now
+    exchange.upstream_began = attempt.since = now
     connection = attempt.connection
     exchange.upstream_local = connection.local
     data = exchange.upstream_head
@@ -173,7 +209,7 @@ def end_body(exchange: Any, trailers: Any) -> None:
 def retry_response(exchange: Any, attempt: Any, head: Any) -> bool:
     """Ask the retry policy about an answer; say whether another attempt is made of it."""
     outcome = Outcome(head.status, head.headers, 0, True, "")
-    delay_s = judge(exchange, outcome)
+    delay_s = judge(exchange, attempt, outcome)
     if delay_s is None:
         return False
     exchange.attempt = None
@@ -189,32 +225,29 @@ def retry_failure(exchange: Any, attempt: Any, bit: int, reason: str, is_stale: 
     ``reset-before-request`` (RFC 9112 9.3.1), which a policy grants to idempotent requests.
     """
     exchange.failure = reason
-    word = REASONS.get(bit, "")
-    if word == "reset" and (is_stale or not attempt.began):
-        word = "reset-before-request"
-    delay_s = judge(exchange, Outcome(0, None, bit, attempt.began, word)) if word else None
+    word = word_of(attempt, bit, is_stale)
+    delay_s = judge(exchange, attempt, Outcome(0, None, bit, attempt.began, word)) if word else None
     if delay_s is None:
-        give_up(exchange, bit, reason)
+        exchange.fail(bit, reason)
     else:
         again(exchange, delay_s)
 
 
-def give_up(exchange: Any, bit: int, reason: str) -> None:
-    """No other attempt: answer."""
-    if exchange.attempts > 1 and exchange.plan.retry is not None:
-        exchange.flags |= flags.URX
-    exchange.fail(bit, reason)
+def word_of(attempt: Any, bit: int, is_stale: bool) -> str:
+    """Return the word that retry policies know a failure by, or ''."""
+    word = REASONS.get(bit, "")
+    return "reset-before-request" if word == "reset" and (is_stale or not attempt.began) else word
 
 
-def judge(exchange: Any, outcome: Outcome) -> float | None:
-    """Return the seconds until the next attempt, or None."""
+def judge(exchange: Any, attempt: Any, outcome: Outcome) -> float | None:
+    """Return the seconds until the next attempt, or None; the flags then say what it was refused for (as Envoy's)."""
     policy = exchange.plan.retry
     body = exchange.body
     if policy is None or (body is not None and not body.can_replay):
         return None
-    if exchange.is_retry_admitted:
-        exchange.cluster.breaker.release_retry()
-        exchange.is_retry_admitted = False
+    if outcome.reason != "hedge":
+        attempt.pay_back()
+    cells = exchange.cluster.cells
     try:
         delay_s = policy.judge(exchange, outcome)
     except Exception:
@@ -222,8 +255,13 @@ def judge(exchange: Any, outcome: Outcome) -> float | None:
         return None
     if delay_s is None:
         return None
-    if not exchange.cluster.breaker.admit_retry():
-        exchange.cluster.cells.retry_overflow.value += 1
+    if delay_s < 0:
+        cells.retry_limit_exceeded.value += 1
+        exchange.flags |= flags.URX
+        return None
+    if not exchange.breaker.admit_retry():
+        cells.retry_overflow.value += 1
+        exchange.flags |= flags.UO
         return None
     exchange.is_retry_admitted = True
     return delay_s
@@ -231,9 +269,11 @@ def judge(exchange: Any, outcome: Outcome) -> float | None:
 
 def again(exchange: Any, delay_s: float) -> None:
     """Make another attempt after ``delay_s`` seconds."""
-    exchange.tried = (*exchange.tried, exchange.endpoint)
+    exchange.tried = recovery.tried(exchange)
     exchange.cluster.cells.retries.value += 1
     exchange.try_deadline = 0.0
+    if exchange.more is not None:
+        recovery.stamp(exchange)
     if delay_s <= 0:
         attempt(exchange)
     else:
@@ -253,10 +293,12 @@ def release(exchange: Any) -> None:
         exchange.is_admitted = False
         cluster = exchange.cluster
         cluster.cells.active_requests.value -= 1
-        cluster.breaker.release_request()
+        exchange.breaker.release_request()
         if exchange.is_retry_admitted:
             exchange.is_retry_admitted = False
-            cluster.breaker.release_retry()
+            exchange.breaker.release_retry()
+    if exchange.more is not None:
+        recovery.end(exchange)
 
 
 def on_timer(exchange: Any, now: float) -> None:
@@ -264,22 +306,40 @@ def on_timer(exchange: Any, now: float) -> None:
     if exchange.deadline and now >= exchange.deadline:
         exchange.deadline = 0.0
         exchange.cluster.cells.timeouts.value += 1
-        exchange.fail(flags.UT, "the route's timeout passed")
+        tried = exchange.attempt
+        if tried is not None and exchange.response is None and exchange.cluster.observe is not None:
+            observe(exchange, tried, 0, None, flags.UT, "timeout")
+        time_out(exchange, "the route's timeout passed", "response_timeout")
     elif exchange.try_deadline and now >= exchange.try_deadline:
         exchange.try_deadline = 0.0
+        if exchange.attempt is None or exchange.response is not None:
+            return
+        if exchange.more is not None and exchange.more.extra.hedges:
+            hedge.begin(exchange)
+            return
         exchange.cluster.cells.per_try_timeouts.value += 1
-        expire_attempt(exchange)
+        expire_attempt(exchange, "the per-try timeout passed", "upstream_per_try_timeout")
 
 
-def expire_attempt(exchange: Any) -> None:
-    """The per-try timeout passed: another attempt, or 504."""
+def expire_attempt(exchange: Any, reason: str, detail: str) -> None:
+    """An attempt took too long: another one, or 504."""
     tried, exchange.attempt = exchange.attempt, None
-    if tried is None or exchange.response is not None:
-        return
     began = tried.began
     tried.cancel()
-    delay_s = judge(exchange, Outcome(0, None, flags.UT, began, "per-try-timeout"))
-    if delay_s is None:
-        give_up(exchange, flags.UT, "the per-try timeout passed")
-    else:
+    if exchange.cluster.observe is not None:
+        observe(exchange, tried, 0, None, flags.UT, "per-try-timeout")
+    delay_s = judge(exchange, tried, Outcome(0, None, flags.UT, began, "per-try-timeout"))
+    if delay_s is not None:
+        if exchange.more is not None:
+            exchange.more.is_timeout_retry = True
         again(exchange, delay_s)
+    elif not (exchange.more is not None and exchange.more.others):
+        time_out(exchange, reason, detail)
+
+
+def time_out(exchange: Any, reason: str, detail: str) -> None:
+    """Answer 504, or 204 where the request asked for that (``x-envoy-upstream-rq-timeout-alt-response``)."""
+    exchange.failure = reason
+    is_asked = exchange.more is not None and exchange.more.answers_204
+    status, body = (204, b"") if is_asked else (504, explain(exchange.flags | flags.UT))
+    exchange.reply(status, body, (), flags.UT, detail)

@@ -31,3 +31,20 @@ class Held:
         self.pieces.clear()
         if waiting is not None:
             waiting.cancel()
+
+
+def release(exchange: Any) -> None:
+    """Send the head that was held, and what has come after it."""
+    held, exchange.held = exchange.held, None
+    if exchange.is_tunnel:
+        exchange.response_transform = None
+    exchange.downstream.begin(exchange, exchange.response)
+    for data in held.pieces:
+        exchange.on_upstream_body(data)
+    if held.is_over:
+        exchange.finish_answer(held.trailers)
+        return
+    exchange.drained()
+    exchange.flush()
+    if held.is_tunnel_over and not exchange.is_ended:
+        exchange.downstream.end_tunnel(exchange)

@@ -52,8 +52,24 @@ DETAILS = {
     flags.UT: (504, "response_timeout"),
     flags.SI: (408, "stream_idle_timeout"),
     flags.NC: (503, "cluster_not_found"),
+    flags.DF: (503, "dns_resolution_failure"),
 }
 """Response flag -> (status, Envoy's response code detail) of the reply made for it."""
 
 LATE_DETAILS = {bit: detail.replace("_before_", "_after_") for bit, (_, detail) in DETAILS.items()}
 """Response flag -> detail where the answer had begun and was cut."""
+
+
+def refuse(exchange: Any, name: str) -> None:
+    """Answer 500 in place of what came from upstream: the plugin ``name`` failed on the way back."""
+    exchange.held = None
+    if exchange.attempt is not None:
+        exchange.attempt.cancel()
+    exchange.detail = f"plugin_error{{{name}}}"
+    exchange.is_local_reply = True
+    exchange.response_transform = None
+    body = b"a plugin failed\n"
+    exchange.response = local_head(exchange.downstream.world.clock.wall(), 500, body, (), b"text/plain")
+    exchange.downstream.begin(exchange, exchange.response)
+    exchange.on_upstream_body(body)
+    exchange.end(True)

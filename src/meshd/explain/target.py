@@ -4,6 +4,7 @@ from typing import Any
 
 from meshd.document.encode import encode_class
 from meshd.document.plan import plan_of
+from meshd.model.health import FAILED, PENDING_CHECK, words
 
 DEFAULT = "default of native"
 BALANCER = "round_robin"
@@ -17,7 +18,7 @@ def cluster_fact(cluster: Any, is_live: bool) -> dict:
         "load_balancer": _plugin(spec.load_balancer, BALANCER),
         "circuit_breaker": _breaker(cluster),
         "connect_timeout": origin_of(spec, "connect_timeout_s"),
-        "endpoints": [_endpoint(one) for one in cluster.endpoints],
+        "endpoints": [_endpoint(one, cluster.verdicts.why(one.address, one.bits)) for one in cluster.endpoints],
     }
     if spec.discovery is not None:
         found["discovery"] = _plugin(spec.discovery, "")
@@ -51,6 +52,7 @@ def _breaker(cluster: Any) -> dict:
     return {"type": plugin.type if plugin else "limits", "limits": limits, "where": plugin.where if plugin else DEFAULT}
 
 
-def _endpoint(one: Any) -> dict:
-    found = {"address": one.address, "healthy": one.healthy, "weight": one.weight, "priority": one.priority}
-    return found | {"active_requests": one.active}
+def _endpoint(one: Any, why: list) -> dict:
+    is_well = not one.bits & FAILED & ~PENDING_CHECK  # nothing is checked where no daemon runs
+    found = {"address": one.address, "healthy": is_well, "weight": one.spec.weight, "priority": one.priority}
+    return found | {"active_requests": one.active, "health": words(one.bits), "why": why}

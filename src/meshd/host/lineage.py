@@ -84,9 +84,15 @@ class Lineage:
         self.testament.say()
 
     def hold_signals(self) -> None:
-        """With an heir: keep signals from now on for the process that waits, so that none is lost, or kills it."""
-        if self.heir is not None and self._main_read is not None:
-            signal.pthread_sigmask(signal.SIG_BLOCK, waiter.PASSED_ON)
+        """With an heir: keep signals from now on for the process that waits, so that none is lost, or kills it.
+
+        One that another thread of this process takes goes to the heir at once: no reactor will run again to do it.
+        """
+        if self.heir is None or self._main_read is None:
+            return
+        for number in waiter.PASSED_ON:
+            signal.signal(number, lambda number, _: self.signal(number))
+        signal.pthread_sigmask(signal.SIG_BLOCK, waiter.PASSED_ON)
 
     def wait(self) -> None:
         """After the drain of a first generation: become the process that waits for its heirs. Returns if not so."""

@@ -2,7 +2,7 @@
 
 Strategy: nothing is added to the level step by step. The bucket was full at ``_full_at`` and has given ``_taken``
 tokens since, so its level is ``burst + rate * (now - full_at) - taken``: one multiplication, however many
-calls there were.
+calls there were (docs/formulas.md).
 When the level reaches the brim, both start anew. Tokens are requests, times are monotonic seconds.
 ``hot/shared_bucket`` is the same for all worker processes of a host.
 """

@@ -15,6 +15,7 @@ from meshd.runtime.clock import Clock
 from meshd.runtime.site import no_cluster
 from meshd.telemetry.family import GAUGE, HISTOGRAM
 from meshd.telemetry.metrics import Metrics
+from meshd.wire.bus import Bus
 
 MAX_LINES = 1000
 OWN = ("meshd_series_dropped_total", "meshd_metric_errors_total")
@@ -41,6 +42,12 @@ class ChildWorld:
         self.random = random.Random()
         self.metrics = ChildMetrics()
         self.log = Logger(namespace="meshd.isolated")
+        self.bus = Bus()
+        self.is_ready: Callable[[], bool] = lambda: True
+
+    def dial(self, address: str, receiver: Any, timeout_s: float) -> Any:
+        """Not available: there is no poller here."""
+        raise PluginError("site.dial: not available to an isolated filter")
 
     def run(self, function: Callable[..., Any], *args: Any) -> None:
         """Run one piece of work."""

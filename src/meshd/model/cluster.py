@@ -1,21 +1,38 @@
 """Clusters: the upstreams, how they are found, balanced and protected."""
 
+import attrs
+
 from meshd.document.option import (
     Address, Boolean, Choice, Duration, Integer, ListOf, MapOf, Nested, PluginOf, Size, Text, config, option, place,
 )
-from meshd.model.listener import NAME
+from meshd.model.balancing import HEALTH, Balancing
+from meshd.model.health_check import HealthCheck
 from meshd.model.plugin import Plugin
+
+NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/*-]*", maximum=200)
 
 
 @config
 class EndpointSpec:
-    """One address of a cluster as configured or discovered."""
+    """One address of a cluster as configured or discovered; ``source`` says where it was found, and is no part of it.
+    """
 
     address: str = option(Address(resolve=True), doc="HOST:PORT or unix:PATH")
     weight: int = option(Integer(minimum=1, maximum=1_000_000), default=1, doc="share of the load")
     labels: tuple[tuple[str, str], ...] = option(MapOf(value=Text()), default=(), doc="labels, for subsets and metrics")
     locality: str = option(Text(), default="", doc="region/zone/subzone")
     priority: int = option(Integer(maximum=128), default=0, doc="0 is used first")
+    health: str = option(Choice(HEALTH), default="unknown", doc="what its source says (unknown: healthy)")
+    source: str = attrs.field(default="", eq=False, repr=False)
+
+
+@config
+class TcpKeepalive:
+    """Probes of the kernel on connections that are silent; 0 leaves the system's figure."""
+
+    time_s: float = option(Duration(maximum=32767.0), default=0.0, doc="silence before the first probe, whole seconds")
+    interval_s: float = option(Duration(maximum=32767.0), default=0.0, doc="between probes, whole seconds")
+    probes: int = option(Integer(maximum=127), default=0, doc="unanswered probes until the connection is given up")
 
 
 @config
@@ -25,6 +42,12 @@ class Pool:
     idle_timeout_s: float = option(Duration(), default=30.0, doc="unused connection is closed (less than the peers')")
     max_idle: int = option(Integer(minimum=0), default=1024, doc="unused connections kept, over the whole cluster")
     max_requests_per_connection: int = option(Integer(), default=0, doc="then close (0: no limit)")
+    max_connection_duration_s: float = option(
+        Duration(), default=0.0, doc="age at which a connection takes no more requests (0: any)"
+    )
+    tcp_keepalive: TcpKeepalive | None = option(
+        Nested(TcpKeepalive), default=None, doc="probe silent connections (off when absent)"
+    )
     max_head_bytes: int = option(Size(minimum=1024), default=61440, doc="status line and fields: 502 beyond")
     max_fields: int = option(Integer(minimum=1, maximum=10_000), default=100, doc="fields in an answer: 502 beyond")
     buffer_high_bytes: int = option(Size(minimum=4096), default=65536, doc="buffered output that pauses the other side")
@@ -40,7 +63,7 @@ class Pool:
 class Cluster:
     """A named set of endpoints that serve the same thing."""
 
-    name: str = option(NAME, doc="unique name")
+    name: str = option(NAME, doc="unique name (with an asterisk for hosts by wildcard, as Istio has them)")
     protocol: str = option(Choice(("http1",)), default="http1", doc="what the endpoints speak")
     endpoints: tuple[EndpointSpec, ...] | None = option(
         ListOf(item=Nested(EndpointSpec), maximum=100_000), default=None, doc="static endpoints"
@@ -48,6 +71,19 @@ class Cluster:
     discovery: Plugin | None = option(PluginOf(kind="discovery"), default=None, doc="finds the endpoints")
     load_balancer: Plugin | None = option(
         PluginOf(kind="load_balancer"), default=None, doc="picks an endpoint (round_robin when absent)"
+    )
+    balancing: Balancing = option(
+        Nested(Balancing), default=Balancing(), doc="health, priorities, localities and warm-up, around the balancer"
+    )
+    select: tuple[tuple[str, str], ...] = option(
+        MapOf(value=Text()), default=(), doc="use only the endpoints that have these labels (a subset)"
+    )
+    health_checks: tuple[HealthCheck, ...] = option(
+        ListOf(item=Nested(HealthCheck), maximum=10), default=(),
+        doc="asked of every endpoint; it is used when all of them find it well"
+    )
+    outlier_detection: Plugin | None = option(
+        PluginOf(kind="outlier_detector"), default=None, doc="ejects endpoints by the answers that they give"
     )
     circuit_breaker: Plugin | None = option(
         PluginOf(kind="circuit_breaker"), default=None, doc="admits work (limits with Envoy's figures when absent)"

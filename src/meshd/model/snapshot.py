@@ -12,6 +12,7 @@ from meshd.model.cluster import Cluster
 from meshd.model.listener import Listener
 from meshd.model.overload import Overload
 from meshd.model.plugin import Plugin, PluginSettings
+from meshd.model.probe import Probe
 
 
 @config
@@ -81,6 +82,8 @@ class Snapshot:
     clusters: tuple[Cluster, ...] = option(
         ListOf(item=Nested(Cluster), maximum=100_000, unique="name"), default=(), doc="where traffic goes"
     )
+    probe: Probe | None = option(
+        Nested(Probe), default=None, doc="asks the local workload how it is (Istio's WorkloadGroup probe)")
     telemetry: tuple[Plugin, ...] = option(
         ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name"), default=(), doc="sinks for all listeners"
     )

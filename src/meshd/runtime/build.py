@@ -6,7 +6,7 @@
 import os
 import random
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from twisted.internet import task
@@ -28,10 +28,14 @@ from meshd.runtime.clock import Clock
 from meshd.runtime.contract import check_object
 from meshd.runtime.runtime import Parts, Runtime
 from meshd.runtime.site import Ground, finish
-from meshd.runtime.state import Claims, StateTable
+from meshd.runtime.state import WORKER, Claims, StateTable
 from meshd.telemetry.metrics import Metrics
 from meshd.telemetry.plugin import PluginRecord
+from meshd.upstream.checks import Checks
 from meshd.upstream.cluster import Cluster
+from meshd.upstream.lead import KEY as LEAD, Lead
+from meshd.upstream.probe import Probe, Workload
+from meshd.upstream.verdict import Verdicts
 from meshd.wire.world import World
 
 BALANCER = "round_robin"
@@ -41,6 +45,7 @@ CHAIN_CODE = "MSH0202"
 _WHERE = re.compile(r"(.+):(\d+):(\d+)")
 
 Steps = Generator[None, None, Any]
+_health_log = Logger(namespace="meshd.health")
 
 
 class Construction:
@@ -73,6 +78,7 @@ class Construction:
             else:
                 yield from self._cluster(spec, before)
             yield
+        yield from self._probe()
         sinks = yield from self._objects(self.snapshot.telemetry, "")
         for listener in self.snapshot.listeners:
             yield from self._chain(listener, sinks)
@@ -94,21 +100,65 @@ class Construction:
         balancer = yield from self._part(spec, spec.load_balancer or self._default("load_balancer", BALANCER))
         breaker = yield from self._part(spec, spec.circuit_breaker or self._default("circuit_breaker", BREAKER))
         discovery = yield from self._part(spec, spec.discovery)
-        built, claims, self.claims.notes = tuple(self.assembly.built[start:]), tuple(self.claims.notes), None
+        detector = yield from self._part(spec, spec.outlier_detection)
         if balancer is None or breaker is None or (spec.discovery is not None and discovery is None):
+            self.claims.notes = None
             return
-        cluster = self.runtime.clusters[spec.name] = Cluster(spec, balancer, breaker, self.world)
-        if discovery is None and all(self._is_shipped(one.plugin) for one in built):
+        verdicts = self.claims.state(WORKER, ("verdicts", spec.name), Verdicts)
+        cluster = self.runtime.clusters[spec.name] = Cluster(
+            spec, balancer, breaker, self.world, verdicts=verdicts, node=self.snapshot.node,
+            own_service=self._own_service(spec))
+        checks = yield from self._checks(spec, cluster)
+        cluster.observe = observer(balancer, detector, checks)
+        if detector is not None:
+            detector.watch(cluster)
+        built, claims, self.claims.notes = tuple(self.assembly.built[start:]), tuple(self.claims.notes), None
+        is_alone = discovery is None and spec.balancing.locality.zone_aware is None
+        if is_alone and all(self._is_shipped(one.plugin) for one in built):
             self.runtime.parts[spec.name] = Parts(built, claims)
             del self.assembly.built[start:]
         if previous is not None:
             cluster.adopt(previous)
+            if spec.health_checks and not previous.spec.health_checks:
+                verdicts.checked.update(previous.by_address)  # they serve already, and go on until a check fails
         if discovery is None:
             cluster.set_endpoints(spec.endpoints or ())
         else:
             self.runtime.discoveries.append((discovery, cluster))
             if previous is not None and previous.spec.discovery == spec.discovery:
                 cluster.set_endpoints(tuple(endpoint.spec for endpoint in previous.endpoints))
+
+    def _checks(self, spec: ClusterSpec, cluster: Cluster) -> Steps:
+        """Return the cluster's active checks, None where it has none; the runtime starts and stops them."""
+        parts = []
+        for one in spec.health_checks:
+            parts.append((one, (yield from self._part(spec, one.checker))))
+        if not parts or any(checker is None for _, checker in parts):
+            return None
+        lead = self.claims.state(WORKER, LEAD, lambda: Lead(self.world))
+        made = Checks(cluster, parts, self.world, lead, _health_log)
+        self.assembly.built.append(Built(parts[0][0].checker, made, f"cluster {spec.name}"))
+        return made
+
+    def _probe(self) -> Steps:
+        """Make the local workload's probe, if there is one."""
+        settings = self.snapshot.probe
+        checker = (yield from self._object(settings.checker, "probe", "localhost")) if settings is not None else None
+        if checker is None:
+            return
+        workload = self.runtime.workload = self.claims.state(WORKER, ("workload",), Workload)
+        lead = self.claims.state(WORKER, LEAD, lambda: Lead(self.world))
+        clusters = [self.runtime.clusters[name] for name in settings.clusters if name in self.runtime.clusters]
+        made = Probe(settings, checker, clusters, workload, self.world, lead, _health_log)
+        self.assembly.built.append(Built(settings.checker, made, "probe"))
+
+    def _own_service(self, spec: ClusterSpec) -> Callable[[], tuple]:
+        """Return what gives the endpoints that zone-aware routing compares those of ``spec`` with."""
+        settings = spec.balancing.locality.zone_aware
+        if settings is None:
+            return tuple
+        clusters, name = self.runtime.clusters, settings.local_cluster
+        return lambda: clusters[name].endpoints if name in clusters else ()
 
     def _is_shipped(self, plugin: Plugin) -> bool:
         """A stranger's object may have read a file, or may have been bypassed: it is built anew at each reload."""
@@ -217,6 +267,18 @@ class Construction:
         if isinstance(use.object, IsolatedFilter):
             return use.object.isolate.part(plugin, place)
         return (yield from self._object(plugin, place))
+
+
+def observer(*parts: Any) -> Callable[[Any, Any], None] | None:
+    """Return a callable(endpoint, outcome) that tells all ``parts`` that have ``on_result``, None for none."""
+    told = [part.on_result for part in parts if callable(getattr(part, "on_result", None))]
+    if len(told) < 2:
+        return told[0] if told else None
+
+    def observe(endpoint: Any, outcome: Any) -> None:
+        for tell in told:
+            tell(endpoint, outcome)
+    return observe
 
 
 def _no_cell() -> Any:

@@ -51,6 +51,7 @@ class Runtime:
         self.clusters: dict[str, Any] = ground.clusters
         self.chains: dict[str, Chain] = {}
         self.discoveries: list[tuple[Any, Any]] = []
+        self.workload: Any = None
         self.parts: dict[str, Parts] = {}
         self.shared: set[str] = set()
         self.is_started = False
@@ -107,6 +108,7 @@ class Runtime:
     def take_over(self) -> set[str]:
         """The swap: pools and log reopening are this runtime's from now on, and the clusters whose names it returns."""
         self.ground.world.node = self.snapshot.node
+        self.ground.world.clusters = self.clusters
         taken, self.shared = self.shared, set()
         for name, cluster in self.clusters.items():
             if name not in taken:
@@ -118,6 +120,7 @@ class Runtime:
     def give_over(self, taken: Iterable[str] = ()) -> None:
         """Another runtime has taken over, with these clusters: look for endpoints no more, as the pools are that one's.
         """
+        self.ground.is_past = True
         watching = {id(discovery) for discovery, _ in self.discoveries}
         for one in self.built:
             if id(one.made) in watching:

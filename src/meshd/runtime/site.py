@@ -10,9 +10,15 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from meshd.api import ISite, Plugin, PluginError
+from meshd.api import CallError, CallRequest, ISite, Plugin, PluginError
+from meshd.exchange.pace import pace_response
+from meshd.http import flag
 from meshd.model.snapshot import Node
 from meshd.runtime.state import HOST, Claims
+from meshd.upstream.call import Call
+from meshd.upstream.made import make_endpoint
+from meshd.upstream.stream import connect
+from meshd.wire.bus import Peers
 from meshd.wire.cell import buckets, ledger
 
 MAX_THREAD_CALLS = 1000
@@ -34,6 +40,7 @@ class Site:
         self.metrics = ground.world.metrics
         self.log = Logger(namespace=f"meshd.plugin.{name}", observer=ground.observer)
         self.environment = ground.environment
+        self.reactor = ground.world.reactor
         self.state = ground.claims.state
         self._ground = ground
 
@@ -50,6 +57,46 @@ class Site:
     def cluster(self, name: str) -> Any:
         """Return the live cluster ``name`` of the runtime under construction; raises KeyError."""
         return self._ground.clusters[name]
+
+    def call(self, cluster: str, request: CallRequest) -> Deferred:
+        """Return a Deferred of a cluster's ``CallAnswer``; fails with CallError, or with PluginError in a child."""
+        try:
+            found = self._ground.cluster(cluster)
+        except KeyError:
+            return fail(CallError(cluster, "", "no such cluster", flag.NC))
+        except PluginError as error:
+            return fail(error)
+        return Call(found, request).begin()
+
+    def connect(self, cluster: str, receiver: Any, address: str = "") -> Any:
+        """Return an ``IStream`` to an endpoint of ``cluster`` (the one at ``address``, if given), being opened."""
+        return connect(self._ground.world, self.cluster(cluster), receiver, address)
+
+    def pace_response(self, exchange: Any, bytes_per_s: float) -> Any:
+        """Let the answer's body leave at this rate; return what has ``cancel()``, to be called in ``on_complete``."""
+        if getattr(exchange, "downstream", None) is None:
+            raise PluginError("pace_response: not available to an isolated filter", plugin=self.name)
+        return pace_response(exchange, bytes_per_s)
+
+    def endpoint(self, cluster: Any, spec: Any, name: Any) -> Any:
+        """Return an endpoint of a live cluster, made at a request; its connections go where ``name`` says."""
+        return make_endpoint(cluster, spec, name)
+
+    def retire(self, endpoint: Any) -> None:
+        """Let go of an endpoint that was made so."""
+        endpoint.pool.retire()
+
+    def peers(self, topic: str) -> Peers:
+        """Return what tells the same plugin in the other workers of this host, and hears them."""
+        return Peers(self._ground.world.bus, topic)
+
+    def is_ready(self) -> bool:
+        """Say whether traffic should come to this proxy."""
+        return self._ground.world.is_ready()
+
+    def dial(self, address: str, receiver: Any, timeout_s: float) -> Any:
+        """Open a connection of the plugin's own to HOST:PORT or unix:PATH; raises PluginError in a child process."""
+        return self._ground.world.dial(address, receiver, timeout_s)
 
     def build(self, plugin: Plugin) -> Any:
         """Build another configured plugin and return the object; it starts and stops with this runtime."""
@@ -111,7 +158,8 @@ class PluginClock:
 class Ground:
     """What the sites of one runtime share: the world, its claims on state, its live clusters.
 
-    ``build(plugin, owner)`` is a generator that returns the object of a configured plugin.
+    ``build(plugin, owner)`` is a generator that returns the object of a configured plugin. ``is_past``: another runtime
+    has taken over, whose clusters know better what there is.
     """
 
     def __init__(
@@ -127,6 +175,16 @@ class Ground:
         self.clock = PluginClock(world)
         self.clusters: dict[str, Any] = {}
         self.reopeners: list[Callable[[], Any]] = []
+        self.is_past = False
+
+    def cluster(self, name: str) -> Any:
+        """Return the live cluster that calls go to: that of the runtime in force, once there is one after this one's.
+
+        Raises KeyError.
+        """
+        if self.is_past and name in self.world.clusters:
+            return self.world.clusters[name]
+        return self.clusters[name]
 
     def site(self, name: str, owner: str) -> Site:
         """Return the site of the instance ``name``."""

@@ -72,10 +72,16 @@ class AdminService(Service):
         if port is not None:
             address.leave(port)
 
-    @property
-    def is_asked(self) -> bool:
-        """Say whether an answer is still to be given."""
-        return self._site is not None and self._site.asked > 0
+    def finish(self) -> bool:
+        """Say whether everybody has been answered; then nobody is let in any more where others go on with the socket.
+
+        It is for the end of a drain. Who is let in between this and the end of the process would be cut.
+        """
+        is_answered = self._site is None or not self._site.is_owing
+        if is_answered and self._is_foreign:
+            self.leave()
+        return is_answered
+
     @property
     def is_full(self) -> bool:
         """Say whether there are so many connections that more are turned away."""

@@ -83,6 +83,7 @@ class Daemon(MultiService):
         self.metrics = Metrics()
         self.clock = clock or Clock(reactor)
         self.world = World(reactor, self.clock, random.Random(), self.metrics, log)
+        self.world.is_ready = lambda: self.is_ready
         self.monitor = Monitor(self.world)
         self.monitor.on_recycle = self._recycle
         self.started_wall = self.clock.wall()
@@ -98,7 +99,7 @@ class Daemon(MultiService):
         self.systemd = Systemd(self, launch)
         self.reloader.on_swap += [
             self.admin.swapped, self._watch, self._protect, self._hold_drain, self.systemd.swapped]
-        self.shutdown = Shutdown(self.reloader, self.world, on_end, lambda: self.admin.is_asked)
+        self.shutdown = Shutdown(self.reloader, self.world, on_end, self.admin.finish)
         self.lineage = Lineage(launch)
         generations = Generations(
             reactor, self.lineage, sockets=self._listening, on_heir=self._succeeded, retry=self.request_reload)
@@ -282,6 +283,10 @@ class Daemon(MultiService):
         """Yield what is known of each cluster, or of the one that has this name."""
         return fact.cluster_facts(self.runtime, name)
 
+    def discoveries(self) -> list[tuple[Any, Any]]:
+        """Return (discovery object, live cluster) of all clusters that have one, by name."""
+        return sorted(self.runtime.discoveries if self.runtime is not None else (), key=lambda pair: pair[1].name)
+
     def plugins(self) -> list[dict]:
         """Return what is known of each plugin."""
         return fact.plugin_facts(self.registry, self.runtime)
@@ -289,6 +294,10 @@ class Daemon(MultiService):
     def overload(self) -> dict:
         """Return what is refused at the moment, and the figures behind it."""
         return self.monitor.fact()
+
+    def workload(self) -> dict | None:
+        """Return how the local workload is, by its probe; None where none is configured."""
+        return fact.workload_fact(self.runtime)
 
     def explain(self, asked: Any) -> Deferred:
         """Return a Deferred of what would happen to a request now; nothing is sent, counted or taken."""

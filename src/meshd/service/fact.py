@@ -29,6 +29,11 @@ def cluster_facts(runtime: Any, wanted: str = "") -> Iterator[dict]:
             yield cluster_fact(cluster)
 
 
+def workload_fact(runtime: Any) -> dict | None:
+    """Return what the probe of the local workload has found."""
+    return runtime.workload.fact() if runtime is not None and runtime.workload is not None else None
+
+
 def plugin_facts(registry: Any, runtime: Any) -> list[dict]:
     """Return every plugin found, with its types and the uses of them in the runtime."""
     uses: dict[int, list] = {}

@@ -62,6 +62,7 @@ class Worker(Daemon):
         self.reloader.consent = self._consent
         self.reloader.upgrade = None
         self.reloader.on_swap.insert(0, self._open)
+        self.world.bus.send = self._tell_peers
 
     def _reader(self) -> Any:
         return self._read_offer
@@ -174,6 +175,9 @@ class Worker(Daemon):
     def _do_health(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
         super().set_health(head["is_healthy"])
 
+    def _do_peers(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
+        self.world.bus.heard(head["topic"], head["message"])
+
     def _do_drain_listeners(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
         super().drain_listeners()
 
@@ -200,6 +204,10 @@ class Worker(Daemon):
 
     def _tell_others(self, what: dict[str, Any]) -> None:
         self.link.tell({"do": "tell", "what": what})
+
+    def _tell_peers(self, topic: str, message: dict[str, Any]) -> None:
+        """Tell the same part in the other workers (``wire/bus.py``)."""
+        self._tell_others({"do": "peers", "topic": topic, "message": message})
 
     def drain_listeners(self) -> None:
         """Accept no more, in all workers."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from meshd.host.channel import Channel, ChannelEnded, Message
+from meshd.host.warm import Warm
 from meshd.supervisor.loop import READ, WRITE, Loop
 
 STARTING = "starting"
@@ -22,7 +23,8 @@ LEAVING = "leaving"
 
 
 class Member:
-    """``index`` is its place among the workers, None for a spare; ``slot`` that in the shared memory.
+    """``index`` is its place among the workers, None for a spare; ``slot`` that in the shared memory, whose descriptor
+    is ``arena``. ``warm`` is a process that waits to be told; without one it is started.
 
     ``is_serving``: it carries traffic and is to go on with that, also while it prepares another configuration.
 
@@ -30,8 +32,8 @@ class Member:
     """
 
     def __init__(
-        self, loop: Loop, slot: int, arguments: dict[str, Any], fds: dict[str, int], *,
-        on_message: Callable[["Member", Message], Any], on_end: Callable[["Member"], Any],
+        self, loop: Loop, slot: int, arguments: dict[str, Any], arena: int, *,
+        on_message: Callable[["Member", Message], Any], on_end: Callable[["Member"], Any], warm: Warm | None = None,
     ) -> None:
         self.slot = slot
         self.index: int | None = None
@@ -45,13 +47,12 @@ class Member:
         self._loop = loop
         self._on_message = on_message
         self._on_end = on_end
-        ours, theirs = socket.socketpair()
+        self.process: subprocess.Popen[bytes] | Warm
+        if warm is not None and warm.tell({**arguments, "slot": slot}, arena):
+            self.process, ours = warm, warm.channel
+        else:
+            self.process, ours = started({**arguments, "slot": slot, "arena": arena})
         self.channel = Channel(ours)
-        with theirs:
-            told = {**arguments, "slot": slot, "channel": theirs.fileno(), **fds}
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "meshd.cli.worker", json.dumps(told)], stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno(), *fds.values()], process_group=0)
         loop.watch(self.channel, READ, self._ready)
 
     @property
@@ -121,3 +122,14 @@ class Member:
         else:
             how = f"ended with {code}"
         return f"{how} ({self.why})" if self.why else how
+
+
+def started(told: dict[str, Any]) -> tuple["subprocess.Popen[bytes]", socket.socket]:
+    """Start a process of its own for a worker; return it and our end of its channel."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        told = {**told, "channel": theirs.fileno()}
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "meshd.cli.worker", json.dumps(told)], stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno(), told["arena"]], process_group=0)
+    return process, ours

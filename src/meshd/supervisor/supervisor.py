@@ -14,6 +14,7 @@ from meshd.host.arena import Arena, ArenaError
 from meshd.host.handover import Heir
 from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
+from meshd.host.warm import Warm
 from meshd.supervisor.change import Change
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
@@ -87,6 +88,7 @@ class Supervisor:
         }
         self._succession.bury_elder(self.arena)
         self.team.wanted = told["workers"]
+        self.team.warm = [Warm(*row) for row in told["warm"]]
         self.team.has_spare = False  # until it serves: imports in parallel would only delay each other
         self.team.fill()
         self._is_busy = True

@@ -10,6 +10,7 @@ from typing import Any
 
 from meshd.host.arena import Arena
 from meshd.host.channel import Message
+from meshd.host.warm import Warm
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
 from meshd.supervisor.member import IDLE, LEAVING, PREPARING, READY, SERVING, STARTING, Member
@@ -28,9 +29,9 @@ class Team:
     """``arguments`` are what each worker is started with; ``wanted`` is how many carry traffic.
 
     ``current`` is (head, payload) of the configuration in force, for workers that come later; ``standing`` are the
-    orders that hold for them too. ``arena`` holds what all count together: each worker has a slot in it, which is
-    buried when it has ended. ``on_message`` gets what the team does not answer itself; ``on_gone(member)`` is called
-    when a worker has ended.
+    orders that hold for them too; ``warm`` are processes that have been forked for the first. ``arena`` holds what all
+    count together: each worker has a slot in it, which is buried when it has ended. ``on_message`` gets what the team
+    does not answer itself; ``on_gone(member)`` is called when a worker has ended.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Team:
         self.current: tuple[dict[str, Any], bytes] | None = None
         self.restarts = 0
         self.standing: dict[str, dict[str, Any]] = {}
+        self.warm: list[Warm] = []
         self.is_ending = False
         self._loop = loop
         self._log = log
@@ -99,9 +101,9 @@ class Team:
             self._start()
 
     def _start(self) -> Member:
-        fds = {"arena": self._arena.fd}
         member = Member(
-            self._loop, self._arena.reserve(), self.arguments, fds, on_message=self._message, on_end=self._ended)
+            self._loop, self._arena.reserve(), self.arguments, self._arena.fd, on_message=self._message,
+            on_end=self._ended, warm=self.warm.pop() if self.warm else None)
         self.members.append(member)
         return member
 

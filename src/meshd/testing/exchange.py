@@ -21,7 +21,7 @@ _DEFAULTS: dict[str, Any] = {
     "flags": 0, "detail": "", "failure": "", "peer": "192.0.2.1:40000", "client": "192.0.2.1",
     "local": "192.0.2.254:80", "upstream_local": "", "listener": "test", "connection_id": 1, "stream_id": 1,
     "started": 0.0, "request_ended": 0.0, "upstream_began": 0.0, "response_began": 0.0, "ended": 0.0,
-    "request_bytes": 0, "response_bytes": 0, "is_local_reply": False,
+    "request_bytes": 0, "response_bytes": 0, "is_local_reply": False, "wanted": None,
 }
 
 
@@ -71,7 +71,9 @@ def request_head(
 
 @implementer(IExchange)
 class FakeExchange:
-    """One request; keyword arguments set any attribute of IExchange. ``replies`` records the local replies."""
+    """One request; keyword arguments set any attribute of IExchange. ``replies`` records the local replies,
+    ``added`` the fields that were added to the upstream's answer.
+    """
 
     def __init__(
         self, method: bytes = b"GET", target: bytes = b"/", headers: Any = (), *, request: RequestHead | None = None,
@@ -81,6 +83,7 @@ class FakeExchange:
         self.request = request or request_head(method, target, headers)
         self.metadata: dict = {}
         self.replies: list[Reply] = []
+        self.added: list[tuple[bytes, bytes]] = []
         self.plan = None
         self.routes_cleared = 0
         self.phase = ""
@@ -112,6 +115,10 @@ class FakeExchange:
         """Keep the plan."""
         self.plan = plan
 
+    def add_response_header(self, name: bytes, value: bytes) -> None:
+        """Keep the field; ``respond`` puts it on the answer."""
+        self.added.append((name, value))
+
     def clear_route(self) -> None:
         """Count it and forget the route."""
         self.route = None
@@ -140,7 +147,7 @@ class FakeExchange:
 
     def respond(self, status: int = 200, headers: Any = (), content_length: int | None = None) -> ResponseHead:
         """Let the upstream answer: a head with ``headers``, and content-length where it is known."""
-        pairs = list(headers)
+        pairs = [*headers, *self.added]
         if content_length is not None:
             pairs.append((b"content-length", b"%d" % content_length))
         self.response = ResponseHead(status, Headers.of(*pairs))

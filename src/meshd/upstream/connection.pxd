@@ -11,8 +11,9 @@ cdef class UpstreamConnection:
     cdef public long requests
     cdef public object dial
     cdef public str local
-    cdef public bint is_counted
+    cdef public object counted_by
     cdef public bint answered
+    cdef public double since
     cpdef lease(self, attempt, bytes method, bint is_upgrade)
     cpdef release(self, bint is_reusable)
     cpdef received(self, bytes data)

@@ -35,20 +35,23 @@ IDLE = NoAttempt()
 class UpstreamConnection:
     """``requests`` counts those served; ``attempt`` is the one that has the lease, or None.
 
-    ``is_counted``: the circuit breaker admitted it (the first connection of a pool is made in any case).
+    ``counted_by`` is the circuit breaker that admitted it, or None (the first connection of a pool is always made).
+    ``since`` is when it was ready.
     """
 
     __slots__ = (
-        "pool", "attempt", "descriptor", "parser", "timer", "requests", "dial", "local", "is_counted", "answered",
+        "pool", "attempt", "descriptor", "parser", "timer", "requests", "dial", "local", "counted_by", "answered",
+        "since",
     )
 
-    def __init__(self, pool: Any, is_counted: bool) -> None:
+    def __init__(self, pool: Any, counted_by: Any) -> None:
         self.pool = pool
-        self.is_counted = is_counted
+        self.counted_by = counted_by
         self.attempt = None
         self.descriptor = None
         self.requests = 0
         self.local = ""
+        self.since = 0.0
         self.answered = False
         settings = pool.settings
         self.parser = ResponseParser(IDLE, settings.max_head_bytes, settings.max_fields)
@@ -66,6 +69,10 @@ class UpstreamConnection:
         self.descriptor = Descriptor(fd, self.pool.world.poller, self)
         borrowed = socket.socket(fileno=fd)
         self.local = render(borrowed.getsockname())
+        self.since = self.pool.poller.now
+        keepalive = self.pool.settings.tcp_keepalive
+        if keepalive is not None and borrowed.family != socket.AF_UNIX:
+            keep_alive(borrowed, keepalive)
         borrowed.detach()
         self.pool.on_dialed(self)
 
@@ -164,3 +171,12 @@ class UpstreamConnection:
         part(self)
         self.parser.sink = IDLE
         self.pool.on_closed(self)
+
+
+def keep_alive(sock: socket.socket, settings: Any) -> None:
+    """Have the kernel probe a silent connection; what is 0 stays the system's."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, round(settings.time_s)), (socket.TCP_KEEPCNT, settings.probes),
+                          (socket.TCP_KEEPINTVL, round(settings.interval_s))):
+        if value:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)

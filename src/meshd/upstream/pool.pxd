@@ -15,9 +15,14 @@ cdef class Pool:
     cdef public long max_requests
     cdef public double idle_timeout_s
     cdef public list idle
-    cdef public object waiters
+    cdef public list waiters
     cdef public set connections
     cdef public long dialing
     cdef public bint is_retired
+    cdef public object high
+    cdef public long max_connections
+    cdef public double max_age_s
+    cpdef bind_as(self, Pool other)
+    cpdef retire(self)
     cpdef take(self, attempt)
     cpdef put(self, UpstreamConnection connection)

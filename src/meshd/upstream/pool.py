@@ -4,37 +4,40 @@ Strategy: last used, first taken, so that a pool shrinks to what the load needs.
 whichever comes first, its own dial or another's release. The circuit breaker counts connections and waiters.
 """
 
-from collections import deque
 from functools import partial
 from typing import Any
 
 from meshd.http import flag
 from meshd.upstream.connection import UpstreamConnection
+from meshd.wire.address import parse
 from meshd.wire.name import Name
 
 
 class Pool:
-    """``family`` and ``sockaddr`` are where to connect. ``cluster`` gives settings, breaker and counters; a reload
-    replaces it.
+    """``family`` and ``sockaddr`` are where to connect, or ``name`` knows it; found out with the first connection.
+    ``cluster`` gives settings, breaker and counters; a reload replaces it.
     """
 
     __slots__ = ("world", "poller", "address", "family", "sockaddr", "name", "cluster", "settings", "connect_timeout_s",
                  "max_idle", "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing",
-                 "is_retired")
+                 "is_retired", "high", "max_connections", "max_age_s")
 
-    def __init__(self, world: Any, address: str, target: tuple[int, Any] | None) -> None:
+    def __init__(self, world: Any, address: str) -> None:
         self.world = world
         self.poller = world.poller
         self.address = address
-        self.family, self.sockaddr = target or (0, None)
-        self.name = None if target else Name(world, address)
+        self.family = 0
+        self.sockaddr: Any = None
+        self.name: Any = None
         self.cluster: Any = None
         self.settings: Any = None
         self.connect_timeout_s = 5.0
         self.max_idle = self.max_requests = 0
-        self.idle_timeout_s = 0.0
+        self.max_connections = 0
+        self.idle_timeout_s = self.max_age_s = 0.0
+        self.high: Any = None
         self.idle: list[UpstreamConnection] = []
-        self.waiters: deque[Any] = deque()
+        self.waiters: list[Any] = []
         self.connections: set[UpstreamConnection] = set()
         self.dialing = 0
         self.is_retired = False
@@ -46,7 +49,23 @@ class Pool:
         self.max_idle = settings.max_idle
         self.max_requests = settings.max_requests_per_connection
         self.idle_timeout_s = settings.idle_timeout_s
+        self.max_age_s = settings.max_connection_duration_s
+        self.high = getattr(cluster.breaker, "high", None)
+        self.max_connections = getattr(cluster.breaker, "max_connections_per_endpoint", 0)
         self.connect_timeout_s = cluster.spec.connect_timeout_s
+        self.is_retired = False
+
+    def bind_as(self, other: "Pool") -> None:
+        """Take what ``other`` has from its cluster: the same for a thousand pools."""
+        self.cluster = other.cluster
+        self.settings = other.settings
+        self.max_idle = other.max_idle
+        self.max_requests = other.max_requests
+        self.idle_timeout_s = other.idle_timeout_s
+        self.max_age_s = other.max_age_s
+        self.high = other.high
+        self.max_connections = other.max_connections
+        self.connect_timeout_s = other.connect_timeout_s
         self.is_retired = False
 
     def take(self, attempt: Any) -> UpstreamConnection | None:
@@ -55,33 +74,49 @@ class Pool:
             cluster = self.cluster
             cluster.idle -= 1
             return self.idle.pop()
-        if not self.cluster.breaker.admit_pending():
+        breaker = self.cluster.breaker if self.high is None else self.breaker_of(attempt)
+        if not breaker.admit_pending():
             self.cluster.cells.pending_overflow.value += 1
             attempt.on_failure(flag.UO, "too many requests wait for a connection", False)
             return None
         self.waiters.append(attempt)
         if self.dialing < len(self.waiters):
-            self.open()
+            self.open(breaker)
         return None
 
-    def open(self) -> None:
+    def breaker_of(self, attempt: Any) -> Any:
+        """Return the circuit breaker of an attempt's priority."""
+        return self.high if self.high is not None and attempt.is_high else self.cluster.breaker
+
+    def open(self, breaker: Any) -> None:
         """Dial one more connection, if the breaker lets it or there is none at all (as Envoy does)."""
-        is_counted = self.cluster.breaker.admit_connection()
+        limit = self.max_connections
+        is_counted = not (limit and len(self.connections) >= limit) and breaker.admit_connection()
         if not is_counted:
             self.cluster.cells.connection_overflow.value += 1
             if self.connections:
                 return
-        connection = UpstreamConnection(self, is_counted)
+        connection = UpstreamConnection(self, breaker if is_counted else None)
         self.connections.add(connection)
         self.dialing += 1
         cells = self.cluster.cells
         cells.connections.value += 1
         cells.active_connections.value += 1
+        if self.name is None and self.sockaddr is None:
+            self.locate()
         if self.name is None:
             connection.dial.begin(self.family, self.sockaddr)
         else:
             connection.dial.expect()
             self.name.ask(partial(self.on_named, connection))
+
+    def locate(self) -> None:
+        """Read the address."""
+        target = target_of(self.address)
+        if target is None:
+            self.name = Name(self.world, self.address)
+        else:
+            self.family, self.sockaddr = target
 
     def on_named(self, connection: UpstreamConnection) -> None:
         """The endpoint's name has been looked up, or could not be."""
@@ -110,14 +145,17 @@ class Pool:
 
     def next_waiter(self) -> Any:
         """Return the attempt that has waited longest."""
-        self.cluster.breaker.release_pending()
-        return self.waiters.popleft()
+        attempt = self.waiters.pop(0)
+        self.breaker_of(attempt).release_pending()
+        return attempt
 
     def put(self, connection: UpstreamConnection) -> None:
         """Take a connection that is new or that has served a whole exchange: give it to who waits, or keep it."""
         limit = self.max_requests
         cluster = self.cluster
         if limit and connection.requests >= limit or self.is_retired and connection.requests:
+            connection.close()
+        elif self.max_age_s and self.poller.now - connection.since >= self.max_age_s:
             connection.close()
         elif self.waiters:
             self.next_waiter().on_connection(connection)
@@ -128,6 +166,14 @@ class Pool:
             self.idle.append(connection)
             if self.idle_timeout_s:
                 connection.timer.arm(self.poller.now + self.idle_timeout_s)
+            if self.max_age_s:
+                self.bound_age(connection)
+
+    def bound_age(self, connection: UpstreamConnection) -> None:
+        """An unused connection closes when it is as old as it may be."""
+        late = connection.since + self.max_age_s
+        if not self.idle_timeout_s or late < connection.timer.deadline:
+            connection.timer.arm(late)
 
     def on_closed(self, connection: UpstreamConnection) -> None:
         """A connection has closed for whatever reason."""
@@ -137,23 +183,32 @@ class Pool:
                 self.cluster.idle -= 1
             self.forget(connection)
             if self.dialing < len(self.waiters):
-                self.open()
+                self.open(self.breaker_of(self.waiters[0]))
 
     def forget(self, connection: UpstreamConnection) -> None:
         """Uncount a connection."""
         self.connections.discard(connection)
         self.cluster.cells.active_connections.value -= 1
-        if connection.is_counted:
-            self.cluster.breaker.release_connection()
+        if connection.counted_by is not None:
+            connection.counted_by.release_connection()
 
     def give_up(self, attempt: Any) -> None:
         """``attempt`` waits no more."""
         if attempt in self.waiters:
             self.waiters.remove(attempt)
-            self.cluster.breaker.release_pending()
+            self.breaker_of(attempt).release_pending()
 
     def retire(self) -> None:
         """Close what is idle now and the rest when it comes back."""
         self.is_retired = True
-        for connection in list(self.idle):
-            connection.close()
+        if self.idle:
+            for connection in list(self.idle):
+                connection.close()
+
+
+def target_of(address: str) -> tuple[int, Any] | None:
+    """Return (family, sockaddr), or None for a name that has to be resolved first."""
+    try:
+        return parse(address)
+    except ValueError:
+        return None

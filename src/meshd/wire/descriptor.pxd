@@ -12,6 +12,7 @@ cdef class Descriptor:
     cdef public bint is_closing
     cdef public bint is_half_closing
     cdef public bint is_eof
+    cdef public bint is_held
     cdef public double last
     cdef public bytes queued
     cpdef on_event(self, int mask)

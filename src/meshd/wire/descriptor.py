@@ -32,7 +32,7 @@ class Descriptor:
     """
 
     __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing",
-                 "is_half_closing", "is_eof", "last", "queued")
+                 "is_half_closing", "is_eof", "is_held", "last", "queued")
 
     def __init__(self, fd: int, poller: Poller, owner: Any) -> None:
         self.fd = fd
@@ -45,6 +45,7 @@ class Descriptor:
         self.is_closing = False
         self.is_half_closing = False
         self.is_eof = False
+        self.is_held = False
         self.queued: bytes | None = None
         self.last = poller.now
         poller.register(fd, READ, self)
@@ -187,9 +188,18 @@ class Descriptor:
             self.watch(self.mask & ~READ)
 
     def resume(self) -> None:
-        """Read again, unless the peer has said that there is nothing more."""
-        if not self.mask & READ and not self.is_eof:
+        """Read again, unless the peer has said that there is nothing more or ``hold`` is in force."""
+        if not self.mask & READ and not self.is_eof and not self.is_held:
             self.watch(self.mask | READ)
+
+    def hold(self) -> None:
+        """Stop reading for a second reason beside back-pressure: ``resume`` has no effect until ``free``."""
+        self.is_held = True
+        self.pause()
+
+    def free(self) -> None:
+        """Let ``resume`` have its effect again; does not resume by itself."""
+        self.is_held = False
 
     def half_close(self) -> None:
         """Say that nothing more will be sent, once what is kept has been; ``send`` is not for use after it."""

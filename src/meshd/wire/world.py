@@ -8,9 +8,11 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.threads import deferToThreadPool
 
+from meshd.wire.bus import Bus
 from meshd.wire.overload import Overload
 from meshd.wire.poller import Poller
 from meshd.wire.sockets import Sockets
+from meshd.wire.stream import Stream
 from meshd.wire.wheel import Wheel
 
 
@@ -24,7 +26,9 @@ class World:
     reactor: Twisted's. random: a ``random.Random``. metrics: an ``IMetrics``. log: a ``twisted.logger.Logger``.
     ``clock`` has ``now()``, ``wall()`` and ``call_later``. ``node`` is the model's Node, set by the runtime.
     ``overload`` says what is refused at the moment; its monitor is the daemon's. ``arena`` is the memory shared with
-    the other workers of this host (``wire/cell.py``), None where there are no others.
+    the other workers of this host (``wire/cell.py``), None where there are no others; ``bus`` tells them things.
+    ``clusters`` are the live ones of the runtime in force, by name. ``is_leaving``: this process drains, and leads
+    nothing any more; ``is_ready()``: traffic should come here.
     """
 
     def __init__(self, reactor: Any, clock: Any, random: Any, metrics: Any, log: Any) -> None:
@@ -35,10 +39,14 @@ class World:
         self.log = log
         self.node: Any = None
         self.arena: Any = None
+        self.clusters: dict[str, Any] = {}
         self.poller = Poller(reactor, log)
         self.wheel = Wheel(time.monotonic, self.call_later, log)
         self.sockets = Sockets()
         self.overload = Overload()
+        self.bus = Bus()
+        self.is_leaving = False
+        self.is_ready: Callable[[], bool] = lambda: not self.is_leaving
         self.on_reopen: list[Callable[[], Any]] = []
         self.connections: set[Any] = set()
         self.next_id = 0
@@ -63,6 +71,10 @@ class World:
             poller.beat = 0.0
             if poller.closing or poller.unsent:
                 poller.settle()
+
+    def dial(self, address: str, receiver: Any, timeout_s: float) -> Stream:
+        """Open a connection that is no pool's (``wire/stream.py``)."""
+        return Stream(self, address, receiver, timeout_s)
 
     def resolve(self, host: str) -> Deferred:
         """Return a Deferred of the addresses of ``host`` (list of str), asked of the system's resolver in a thread."""

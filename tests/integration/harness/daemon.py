@@ -126,6 +126,7 @@ class Daemon:
             self.kill()
             raise
         self.port = self.ports.get("public") or next(iter(self.ports.values()), None)
+        wait_for(self.is_whole, "all workers", 30)
         self.pids = self.carriers()
         time.sleep(0.05)  # the admin connection of the line before is gone then
         self.idle_fds = self.fds()
@@ -160,6 +161,11 @@ class Daemon:
         """Return the processes that carry traffic."""
         rows = self.json("/server_info")["workers"]
         return [row["pid"] for row in rows if row.get("state", "serving") == "serving"]
+
+    def is_whole(self):
+        """Say whether every worker serves, beside the first that does."""
+        rows = self.json("/server_info")["workers"]
+        return all(row.get("state", "serving") == "serving" for row in rows if row["index"] is not None)
 
     # What it tells
 

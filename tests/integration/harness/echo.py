@@ -97,8 +97,8 @@ class Client:
 class Server:
     """Accepts and answers, for ever."""
 
-    def __init__(self, port=0):
-        self.listener = socket.create_server(("127.0.0.1", port), backlog=4096)
+    def __init__(self, host="127.0.0.1", port=0):
+        self.listener = socket.create_server((host, port), backlog=4096)
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
         self.late = collections.deque()
@@ -164,20 +164,27 @@ class Server:
 
 
 class Echo:
-    """The process; ``address`` is where it listens. ``kill`` and ``start`` again keep the address."""
+    """The process; ``address`` is where it listens. ``kill`` and ``start`` again keep the address.
 
-    def __init__(self):
+    ``prefix`` is a command before its own (``ip netns exec``, say), ``host`` the address that it binds there; with
+    0.0.0.0 all of 127.0.0.0/8 is the same upstream.
+    """
+
+    def __init__(self, host="127.0.0.1", prefix=()):
+        self.host = host
+        self.prefix = prefix
         self.port = 0
         self.start()
 
     @property
     def address(self):
         """HOST:PORT."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def start(self):
         """Serve, where it did before."""
-        self.process = subprocess.Popen([sys.executable, "-S", __file__, str(self.port)], stdout=subprocess.PIPE)
+        command = [*self.prefix, sys.executable, "-S", __file__, self.host, str(self.port)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
         self.port = int(self.process.stdout.readline())
 
     def kill(self):
@@ -194,7 +201,7 @@ class Echo:
 
 
 if __name__ == "__main__":
-    server = Server(int(sys.argv[1]))
+    server = Server(sys.argv[1], int(sys.argv[2]))
     print(server.port, flush=True)
     try:
         server.run()

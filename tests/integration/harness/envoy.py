@@ -25,10 +25,13 @@ def envoy_program():
 
 
 class Envoy:
-    """A real Envoy with these listeners; ``places`` is cluster -> (address, port) of its one endpoint."""
+    """A real Envoy with these listeners; ``places`` is cluster -> (address, port) of its one endpoint.
 
-    def __init__(self, program, listeners, places):
-        clusters = [envoy_cluster(name, *place) for name, place in places.items()]
+    ``clusters`` are more clusters in Envoy's words.
+    """
+
+    def __init__(self, program, listeners, places, clusters=()):
+        clusters = [*clusters, *[envoy_cluster(name, *place) for name, place in places.items()]]
         self.folder = tempfile.TemporaryDirectory(prefix="meshd-envoy-")
         path = os.path.join(self.folder.name, "envoy.json")
         with open(path, "w") as file:

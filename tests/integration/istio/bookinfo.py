@@ -1,5 +1,6 @@
 """Four small services as the tutorial of every mesh has them: productpage, details, ratings, and three reviews."""
 
+import collections
 import http.client
 import http.server
 import json
@@ -25,12 +26,13 @@ class Echo(http.server.BaseHTTPRequestHandler):
         server = self.server
         with server.lock:
             server.asked += 1
+            server.seen.append((self.headers.get("host", ""), self.path))
             server.active += 1
             server.most = max(server.most, server.active)
         words = self.path.partition("?")[0].split("/")
         if "delay" in words:
             time.sleep(int(words[words.index("delay") + 1]) / 1000)
-        status = int(words[words.index("status") + 1]) if "status" in words else 200
+        status = int(words[words.index("status") + 1]) if "status" in words else server.status
         said = json.dumps({"service": server.service, "version": server.version, "path": self.path,
                            "headers": {key.lower(): value for key, value in self.headers.items()},
                            "body": body.decode("latin-1")}).encode()
@@ -46,7 +48,10 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """One version of a service; ``most`` is how many requests it had at once."""
+    """One version of a service; ``most`` is how many requests it had at once, ``seen`` the Host and path of the last.
+
+    ``status`` is what it answers where the path does not say.
+    """
 
     daemon_threads = True
     request_queue_size = 256
@@ -55,6 +60,8 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Echo)
         self.service, self.version = service, version
         self.asked = self.active = self.most = 0
+        self.status = 200
+        self.seen = collections.deque(maxlen=1000)
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -133,10 +140,11 @@ class Proxy(Daemon):
     """A daemon with a folder of documents; ``texts`` are YAML, ``values`` plain Python, ``named`` maps names to YAML.
 
     ``port`` is the documents' port that ``get`` asks, and ``more_ports`` are others: ``own`` maps all to those bound.
+    ``node`` is more of this proxy, its locality say.
     """
 
-    def __init__(self, texts, values=(), *, role="ingress", port=80, more_ports=(), named=None, **options):
-        self.role = role
+    def __init__(self, texts, values=(), *, role="ingress", port=80, more_ports=(), named=None, node=(), **options):
+        self.role, self.more = role, dict(node)
         self.own = {one: quiet_port() for one in (port, *more_ports)}
         self.texts, self.values, self.named = list(texts), list(values), dict(named or {})
         super().__init__(None, **options)
@@ -148,7 +156,8 @@ class Proxy(Daemon):
         for name, text in (*((f"{place:03}", text) for place, text in numbered), *self.named.items()):
             self.put(name, text)
         super().write(configuration or {
-            "node": {"id": "test", "role": self.role, "ports": {str(key): value for key, value in self.own.items()}},
+            "node": {"id": "test", "role": self.role, "ports": {str(key): value for key, value in self.own.items()},
+                     **self.more},
             "documents": ["mesh.d"]})
 
     def put(self, name, text):

@@ -97,6 +97,36 @@ class TestPolicy(AnalysisCase):
         outer = f"trafficPolicy: {{outlierDetection: {{maxEjectionPercent: 100}}}}, subsets: [{inner}]"
         self.assertNotIn("MSH0402", self.codes(service(), rule(outer)))
 
+    def test_the_mesh_s_outlier_detection_counts(self):
+        mesh = doc("MeshConfig", "mesh", "{defaultTrafficPolicy: {outlierDetection: {maxEjectionPercent: 100}}}")
+        text = "loadBalancer: {localityLbSetting: {failover: [{from: a, to: b}]}}"
+        self.assertNotIn("MSH0402", self.codes(service(), policy(text), mesh))
+
+    def test_the_mesh_s_failover_needs_outlier_detection_somewhere(self):
+        mesh = doc("MeshConfig", "mesh", "{localityLbSetting: {failover: [{from: a, to: b}]}}")
+        ejects = policy("outlierDetection: {maxEjectionPercent: 100}")
+        self.check("MSH0402", "warning", "failover", [service(), mesh], [service(), mesh, ejects])
+
+    def test_a_least_share_of_healthy_endpoints_must_be_possible(self):
+        text = "outlierDetection: {minHealthPercent: 50%s}"
+        self.check("MSH0414", "info", "minHealthPercent", [service(), policy(text % "")],
+                   [service(), policy(text % ", maxEjectionPercent: 100")])
+        self.assertIn("MSH0414", self.codes(service(), policy(text % ", maxEjectionPercent: 50")))
+
+    def test_warm_up_needs_a_balancer_that_knows_it(self):
+        text = "loadBalancer: {%s, warmup: {duration: 5s}}"
+        self.check("MSH0415", "warning", "warmup", [service(), policy(text % "simple: RANDOM")],
+                   [service(), policy(text % "simple: ROUND_ROBIN")])
+        self.assertIn("MSH0415", self.codes(service(), policy(text % "consistentHash: {useSourceIp: true}")))
+        self.assertNotIn("MSH0415", self.codes(service(), policy("loadBalancer: {warmup: {duration: 5s}}")))
+
+    def test_localities_do_not_count_beside_a_hash(self):
+        setting = "localityLbSetting: {failoverPriority: [version]}"
+        ejects = "outlierDetection: {maxEjectionPercent: 100}"
+        bad = f"loadBalancer: {{consistentHash: {{useSourceIp: true}}, {setting}}}, {ejects}"
+        self.check("MSH0416", "warning", "localityLbSetting", [service(), policy(bad)],
+                   [service(), policy(f"loadBalancer: {{simple: RANDOM, {setting}}}, {ejects}")])
+
     def test_a_port_puts_aside_the_level_above(self):
         text = LB + ", portLevelSettings: [{port: {number: 80}, %s}]"
         bad = policy(text % "connectionPool: {tcp: {maxConnections: 1}}")

@@ -234,6 +234,18 @@ class TestRoute(AnalysisCase):
         self.check("MSH0404", "warning", "abort", [service(), routes(text % "")],
                    [service(), routes(text % ", percentage: {value: 5}")])
 
+    def test_a_delay_is_no_part_of_the_timeout(self):
+        text = "{route: [{destination: {host: a.test}}], timeout: %s, fault: {delay: {fixedDelay: 7s, percentage: " \
+               "{value: 100}}}}"
+        self.check("MSH0417", "info", "7s", [service(), routes(text % "5s")], [service(), routes(text % "9s")])
+
+    def test_a_mirror_should_be_another_one(self):
+        text = "{route: [{destination: {host: a.test}}], mirror: {host: %s}}"
+        both = [service(), service("b.test")]
+        self.check("MSH0418", "warning", "a.test", [*both, routes(text % "a.test")], [*both, routes(text % "b.test")])
+        many = "{route: [{destination: {host: a.test}}], mirrors: [{destination: {host: a.test}}]}"
+        self.assertEqual(self.only("MSH0418", *both, routes(many)).path, "spec.http[0].mirrors[0].destination.host")
+
     def test_a_prefix_should_end_at_a_segment(self):
         text = "{match: [{uri: {prefix: %s}}], route: [{destination: {host: a.test}}]}"
         self.check("MSH0405", "info", "/foo", [service(), routes(text % "/foo")], [service(), routes(text % "/foo/")])

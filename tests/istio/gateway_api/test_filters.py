@@ -134,11 +134,27 @@ class Impossible(unittest.TestCase):
         self.assertEqual(loaded.listener_status()["attachedRoutes"], 0)
         self.assertEqual(loaded.where(), 500)
 
-    def test_a_mirror_is_a_named_warning_and_the_request_is_served(self):
-        text = f"- filters: [{{type: RequestMirror, requestMirror: {{backendRef: {{name: v2, port: 80}}}}}}]\n{ONE}"
-        loaded = Loaded(gateway() + route(text))
-        self.assertEqual(loaded.where(), "v1")
-        self.assertTrue(any("requests are not mirrored yet" in one for one in loaded.warnings))
+    def mirrors(self, share="", rest=ONE):
+        """Return (cluster, percent) of each mirror of a rule with one."""
+        one = f"{{type: RequestMirror, requestMirror: {{backendRef: {{name: v2, port: 80}}{share}}}}}"
+        loaded = Loaded(gateway() + route(f"- filters: [{one}]\n{rest}"))
+        self.assertEqual((loaded.where(), loaded.warnings), ("v1", []))
+        found = loaded.listener().filters[-1].config.virtual_hosts[0].routes[0].mirror
+        return [(one.cluster.rpartition("|")[2].partition(".")[0], one.percent) for one in found]
+
+    def test_a_mirror_gets_copies_of_all_requests_or_of_a_share(self):
+        self.assertEqual(self.mirrors(), [("v2", 100.0)])
+        self.assertEqual(self.mirrors(", percent: 5"), [("v2", 5.0)])
+        self.assertEqual(self.mirrors(", fraction: {numerator: 1, denominator: 8}"), [("v2", 12.5)])
+        self.assertEqual(self.mirrors(", percent: 0"), [])
+
+    def test_the_mirror_of_a_backend_is_the_rule_s_where_there_is_no_other(self):
+        one = "filters: [{type: RequestMirror, requestMirror: {backendRef: {name: v2, port: 80}}}]"
+        alone = Loaded(gateway() + route(f"- backendRefs: [{{name: v1, port: 80, {one}}}]\n"))
+        self.assertEqual(len(alone.listener().filters[-1].config.virtual_hosts[0].routes[0].mirror), 1)
+        both = Loaded(gateway() + route(f"- backendRefs: [{{name: v1, port: 80, {one}}}, {{name: v2, port: 80}}]\n"))
+        self.assertEqual(both.listener().filters[-1].config.virtual_hosts[0].routes[0].mirror, ())
+        self.assertTrue(any("mirrors are for whole rules" in one for one in both.warnings))
 
     def test_a_mirror_to_nobody_is_not_resolved(self):
         text = f"- filters: [{{type: RequestMirror, requestMirror: {{backendRef: {{name: nobody, port: 80}}}}}}]\n{ONE}"

@@ -27,6 +27,16 @@ def limits(found):
     return config.max_connections, config.max_pending, config.max_requests, config.max_retries
 
 
+def pool_rule(tcp):
+    """Return a DestinationRule with these settings of connections."""
+    return rule({"connectionPool": {"tcp": tcp}})
+
+
+def lookup(found):
+    """Return (mode, names) of the cluster's discovery by DNS."""
+    return found.discovery.config.mode, [one.name for one in found.discovery.config.names]
+
+
 class Endpoints(TestCase):
     def test_a_subset_has_the_endpoints_with_its_labels(self):
         texts = [versions("a.test", "v1", "v2")]
@@ -51,7 +61,27 @@ class Endpoints(TestCase):
         workloads = [document("WorkloadEntry", one, {"address": f"{one}.test", "labels": {"app": "a"}}) for one in "xy"]
         found, _ = cluster(service("a.test", endpoints=(), resolution="DNS_ROUND_ROBIN",
                                    workloadSelector={"labels": {"app": "a"}}), *workloads)
-        self.assertEqual([one.address for one in found.endpoints], ["x.test:80"])
+        self.assertEqual(lookup(found), ("logical", ["x.test:80"]))
+
+    def test_names_are_looked_up_and_keep_what_their_entries_say(self):
+        found, _ = cluster(service("a.test", resolution="DNS", endpoints=[
+            {"address": "x.test", "weight": 3, "locality": "r/z"}, {"address": "10.0.0.9"}]))
+        self.assertEqual(lookup(found), ("strict", ["x.test:80", "10.0.0.9:80"]))
+        self.assertEqual(found.discovery.config.names[0].weight, 3)
+        self.assertEqual(found.discovery.config.names[0].locality, "r/z")
+
+    def test_hosts_that_requests_name_are_looked_up_for_each(self):
+        wild = document("ServiceEntry", "wild", {"hosts": ["*.a.test"], "resolution": "DYNAMIC_DNS", "ports": [
+            {"number": 80, "name": "http", "protocol": "HTTP"}]})
+        seen = view(wild, document("MeshConfig", "mesh", {"proxyHttpPort": 15007}), role="sidecar")
+        found = seen.cluster("outbound|80||*.a.test")
+        balancer = found.load_balancer
+        self.assertEqual((balancer.type, balancer.config.hosts), ("dynamic_host", ("*.a.test",)))
+        self.assertEqual((found.endpoints, seen.unsupported), ((), ()))
+
+    def test_addresses_alone_need_no_look_up(self):
+        found, _ = cluster(service("a.test", resolution="DNS", endpoints=[{"address": "10.0.0.9"}]))
+        self.assertEqual(([one.address for one in found.endpoints], found.discovery), (["10.0.0.9:80"], None))
 
     def test_without_resolution_there_is_nowhere_to_go_and_that_is_said(self):
         found, seen = cluster(service("a.test", endpoints=(), resolution="NONE"))
@@ -117,7 +147,7 @@ class Settings(TestCase):
             self.assertEqual((found.load_balancer.type, seen.unsupported), (native, ()))
 
     def test_a_balancer_that_is_not_there_yet_is_warned_of(self):
-        found, seen = cluster(service("a.test"), rule({"loadBalancer": {"simple": "RANDOM"}}))
+        found, seen = cluster(service("a.test"), rule({"loadBalancer": {"simple": "PASSTHROUGH"}}))
         self.assertEqual((found.load_balancer.type, [one.code for one in seen.unsupported]),
                          ("round_robin", ["MSH0118"]))
 
@@ -136,3 +166,23 @@ class Settings(TestCase):
         pool = {"connectionPool": {"tcp": {"maxConnections": 1}}}
         texts = [service("a.test"), rule(subsets=[{"name": "v1", "trafficPolicy": pool}, {"name": "v2"}])]
         self.assertEqual([limits(cluster(*texts, subset=one)[0])[0] for one in ("v1", "v2")], [1, UNLIMITED])
+
+
+class Connections(TestCase):
+    def test_probes_and_age(self):
+        found, _ = cluster(service("a.test"), pool_rule({
+            "tcpKeepalive": {"time": "60s", "interval": "5s", "probes": 3}, "maxConnectionDuration": "1h"}))
+        probing = found.pool.tcp_keepalive
+        self.assertEqual((probing.time_s, probing.interval_s, probing.probes, found.pool.max_connection_duration_s),
+                         (60, 5, 3, 3600))
+
+    def test_the_mesh_s_probes_where_a_host_has_none(self):
+        mesh = document("MeshConfig", "mesh", {"tcpKeepalive": {"time": "30s"}})
+        self.assertEqual(cluster(service("a.test"), mesh)[0].pool.tcp_keepalive.time_s, 30)
+
+    def test_a_retry_budget_takes_the_place_of_the_number(self):
+        found, _ = cluster(service("a.test"), rule({"retryBudget": {"percent": 25, "minRetryConcurrency": 2}}))
+        budget = found.circuit_breaker.config.budget
+        self.assertEqual((budget.percent, budget.min_retry_concurrency), (25, 2))
+        found, _ = cluster(service("a.test"), rule({"retryBudget": {}}))
+        self.assertEqual(found.circuit_breaker.config.budget.percent, 20)

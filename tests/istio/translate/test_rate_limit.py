@@ -98,3 +98,35 @@ class LimitTest(TestCase):
         seen = edge(policy("limit", LIMIT, {"requests": 100, "per": "1m"}, targetRef=self.TARGET))
         self.assertEqual([one.config.bucket for one in seen.listener().filters if one.type == "rate_limit"],
                          ["rate_limit|default/limit|0", "rate_limit|default/limit|1"])
+
+
+class StoreTest(TestCase):
+    TARGET = {"kind": "Gateway", "name": "edge"}
+    REDIS = service("redis.test", ports=((6379, "redis"),), endpoints=("10.0.0.9",))
+
+    def seen(self, redis, *texts, **node):
+        return edge(policy("limit", LIMIT, targetRef=self.TARGET, store={"redis": redis}), *texts, **node)
+
+    def store(self, seen):
+        return next(one.config.store for one in seen.listener().filters if one.type == "rate_limit").redis
+
+    def test_names_the_cluster_of_the_service_which_is_there_then(self):
+        seen = self.seen({"host": "redis.test"}, self.REDIS)
+        self.assertEqual(self.store(seen).cluster, "outbound|6379||redis.test")
+        self.assertEqual(seen.addresses("outbound|6379||redis.test"), ["10.0.0.9:6379"])
+
+    def test_options(self):
+        found = self.store(self.seen({"host": "redis.test", "prefix": "p:", "timeout": "50ms", "onError": "CLOSED",
+                                      "database": 3}, self.REDIS))
+        self.assertEqual((found.prefix, found.timeout_s, found.on_error, found.database), ("p:", 0.05, "closed", 3))
+
+    def test_a_policy_for_others_needs_no_cluster(self):
+        limit = policy("limit", LIMIT, targetRef={"kind": "Gateway", "name": "other"},
+                       store={"redis": {"host": "redis.test"}})
+        self.assertNotIn("outbound|6379||redis.test", [one.name for one in edge(limit, self.REDIS).snapshot.clusters])
+
+    def test_a_host_or_port_that_is_not_there_is_found(self):
+        for redis, texts, path in (({"host": "redis.tset"}, [self.REDIS], "host"),
+                                   ({"host": "redis.test", "port": 6380}, [self.REDIS], "port")):
+            found = [one for one in self.seen(redis, *texts).warnings if one.code == "IST0101"]
+            self.assertEqual([one.path for one in found], [f"spec.store.redis.{path}"])

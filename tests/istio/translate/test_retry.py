@@ -2,6 +2,8 @@
 
 from unittest import TestCase
 
+import yaml
+
 from tests.istio.view import document, gateway, rules, service, view
 
 TO_A = "route: [{destination: {host: a.test}}]"
@@ -19,11 +21,15 @@ def retries(text, *texts):
     return None if found.retry.disabled else found.retry.config
 
 
+SAFE = ("connect-failure", "refused-stream", "unavailable", "cancelled")
+"""Istio's default conditions; retriable-status-codes has no codes there."""
+
+
 class Defaults(TestCase):
     def test_two_more_attempts_on_what_no_server_has_processed(self):
         found = retries("")
         self.assertEqual((found.attempts, found.retry_on, found.methods),
-                         (2, ("connect-failure", "refused-stream"), ("*",)))
+                         (2, SAFE, ("*",)))
 
     def test_the_mesh_s_policy_takes_their_place(self):
         config = document("MeshConfig", "mesh", {"defaultHttpRetryPolicy": {
@@ -40,7 +46,7 @@ class Defaults(TestCase):
 class Given(TestCase):
     def test_attempts_alone_keep_the_default_conditions(self):
         found = retries("{attempts: 4}")
-        self.assertEqual((found.attempts, found.retry_on), (4, ("connect-failure", "refused-stream")))
+        self.assertEqual((found.attempts, found.retry_on), (4, SAFE))
 
     def test_no_attempts_turn_them_off_with_the_mesh_s_time_out(self):
         config = document("MeshConfig", "mesh", {"defaultHttpRetryPolicy": {"attempts": 2, "perTryTimeout": "2s"}})
@@ -56,16 +62,51 @@ class Given(TestCase):
         found, _ = route("  retries: {attempts: 1, perTryTimeout: 250ms, backoff: 10ms}\n")
         self.assertEqual((found.per_try_timeout_s, found.retry.config.base_s), (0.25, 0.01))
 
-    def test_conditions_that_cannot_be_seen_are_warned_of(self):
-        found, seen = route('  retries: {attempts: 1, retryOn: "5xx,unavailable"}\n')
-        self.assertEqual(found.retry.config.retry_on, ("5xx",))
+    def test_a_condition_on_fields_that_nothing_names_is_warned_of(self):
+        found, seen = route('  retries: {attempts: 1, retryOn: "5xx,retriable-headers,unavailable"}\n')
+        self.assertEqual(found.retry.config.retry_on, ("5xx", "unavailable"))
         self.assertEqual([one.code for one in seen.unsupported], ["MSH0118"])
+
+    def test_the_same_host_and_other_localities(self):
+        found = retries("{attempts: 1, retryIgnorePreviousHosts: false, retryRemoteLocalities: true}")
+        self.assertEqual((found.previous_hosts, found.reselect_priority_every), (False, 2))
+        plain = retries("{attempts: 1}")
+        self.assertEqual((plain.previous_hosts, plain.reselect_priority_every), (True, 0))
 
     def test_a_host_without_rules_has_the_mesh_s(self):
         config = document("MeshConfig", "mesh", {"proxyHttpPort": 15007, "defaultHttpRetryPolicy": {
             "attempts": 5, "perTryTimeout": "2s"}})
         found = view(service("a.test"), config, role="sidecar").routes()[0]
         self.assertEqual((found.retry.config.attempts, found.per_try_timeout_s, found.timeout_s), (5, 2.0, 0.0))
+
+
+class Hashed(TestCase):
+    """A key's endpoint is asked again (Istio leaves out the predicate previous_hosts)."""
+
+    KEY = "loadBalancer: {consistentHash: {httpHeaderName: x-user}}"
+
+    def rule(self, policy="{%s}" % KEY, **more):
+        return document("DestinationRule", "a", {"host": "a.test", "trafficPolicy": yaml.safe_load(policy), **more})
+
+    def test_a_retry_goes_to_the_key_s_endpoint(self):
+        self.assertFalse(retries("", self.rule()).previous_hosts)
+        self.assertFalse(retries("{attempts: 1}", self.rule()).previous_hosts)
+        self.assertTrue(retries("", self.rule("{loadBalancer: {simple: RANDOM}}")).previous_hosts)
+
+    def test_what_the_rule_says_of_previous_hosts_holds(self):
+        self.assertTrue(retries("{attempts: 1, retryIgnorePreviousHosts: true}", self.rule()).previous_hosts)
+
+    def test_the_port_and_the_subset_of_the_destination_count(self):
+        other = "{portLevelSettings: [{port: {number: %d}, " + self.KEY + "}]}"
+        self.assertFalse(retries("", self.rule(other % 80)).previous_hosts)
+        self.assertTrue(retries("", self.rule(other % 81)).previous_hosts)
+        subset = [{"name": "v1", "labels": {"a": "b"}, "trafficPolicy": yaml.safe_load("{%s}" % self.KEY)}]
+        self.assertTrue(retries("", self.rule("{loadBalancer: {simple: RANDOM}}", subsets=subset)).previous_hosts)
+
+    def test_a_host_without_rules_does_the_same(self):
+        config = document("MeshConfig", "mesh", {"proxyHttpPort": 15007})
+        found = view(service("a.test"), config, self.rule(), role="sidecar").routes()[0]
+        self.assertFalse(found.retry.config.previous_hosts)
 
 
 class Cors(TestCase):

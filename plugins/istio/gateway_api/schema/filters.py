@@ -5,7 +5,6 @@ from meshd_plugins.istio.gateway_api.schema.reference import (
     HEADER_NAME, PORT, PRECISE_HOSTNAME, BackendObjectReference, LocalObjectReference,
 )
 
-NO_MIRROR = "requests are not mirrored yet"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 HEADER_VALUE = Text(pattern=r"[^\x00-\x08\x0a-\x1f\x7f]+", minimum=1, maximum=4096)
 PATH_TEXT = Text(pattern=r"[!-\"$->@-~]*", maximum=1024)
@@ -166,7 +165,7 @@ class HTTPRouteFilter:
     request_header_modifier: HTTPHeaderFilter | None = option(EDITS, default=None, doc="edit the request")
     response_header_modifier: HTTPHeaderFilter | None = option(EDITS, default=None, doc="edit the answer")
     request_mirror: HTTPRequestMirrorFilter | None = option(
-        Nested(HTTPRequestMirrorFilter), default=None, doc="send a copy elsewhere", unsupported=NO_MIRROR
+        Nested(HTTPRequestMirrorFilter), default=None, doc="send a copy elsewhere"
     )
     request_redirect: HTTPRequestRedirectFilter | None = option(
         Nested(HTTPRequestRedirectFilter), default=None, doc="redirect"
@@ -191,7 +190,7 @@ class GRPCRouteFilter:
     request_header_modifier: HTTPHeaderFilter | None = option(EDITS, default=None, doc="edit the request")
     response_header_modifier: HTTPHeaderFilter | None = option(EDITS, default=None, doc="edit the answer")
     request_mirror: HTTPRequestMirrorFilter | None = option(
-        Nested(HTTPRequestMirrorFilter), default=None, doc="send a copy elsewhere", unsupported=NO_MIRROR
+        Nested(HTTPRequestMirrorFilter), default=None, doc="send a copy elsewhere"
     )
     extension_ref: LocalObjectReference | None = option(
         Nested(LocalObjectReference), default=None, doc="a filter of an implementation; such a rule answers 500"

@@ -1,8 +1,8 @@
 """What plugins of a cluster must keep to: balancers, breakers, discoveries, outlier detectors, health checkers."""
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
-from meshd.api import EndpointSpec
+from meshd.api import Checked, EndpointSpec
 from meshd.testing.contract.kind import KindContract, Outcome, endpoints
 from meshd.testing.exchange import FakeExchange
 
@@ -145,10 +145,49 @@ class DiscoveryContract(KindContract):
             self.assertEqual(len(reports), before)
 
 
+class FakeCluster:
+    """``ICluster``; ``marks`` are the flags that were set, by address."""
+
+    def __init__(self, name="test", endpoints=()):
+        self.name = name
+        self.endpoints = endpoints
+        self.marks = {}
+        self.notes = {}
+        self.checked = []
+
+    def mark(self, endpoint, bit, is_set, note=None):
+        """Set or clear a flag."""
+        before = self.marks.get(endpoint.address, 0)
+        after = before | bit if is_set else before & ~bit
+        self.marks[endpoint.address] = after
+        self.notes[endpoint.address] = note
+        return before != after
+
+    def on_check(self, callback, is_wanted=True):
+        """Keep a callback, or forget it."""
+        if is_wanted:
+            self.checked.append(callback)
+        elif callback in self.checked:
+            self.checked.remove(callback)
+
+    def marked(self, bit):
+        """Return the addresses that have a flag."""
+        return sorted(address for address, bits in self.marks.items() if bits & bit)
+
+
 class OutlierDetectorContract(KindContract):
-    """For ``outlier_detector``: no result makes it raise."""
+    """For ``outlier_detector``: no result makes it raise, and its end leaves nothing behind."""
 
     kind = "outlier_detector"
+
+    def test_watches_a_cluster_and_lets_go_of_it(self):
+        detector, cluster = self.make(), FakeCluster(endpoints=endpoints(2))
+        detector.watch(cluster)
+        for name in ("start", "stop"):
+            getattr(detector, name, lambda: None)()
+        self.assertEqual(cluster.checked, [])
+        self.assertIsNone(detector.on_result(cluster.endpoints[0], Outcome(503)))
+        self.assertEqual(set(cluster.marks.values()) - {0}, set())
 
     def test_takes_every_result_and_returns_nothing(self):
         detector = self.make()
@@ -172,4 +211,10 @@ class HealthCheckerContract(KindContract):
     def test_answers_a_deferred_of_yes_or_no(self):
         answer = self.make().check(endpoints(1)[0])
         self.assertIsInstance(answer, Deferred)
-        self.assertIn(self.settle(answer), (True, False))
+        self.assertIn(type(self.settle(answer)), (bool, Checked))
+
+    def test_a_check_can_be_given_up(self):
+        answer = self.make().check(endpoints(1)[0])
+        answer.addErrback(lambda why: why.trap(CancelledError))
+        answer.cancel()
+        self.assertTrue(answer.called)

@@ -31,6 +31,8 @@ class Endpoint:
         self.weight = weight
         self.active = more.get("active", 0)
         self.healthy = more.get("healthy", True)
+        self.bits = more.get("bits", 0)
+        self.memo = None
         self.labels = more.get("labels", ())
         self.locality = more.get("locality", "")
         self.priority = more.get("priority", 0)
@@ -43,13 +45,15 @@ class Outcome:
     """How an attempt ended, for retry policies and outlier detectors: ``status`` 0 means that no answer came."""
 
     def __init__(
-        self, status: int = 0, headers: Any = None, flag: int = 0, began: bool = False, reason: str = ""
+        self, status: int = 0, headers: Any = None, flag: int = 0, began: bool = False, reason: str = "",
+        seconds: float = 0.0,
     ) -> None:
         self.status = status
         self.headers = headers
         self.flag = flag
         self.began = began
         self.reason = reason
+        self.seconds = seconds
 
 
 def endpoints(count: int, **more: Any) -> tuple[Endpoint, ...]:

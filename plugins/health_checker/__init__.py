@@ -1,0 +1,35 @@
+"""Health checkers: ``http``, ``tcp`` and ``exec``. Clusters ask them about endpoints (``health_checks``), the daemon
+about the local workload (``probe``).
+
+The same question of gRPC (grpc.health.v1) comes with HTTP/2.
+"""
+
+from meshd.api import PluginType, hookimpl
+from meshd_plugins.health_checker.command import ExecChecker, ExecCheckOptions
+from meshd_plugins.health_checker.http import HttpChecker, HttpCheckOptions
+from meshd_plugins.health_checker.tcp import TcpChecker, TcpCheckOptions
+
+
+def _http(config, site):
+    return HttpChecker(config or HttpCheckOptions(), site)
+
+
+def _tcp(config, site):
+    return TcpChecker(config or TcpCheckOptions(), site)
+
+
+def _exec(config, site):
+    return ExecChecker(config or ExecCheckOptions(command=("true",)), site)
+
+
+@hookimpl
+def meshd_plugins():
+    """Offer the checkers."""
+    return [
+        PluginType(kind="health_checker", name="http", config=HttpCheckOptions, build=_http,
+                   doc="Asks by a request, and looks at the answer."),
+        PluginType(kind="health_checker", name="tcp", config=TcpCheckOptions, build=_tcp,
+                   doc="Connects; may also send, and look at what comes."),
+        PluginType(kind="health_checker", name="exec", config=ExecCheckOptions, build=_exec,
+                   doc="Runs a command, which must end with 0."),
+    ]
