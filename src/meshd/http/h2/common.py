@@ -7,12 +7,7 @@ way.
 from meshd.errors import ProtocolError
 from meshd.http.h2 import counter, fields
 from meshd.http.h2.code import (
-    CANCEL,
-    ENABLE_CONNECT_PROTOCOL,
-    ENHANCE_YOUR_CALM,
-    MAX_CONCURRENT_STREAMS,
-    NO_ERROR,
-    PROTOCOL_ERROR,
+    CANCEL, ENABLE_CONNECT_PROTOCOL, ENHANCE_YOUR_CALM, MAX_CONCURRENT_STREAMS, NO_ERROR, PROTOCOL_ERROR,
     REFUSED_STREAM,
 )
 from meshd.http.h2.session import BODY, HEAD, UPGRADE, Session, Stream

@@ -2,17 +2,8 @@
 
 import ngh2
 from ngh2 import (
-    ConnectionClosed,
-    DataReceived,
-    GoAwayReceived,
-    InformationalResponseReceived,
-    PingAcknowledged,
-    RequestReceived,
-    ResponseReceived,
-    SettingsReceived,
-    StreamClosed,
-    StreamReset,
-    TrailersReceived,
+    ConnectionClosed, DataReceived, GoAwayReceived, InformationalResponseReceived, PingAcknowledged,
+    RequestReceived, ResponseReceived, SettingsReceived, StreamClosed, StreamReset, TrailersReceived,
 )
 
 from meshd.http.h2 import fields

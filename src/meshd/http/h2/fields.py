@@ -11,16 +11,7 @@ import re
 
 from meshd.errors import ProtocolError
 from meshd.hot.field import (
-    CODING,
-    CONNECTION,
-    EXPECT,
-    HOP,
-    HOST,
-    HOST_TWICE,
-    LENGTH,
-    LENGTH_TWICE,
-    UNDERSCORE,
-    scan_fields,
+    CODING, CONNECTION, EXPECT, HOP, HOST, HOST_TWICE, LENGTH, LENGTH_TWICE, UNDERSCORE, scan_fields,
 )
 from meshd.http import authority, framing
 from meshd.http.head import RequestHead, ResponseHead

@@ -16,14 +16,7 @@ from h2.settings import Settings as H2Settings
 
 from meshd.errors import ProtocolError
 from meshd.http.h2 import fields, strict
-from meshd.http.h2.code import (
-    FRAME_SIZE_ERROR,
-    GOAWAY,
-    MAX_STREAM_ID,
-    PREFACE,
-    PROTOCOL_ERROR,
-    REFUSED_STREAM,
-)
+from meshd.http.h2.code import FRAME_SIZE_ERROR, GOAWAY, MAX_STREAM_ID, PREFACE, PROTOCOL_ERROR, REFUSED_STREAM
 from meshd.http.h2.common import ROOM, CommonSession
 from meshd.http.h2.settings import first_settings
 from meshd.http.headers import Headers

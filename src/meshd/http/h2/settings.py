@@ -6,13 +6,8 @@ Defaults are Envoy's (config.core.v3.Http2ProtocolOptions and the connection man
 import attrs
 
 from meshd.http.h2.code import (
-    ENABLE_CONNECT_PROTOCOL,
-    ENABLE_PUSH,
-    HEADER_TABLE_SIZE,
-    INITIAL_WINDOW_SIZE,
-    MAX_CONCURRENT_STREAMS,
-    MAX_FRAME_SIZE,
-    MAX_HEADER_LIST_SIZE,
+    ENABLE_CONNECT_PROTOCOL, ENABLE_PUSH, HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE, MAX_CONCURRENT_STREAMS,
+    MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE,
 )
 
 
