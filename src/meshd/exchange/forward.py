@@ -126,6 +126,9 @@ def send_request(exchange: Any, attempt: Any) -> None:
     exchange.upstream_began = attempt.since = now
     connection = attempt.connection
     exchange.upstream_local = connection.local
+    if connection.is_multiplexed:
+        stream_request(exchange, attempt, connection)
+        return
     data = exchange.upstream_head
     if data is None:
         if request.expect_continue:
@@ -139,6 +142,28 @@ def send_request(exchange: Any, attempt: Any) -> None:
         data = with_body(exchange, body, data)
     connection.descriptor.send(data)
     if body is not None and not body.is_complete:
+        exchange.downstream.resume()
+
+
+def stream_request(exchange: Any, attempt: Any, connection: Any) -> None:
+    """Send the head and what there is of the body on a stream of HTTP/2."""
+    request, body = exchange.request, exchange.body
+    exchange.is_chunked_up = False
+    if request.expect_continue:
+        request.headers.remove(b"expect")
+    is_whole = body is not None and body.is_complete
+    is_empty = body is None or is_whole and not body.held and body.trailers is None
+    connection.begin(request, is_empty and request.upgrade is None)
+    if body is None or attempt.is_ended:
+        return
+    if request.expect_continue and not exchange.request_bytes and not is_whole:
+        exchange.downstream.proceed()
+    for data in body.held:
+        connection.descriptor.send(data)
+    body.taken()
+    if is_whole:
+        connection.complete(body.trailers)
+    else:
         exchange.downstream.resume()
 
 
@@ -198,8 +223,11 @@ def end_body(exchange: Any, trailers: Any) -> None:
     body.is_complete = True
     body.trailers = trailers
     attempt = exchange.attempt
-    if attempt is not None and attempt.connection is not None and exchange.is_chunked_up:
-        attempt.connection.descriptor.send(compose.last_chunk(trailers))
+    if attempt is not None and attempt.connection is not None:
+        if attempt.connection.is_multiplexed:
+            attempt.connection.complete(trailers)
+        elif exchange.is_chunked_up:
+            attempt.connection.descriptor.send(compose.last_chunk(trailers))
     if exchange.reader is not None:
         feed_reader(exchange, body)
     if exchange.plan is not None and not exchange.is_ended:
@@ -235,6 +263,9 @@ def retry_failure(exchange: Any, attempt: Any, bit: int, reason: str, is_stale: 
 
 def word_of(attempt: Any, bit: int, is_stale: bool) -> str:
     """Return the word that retry policies know a failure by, or ''."""
+    connection = attempt.connection
+    if connection is not None and connection.is_refused:
+        return "refused-stream"
     word = REASONS.get(bit, "")
     return "reset-before-request" if word == "reset" and (is_stale or not attempt.began) else word
 
