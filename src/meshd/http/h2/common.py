@@ -10,6 +10,7 @@ from meshd.http.h2.code import (
     CANCEL, ENABLE_CONNECT_PROTOCOL, ENHANCE_YOUR_CALM, MAX_CONCURRENT_STREAMS, NO_ERROR, PROTOCOL_ERROR,
     REFUSED_STREAM,
 )
+from meshd.http.h2.gate import Gate
 from meshd.http.h2.session import BODY, HEAD, UPGRADE, Session, Stream
 from meshd.http.head import RequestHead, ResponseHead
 
@@ -28,6 +29,11 @@ class CommonSession(Session):
         self.max_streams = FIRST_STREAMS
         self.allows_connect = False
         self._has_settings = False
+        self.gate = Gate(self.is_server, settings)
+        self._resets = 0  # that the owner asked for
+        self._provoked = 0  # that the peer made us send
+        self._gone = self._premature = 0  # streams
+        self._pending = 0  # heads and pieces of bodies since the last take
 
     # what the engines have
 
@@ -62,6 +68,7 @@ class CommonSession(Session):
         stream = self.streams.get(stream_id)
         if stream is None or self.is_closed or stream.is_closed:
             return
+        self._has_queued()
         section = fields.write_response(head)
         if head.status < 200 and head.status != 101:
             self._submit_informational(stream_id, section)
@@ -74,6 +81,7 @@ class CommonSession(Session):
         if stream is None or self.is_closed or stream.is_closed:
             return
         self._drop(stream_id)
+        self._resets += 1
         self._reset(stream_id, code)
 
     def consume(self, stream_id: int, count: int) -> None:
@@ -169,12 +177,17 @@ class CommonSession(Session):
         self._drop(stream_id)
         if is_told:
             self.sink.on_reset(stream_id, code, is_local)
+        if not is_local:
+            self.sink.on_count(counter.RX_RESET)
+            lived = self.clock() - stream.begun
+            self._count_ended(not stream.is_answered and lived <= self.settings.premature_reset_s)
 
     def got_closed(self, stream_id: int) -> None:
         """Both sides have ended the stream."""
         stream = self.streams.get(stream_id)
         if stream is None:
             return
+        self._gone += 1
         if stream.held:
             stream.is_closed = True
         else:
@@ -200,6 +213,45 @@ class CommonSession(Session):
             for stream_id in [stream_id for stream_id in self.streams if stream_id > last_stream_id]:
                 self.got_reset(stream_id, REFUSED_STREAM, False)
         self.sink.on_goaway(last_stream_id, code, debug)
+
+    # floods
+
+    def _has_sent(self, data: bytes) -> None:
+        """Look at what goes out: resets that the owner did not ask for were provoked (CVE-2025-8671)."""
+        gate = self.gate
+        self._pending = 0
+        resets = gate.resets
+        gate.sent(data)
+        if gate.resets == resets:
+            return
+        for _ in range(gate.resets - resets):
+            self.sink.on_count(counter.TX_RESET)
+        provoked = gate.resets - self._resets
+        while self._provoked < provoked:
+            self._provoked += 1
+            self._count_ended(True)
+
+    def _count_ended(self, is_premature: bool) -> None:
+        """Envoy's rule: of the first 500 streams, and of all from then on, not half may be reset prematurely."""
+        self._gone += 1
+        self._premature += is_premature
+        if not self.is_server or not is_premature:
+            return
+        limit = self.settings.max_premature_resets
+        if 2 * self._premature >= (limit if self._gone < limit else self._gone):
+            self._flood(counter.PREMATURE_RESETS)
+
+    def _has_queued(self) -> None:
+        self._pending += 1
+        if self._pending > self.settings.max_outbound_frames:
+            self._flood(counter.OUTBOUND)
+
+    def _flood(self, name: str) -> None:
+        """End the connection of a peer that asks for too much."""
+        if not self.is_closed:
+            self.sink.on_count(name)
+            self.abort(ENHANCE_YOUR_CALM, name)
+            self.sink.on_error(ENHANCE_YOUR_CALM, f"http2.{name}", f"{name}: expected fewer")
 
     # helpers
 

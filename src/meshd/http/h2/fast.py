@@ -7,7 +7,7 @@ from ngh2 import (
 )
 
 from meshd.http.h2 import fields
-from meshd.http.h2.code import PROTOCOL_ERROR
+from meshd.http.h2.code import MAX_STREAM_ID, PROTOCOL_ERROR
 from meshd.http.h2.common import ROOM, CommonSession
 from meshd.http.h2.settings import first_settings
 from meshd.http.headers import Headers
@@ -23,10 +23,10 @@ class FastSession(CommonSession):
         self._core = core = ngh2.Connection(
             ngh2.Role.SERVER if self.is_server else ngh2.Role.CLIENT,
             ngh2.Configuration(
-                auto_window_update=False, max_continuations=settings.max_continuations,
+                auto_window_update=False, max_continuations=settings.max_continuations + 1,
                 max_inbound_header_list_size=settings.max_head_bytes * ROOM,
                 max_inbound_header_count=settings.max_fields * ROOM,
-                max_outbound_ack=settings.max_outbound_control_frames,
+                max_outbound_ack=settings.max_outbound_control_frames + 1,
                 max_send_header_block_length=1 << 20,
                 stream_reset_rate_limit=(1 << 40, 1 << 40), glitch_rate_limit=(1 << 40, 1 << 40),
             ))
@@ -38,6 +38,10 @@ class FastSession(CommonSession):
 
     def receive(self, data: bytes) -> None:
         if self.is_closed or not data:
+            return
+        data = self.gate.check(data)
+        if self.gate.flood is not None:
+            self._flood(self.gate.flood)
             return
         try:
             self._core.receive_data(data)
@@ -53,6 +57,8 @@ class FastSession(CommonSession):
         except ngh2.NGH2Error:
             return b""
         self._dispatch()
+        if data:
+            self._has_sent(data)
         if self._over:
             self._look_at_queues()
         return data
@@ -70,6 +76,8 @@ class FastSession(CommonSession):
 
     def _dispatch(self) -> None:
         for event in self._core.events():
+            if self.is_closed:
+                return
             kind = type(event)
             if kind is RequestReceived:
                 self.got_request(event.stream_id, event.headers, event.end_stream)
@@ -98,7 +106,7 @@ class FastSession(CommonSession):
         if kind is SettingsReceived:
             self.got_settings(event.settings)
         elif kind is GoAwayReceived:
-            self.got_goaway(event.last_stream_id, event.error_code, event.debug_data)
+            self.got_goaway(self.gate.goaway & MAX_STREAM_ID, event.error_code, event.debug_data)
         elif kind is PingAcknowledged:
             self.sink.on_ping_ack(event.opaque_data)
         elif kind is ConnectionClosed and event.error_code and not self.is_closed:
@@ -115,6 +123,7 @@ class FastSession(CommonSession):
         stream = self.streams.get(stream_id)
         if stream is None or self.is_closed or stream.is_closed:
             return 0
+        self._has_queued()
         if is_last:
             self._send_data(stream_id, data, end_stream=True)
         else:

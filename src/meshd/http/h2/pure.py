@@ -50,6 +50,10 @@ class PureSession(CommonSession):
     def receive(self, data: bytes) -> None:
         if self.is_closed:
             return
+        self.gate.check(data)
+        if self.gate.flood is not None:
+            self._flood(self.gate.flood)
+            return
         data = self._data + data
         at = 0
         if not self._has_preface:
@@ -87,7 +91,7 @@ class PureSession(CommonSession):
             return
         for event in found:
             handler = _HANDLERS.get(type(event))
-            if handler is not None:
+            if handler is not None and not self.is_closed:
                 handler(self, event)
 
     def _fail(self, code: int, message: str) -> None:
@@ -180,6 +184,8 @@ class PureSession(CommonSession):
         self._flush_core()
         data = b"".join(self._out)
         self._out.clear()
+        if data:
+            self._has_sent(data)
         return data
 
     def _send_some(self, stream_id: int) -> None:
@@ -212,6 +218,7 @@ class PureSession(CommonSession):
         queue = self._queues.get(stream_id)
         if queue is None or queue.is_last or self.is_closed:
             return 0
+        self._has_queued()
         queue.push(data)
         queue.is_last = is_last
         if queue.size > self.settings.write_high_bytes:
