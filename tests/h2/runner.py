@@ -22,7 +22,7 @@ PATIENCE_S = 1.0
 
 
 class App(Sink):
-    """Answers every request once it is whole: ``/big`` with 100,000 bytes, all else with a few."""
+    """Answers every request once it is whole: ``/big`` with 100,000 bytes, all else with a few. ``/hold`` is not consumed."""
 
     def __init__(self) -> None:
         self.session = None
@@ -35,7 +35,8 @@ class App(Sink):
             self._answer(stream_id)
 
     def on_body(self, stream_id, data):
-        self.session.consume(stream_id, len(data))
+        if self.heads[stream_id].path != b"/hold":
+            self.session.consume(stream_id, len(data))
 
     def on_end(self, stream_id, trailers):
         self._answer(stream_id)

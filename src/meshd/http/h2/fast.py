@@ -2,7 +2,7 @@
 
 import ngh2
 from ngh2 import (
-    ConnectionClosed, DataReceived, GoAwayReceived, InformationalResponseReceived, PingAcknowledged,
+    ConnectionClosed, DataReceived, GoAwayReceived, InformationalResponseReceived, NGH2Error, PingAcknowledged,
     RequestReceived, ResponseReceived, SettingsReceived, StreamClosed, StreamReset, TrailersReceived,
 )
 
@@ -39,13 +39,12 @@ class FastSession(CommonSession):
     def receive(self, data: bytes) -> None:
         if self.is_closed or not data:
             return
-        data = self.gate.check(data)
-        if self.gate.flood is not None:
-            self._flood(self.gate.flood)
+        data = self._admit(data)
+        if not data:
             return
         try:
             self._core.receive_data(data)
-        except ngh2.NGH2Error as error:
+        except NGH2Error as error:
             self._dispatch()
             self._fail(error)
             return
@@ -54,7 +53,7 @@ class FastSession(CommonSession):
     def take(self) -> bytes:
         try:
             data = self._core.data_to_send()
-        except ngh2.NGH2Error:
+        except NGH2Error:
             return b""
         self._dispatch()
         if data:
@@ -124,11 +123,14 @@ class FastSession(CommonSession):
         if stream is None or self.is_closed or stream.is_closed:
             return 0
         self._has_queued()
-        if is_last:
-            self._send_data(stream_id, data, end_stream=True)
-        else:
-            self._send_data(stream_id, data)
-        queued = self._queued(stream_id)
+        try:
+            if is_last:
+                self._send_data(stream_id, data, end_stream=True)
+            else:
+                self._send_data(stream_id, data)
+            queued = self._queued(stream_id)
+        except NGH2Error:
+            return 0  # the stream is gone, of which an event will tell
         if queued > self.settings.write_high_bytes and not stream.is_over:
             stream.is_over = True
             self._over.append(stream_id)
@@ -137,16 +139,26 @@ class FastSession(CommonSession):
     def trailers(self, stream_id: int, headers: Headers) -> None:
         stream = self.streams.get(stream_id)
         if stream is not None and not self.is_closed and not stream.is_closed:
-            self._core.send_trailers(stream_id, fields.write_trailers(headers))
+            self._try(self._core.send_trailers, stream_id, fields.write_trailers(headers))
 
     def queued(self, stream_id: int) -> int:
         return 0 if self.is_closed else self._queued(stream_id)
 
+    def _try(self, method, *arguments) -> None:
+        """Call a method of the library for a stream that may be gone, of which an event will tell."""
+        try:
+            method(*arguments)
+        except NGH2Error:
+            pass
+
     def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
-        self._core.send_response(stream_id, section, end_stream=is_last)
+        try:
+            self._core.send_response(stream_id, section, end_stream=is_last)
+        except NGH2Error:
+            pass  # as in _try
 
     def _submit_informational(self, stream_id: int, section: list) -> None:
-        self._core.send_informational_response(stream_id, section)
+        self._try(self._core.send_informational_response, stream_id, section)
 
     def _submit_request(self, section: list, is_last: bool) -> int:
         try:
@@ -156,10 +168,13 @@ class FastSession(CommonSession):
             return 0
 
     def _reset(self, stream_id: int, code: int) -> None:
-        self._core.reset_stream(stream_id, code)
+        self._try(self._core.reset_stream, stream_id, code)
 
     def _credit(self, stream_id: int, count: int) -> None:
-        self._core.acknowledge_received_data(count, stream_id)
+        try:
+            self._core.acknowledge_received_data(count, stream_id)
+        except NGH2Error:
+            pass  # as in _try
 
     def shut_down(self) -> None:
         if self.is_closed:

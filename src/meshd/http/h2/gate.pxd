@@ -5,6 +5,10 @@ cimport cython
 
 cdef class Gate:
     cdef public str flood
+    cdef public int code
+    cdef public set known
+    cdef bint _is_begun
+    cdef Py_ssize_t _max_frame
     cdef public long long resets
     cdef public long long goaway
     cdef bint _is_server
@@ -31,8 +35,10 @@ cdef class Gate:
 
     @cython.locals(size=Py_ssize_t, at=Py_ssize_t, step=Py_ssize_t, fed=bytes, part=bytes)
     cpdef bytes check(self, bytes data)
-    @cython.locals(length=Py_ssize_t, kind=int, flags=int, stream_id=cython.longlong)
+    cdef _greet(self, bytes data, Py_ssize_t at, Py_ssize_t step)
+    @cython.locals(length=Py_ssize_t, kind=int, flags=int)
     cdef _open(self, bytes data, Py_ssize_t at)
+    cdef _begin(self, long long stream_id)
     cdef _look(self, Py_ssize_t length, int flags)
     cdef _padded(self, int pad_bytes)
     cdef _count_empty(self)

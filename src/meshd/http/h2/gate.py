@@ -7,24 +7,28 @@ A GOAWAY to a server has its last stream set to 0 on the way: it is about pushed
 clients that say 2**31 - 1 (the first of two) are taken for broken by libnghttp2. The real one is ``goaway``.
 """
 
+from meshd.http.h2.code import PREFACE
 from meshd.http.h2.counter import CONTINUATIONS, EMPTY_FRAMES, OUTBOUND_CONTROL, PRIORITY_FRAMES, WINDOW_UPDATES
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
 ACK = END_STREAM = 1
 END_HEADERS = 4
 PADDED = 8
+PROTOCOL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR = 1, 5, 6
 
 _FREE_WINDOW_UPDATES = 5  # Envoy's initial allowance
 
 
 class Gate:
-    """Of one connection. ``flood`` is the name of the counter whose limit was passed, or None.
+    """Of one connection. ``flood`` is the name of the counter whose limit was passed, or None. ``code`` is that of a
+    connection error, 0 without one: what libnghttp2 lets pass where the RFC says MUST, and what both find the same way.
 
+    ``known`` has the peer's streams that are open, and those that were reset on this side, whose frames may still come.
     ``resets`` counts RST_STREAM frames that were sent, ``goaway`` is the last stream of the last GOAWAY received.
     """
 
     __slots__ = (
-        "flood", "resets", "goaway", "_is_server", "_kind", "_flags", "_left", "_passed", "_head", "_opened",
+        "flood", "code", "known", "resets", "goaway", "_is_begun", "_max_frame", "_is_server", "_kind", "_flags", "_left", "_passed", "_head", "_opened",
         "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent", "_replies", "_section_bytes",
         "_continuations", "_max_empty", "_max_priority", "_max_updates", "_max_replies", "_max_section_bytes",
         "_max_continuations",
@@ -32,6 +36,10 @@ class Gate:
 
     def __init__(self, is_server: bool, settings) -> None:
         self.flood = None
+        self.code = 0
+        self.known = set()
+        self._is_begun = False
+        self._max_frame = settings.max_frame_size
         self.resets = self.goaway = 0
         self._is_server = is_server
         self._kind = -1
@@ -52,10 +60,12 @@ class Gate:
         fed = data
         size = len(data)
         at = 0
-        while at < size and self.flood is None:
+        while at < size and not self.code and self.flood is None:
             if self._left:
                 step = self._left if self._left < size - at else size - at
-                if self._kind == GOAWAY and self._passed < 4:
+                if self._kind < 0:
+                    self._greet(data, at, step)
+                elif self._kind == GOAWAY and self._passed < 4:
                     fed = self._clear(data, fed, at, step)
                 elif self._passed == 0 and self._flags & PADDED and self._kind <= HEADERS:
                     self._padded(data[at])
@@ -74,6 +84,11 @@ class Gate:
                     self._open(part, 0)
         return fed
 
+    def _greet(self, data: bytes, at: int, step: int) -> None:
+        """Look at a client's preface (3.4)."""
+        if data[at:at + step] != PREFACE[self._passed:self._passed + step]:
+            self.code = PROTOCOL_ERROR
+
     def _open(self, data: bytes, at: int) -> None:
         """Look at a frame's header."""
         length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
@@ -83,13 +98,19 @@ class Gate:
         self._passed = 0
         self._kind = kind
         self._flags = flags
+        if length > self._max_frame:
+            self.code = FRAME_SIZE_ERROR
+        elif not self._is_begun:
+            self._is_begun = True
+            if kind != SETTINGS or flags & ACK:
+                self.code = PROTOCOL_ERROR
+        if self.code:
+            return
         if kind == DATA:
             self._look(length, flags)
         elif kind == HEADERS:
-            stream_id = (data[at + 5] & 127) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8]
-            if stream_id > self._last_stream_id:
-                self._last_stream_id = stream_id
-                self._opened += 1
+            if self._is_server:
+                self._begin((data[at + 5] & 127) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8])
             self._section_bytes = length
             self._continuations = 0
             self._look(length, flags)
@@ -100,6 +121,8 @@ class Gate:
             if self._updates > _FREE_WINDOW_UPDATES + 2 * (self._opened + self._max_updates * self._data_sent):
                 self.flood = WINDOW_UPDATES
         elif kind == PRIORITY:
+            if not (data[at + 5] & 127 | data[at + 6] | data[at + 7] | data[at + 8]):
+                self.code = PROTOCOL_ERROR
             self._priority += 1
             if self._priority > self._max_priority * (1 + self._opened):
                 self.flood = PRIORITY_FRAMES
@@ -107,6 +130,17 @@ class Gate:
             self._replies += 1
             if self._replies > self._max_replies:
                 self.flood = OUTBOUND_CONTROL
+
+    def _begin(self, stream_id: int) -> None:
+        """A client's HEADERS: of a new stream, or trailers of one that is known (5.1.1)."""
+        if not stream_id & 1:
+            self.code = PROTOCOL_ERROR
+        elif stream_id > self._last_stream_id:
+            self._last_stream_id = stream_id
+            self._opened += 1
+            self.known.add(stream_id)
+        elif stream_id not in self.known:
+            self.code = STREAM_CLOSED
 
     def _look(self, length: int, flags: int) -> None:
         """Count frames without payload that end nothing; of a padded one the next byte tells."""
