@@ -254,7 +254,7 @@ def retry_failure(exchange: Any, attempt: Any, bit: int, reason: str, is_stale: 
     """
     exchange.failure = reason
     word = word_of(attempt, bit, is_stale)
-    delay_s = judge(exchange, attempt, Outcome(0, None, bit, attempt.began, word)) if word else None
+    delay_s = judge(exchange, attempt, Outcome(0, None, bit, began(attempt), word)) if word else None
     if delay_s is None:
         exchange.fail(bit, reason)
     else:
@@ -268,6 +268,12 @@ def word_of(attempt: Any, bit: int, is_stale: bool) -> str:
         return "refused-stream"
     word = REASONS.get(bit, "")
     return "reset-before-request" if word == "reset" and (is_stale or not attempt.began) else word
+
+
+def began(attempt: Any) -> bool:
+    """Say whether the upstream may have seen the request."""
+    connection = attempt.connection
+    return attempt.began and not (connection is not None and connection.is_refused)
 
 
 def judge(exchange: Any, attempt: Any, outcome: Outcome) -> float | None:
@@ -355,11 +361,11 @@ def on_timer(exchange: Any, now: float) -> None:
 def expire_attempt(exchange: Any, reason: str, detail: str) -> None:
     """An attempt took too long: another one, or 504."""
     tried, exchange.attempt = exchange.attempt, None
-    began = tried.began
+    is_begun = tried.began
     tried.cancel()
     if exchange.cluster.observe is not None:
         observe(exchange, tried, 0, None, flags.UT, "per-try-timeout")
-    delay_s = judge(exchange, tried, Outcome(0, None, flags.UT, began, "per-try-timeout"))
+    delay_s = judge(exchange, tried, Outcome(0, None, flags.UT, is_begun, "per-try-timeout"))
     if delay_s is not None:
         if exchange.more is not None:
             exchange.more.is_timeout_retry = True

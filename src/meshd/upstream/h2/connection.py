@@ -320,7 +320,7 @@ class StreamConnection(UpstreamConnection):
         """Write what the session has to say before the connection closes."""
         descriptor = self.descriptor
         if descriptor.is_open and not descriptor.pending:
-            if not self.session.is_closed:
+            if not (self.session.is_closed or self.session.is_finishing):
                 self.session.finish(NO_ERROR)
                 self.stream_cells.goaway_sent.value += 1
             data = self.session.take()

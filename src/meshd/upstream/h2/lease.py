@@ -15,6 +15,7 @@ from meshd.wire.descriptor import Descriptor
 from meshd.wire.poller import READ
 
 WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 1.3
+BODILESS = (204, 304)
 
 
 class Lease(UpstreamConnection):
@@ -25,7 +26,7 @@ class Lease(UpstreamConnection):
     whole. ``upgrade``: the head of a request for an upgrade that waits for the peer's SETTINGS.
     """
 
-    __slots__ = ("line", "stream_id", "held", "heard", "is_touched", "is_sent", "upgrade", "key")
+    __slots__ = ("line", "stream_id", "held", "heard", "is_touched", "is_sent", "upgrade", "key", "method")
 
     def __init__(self, line: Any) -> None:
         self.line = line
@@ -36,6 +37,7 @@ class Lease(UpstreamConnection):
         self.heard = line.heard
         self.requests = line.requests
         self.is_multiplexed = True
+        self.method = b"GET"
         self.is_refused = self.is_touched = self.is_sent = self.answered = False
         self.descriptor = Outlet(self)
 
@@ -44,6 +46,7 @@ class Lease(UpstreamConnection):
     def lease(self, attempt: Any, method: bytes, is_upgrade: bool) -> None:
         """Serve ``attempt`` from now on."""
         self.attempt = attempt
+        self.method = method
 
     def begin(self, head: Any, is_last: bool) -> None:
         """Send the head of a request; ``is_last``: it has no body."""
@@ -110,6 +113,9 @@ class Lease(UpstreamConnection):
         attempt = self.attempt
         if head.status == 101:
             self.accept(head)
+        elif is_last and attempt.version < 20 and self.method != b"HEAD" and head.status not in BODILESS:
+            if b"content-length" not in head.headers:
+                head.headers.add(b"content-length", b"0")  # the end of the stream says it in HTTP/2
         attempt.on_response(head)
         if is_last and self.attempt is attempt:
             self.on_end(None)
