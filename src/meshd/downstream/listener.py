@@ -9,11 +9,15 @@ from twisted.internet.defer import Deferred, succeed
 
 from meshd.downstream.connection import Connection
 from meshd.downstream.edge import Edge
+from meshd.downstream.h2.connection import H2Connection
+from meshd.downstream.h2.rules import Http2Rules
 from meshd.downstream.lobby import Lobby
 from meshd.errors import MeshdError
 from meshd.wire import spare
 from meshd.wire.address import host_of, render
 from meshd.wire.cell import ledger
+from meshd.wire.descriptor import Descriptor
+from meshd.wire.nobody import NOBODY
 from meshd.wire.poller import READ
 from meshd.wire.sockets import bind, unlink_quietly
 
@@ -75,6 +79,7 @@ class LiveListener:
         self.respite: Any = None
         self.emptied: list[Deferred] = []
         self.end: Callable[[], Any] | None = None
+        self.rules: Http2Rules | None = None
         self.lobby = Lobby(self, chain)
         self.is_keeping = True
         self.serving = self.chain = chain
@@ -110,8 +115,16 @@ class LiveListener:
         self.serving = chain
         self.is_hasty = is_hasty(spec.timeouts)
         self.edge = Edge(spec.http, self.world.random)
+        self.rules = None
         self.lobby.replace(chain)
         self.heed()
+
+    @property
+    def http2(self) -> Http2Rules:
+        """What HTTP/2 connections share."""
+        if self.rules is None:
+            self.rules = Http2Rules(self.spec, self.world.metrics, self.name)
+        return self.rules
 
     def follow(self) -> None:
         """What the process refuses has changed."""
@@ -189,7 +202,11 @@ class LiveListener:
             client = host_of(peer)
             local = self.local_of(sock)
         sock.setblocking(False)
-        connection = Connection(host or self, sock.detach(), peer, client, local)
+        if self.spec.http.codec == "http2":
+            descriptor = Descriptor(sock.detach(), self.world.poller, NOBODY)
+            connection = H2Connection(host or self, descriptor, peer, client, local)
+        else:
+            connection = Connection(host or self, sock.detach(), peer, client, local)
         self.connections.add(connection)
         self.cells.connections.value += 1
         self.cells.active.value += 1
@@ -244,6 +261,11 @@ class LiveListener:
             return spare.lowest_free(self.socket.fileno()) >= self.ceiling
         except OSError:
             return True
+
+    def swap(self, connection: Any, other: Any) -> None:
+        """``other`` serves the client of ``connection`` from now on."""
+        self.connections.discard(connection)
+        self.connections.add(other)
 
     def closed(self, connection: Connection) -> None:
         """A connection has ended."""

@@ -40,6 +40,15 @@ class Lobby:
         """The listener's rules for heads."""
         return self.listener.edge
 
+    @property
+    def http2(self) -> Any:
+        """What HTTP/2 connections share."""
+        return self.listener.http2
+
+    def swap(self, connection: Any, other: Any) -> None:
+        """``other`` serves the guest from now on."""
+        self.listener.swap(connection, other)
+
     def replace(self, chain: Any) -> None:
         """Tell the sinks of this chain from now on, and take the listener's limits."""
         self.chain = Shed(chain, self.world.overload, self.cells.shed)

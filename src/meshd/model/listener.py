@@ -3,6 +3,7 @@
 from meshd.document.option import (
     Address, Boolean, Choice, Duration, Integer, ListOf, Nested, PluginOf, Size, Text, config, option, place,
 )
+from meshd.model.http2 import Http2Options
 from meshd.model.plugin import Plugin
 
 NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/-]*", maximum=200)
@@ -10,8 +11,13 @@ NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/-]*", maximum=200)
 
 @config
 class HttpOptions:
-    """How HTTP/1.1 is read on a listener (Envoy's HttpConnectionManager knobs)."""
+    """How HTTP is read on a listener (Envoy's HttpConnectionManager knobs)."""
 
+    codec: str = option(
+        Choice(("auto", "http1", "http2")), default="auto",
+        doc="auto is what ALPN agreed on under TLS, else HTTP/2 where its preface comes first (Envoy's codec_type)"
+    )
+    http2: Http2Options = option(Nested(Http2Options), default=Http2Options(), doc="rules of HTTP/2")
     accept_http_10: bool = option(Boolean(), default=True, doc="serve HTTP/1.0 clients (Envoy's default is false)")
     use_remote_address: bool = option(
         Boolean(), default=True, doc="the peer is the client: append it to x-forwarded-for, drop internal headers"
