@@ -78,6 +78,17 @@ class Fast(H2Case):
         peer.send(b"HTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n" + OK)
         self.assertEqual(client.events()[:2], [("informational", stream, 103), ("response", stream, 200, False)])
 
+    def test_crumbs_of_cookies_before_a_length(self):
+        mesh = self.mesh()
+        client = self.client(mesh)
+        head = request(method=b"POST", cookie=b"a=1")
+        head.headers.add(b"cookie", b"b=2")
+        head.headers.add(b"content-length", b"2")
+        client.send(client.begin(head, False), b"ab", True)
+        data = mesh.upstream.accept().read()
+        self.assertIn(b"\r\ncookie: a=1; b=2\r\n", data)
+        self.assertTrue(data.endswith(b"\r\n\r\nab"))
+
     def test_an_early_answer_is_whole_before_the_rest_is_refused(self):
         mesh = self.mesh(Echo(size=100000))
         client = self.client(mesh)
