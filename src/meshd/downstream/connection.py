@@ -30,8 +30,9 @@ UNDERSCORES = {"allow": "allow", "reject_request": "reject", "drop_header": "dro
 
 
 class Connection:
-    """``host`` is the client's address without port; ``is_draining``: the next answer is the last. ``early`` are first
-    bytes that may be HTTP/2's preface, None once it is known that they are not.
+    """``listener`` is the live chain (or the lobby) that it belongs to. ``host`` is the client's address without port;
+    ``is_draining``: the next answer is the last. ``early`` are first bytes that may be HTTP/2's preface, None once it
+    is known that they are not.
     """
 
     __slots__ = (
@@ -40,7 +41,7 @@ class Connection:
         "since", "limits", "times", "chain", "idle_since", "early",
     )
 
-    def __init__(self, listener: Any, fd: int, peer: str, host: str, local: str) -> None:
+    def __init__(self, listener: Any, descriptor: Descriptor, peer: str, host: str, local: str) -> None:
         world = listener.world
         self.listener = listener
         self.world = world
@@ -67,7 +68,8 @@ class Connection:
         self.early = b"" if http.codec == "auto" else None
         self.timer = world.wheel.timer(self.on_timer)
         self.since = self.idle_since = self.head_since = self.poller.now
-        self.descriptor = Descriptor(fd, world.poller, self)
+        self.descriptor = descriptor
+        descriptor.owner = self
         self.rest()
 
     # Bytes from the client

@@ -92,6 +92,6 @@ class H2Case(MeshCase):
     def assert_at_rest(self, mesh):
         """No stream is open, and nothing says otherwise."""
         super().assert_at_rest(mesh)
-        self.assertEqual(mesh.listener.http2.cells.streams.value, 0)
-        self.assertEqual(mesh.listener.http2.cells.active.value, 0)
+        self.assertEqual(mesh.listener.whole.http2.cells.streams.value, 0)
+        self.assertEqual(mesh.listener.whole.http2.cells.active.value, 0)
         self.assertEqual(mesh.listener.cells.active.value, 0)

@@ -33,7 +33,7 @@ class Fast(H2Case):
         client.turn()
         self.assertEqual([client.body(stream) for stream in streams], [b"/%d" % number for number in range(90)])
         self.assertEqual(mesh.listener.cells.requests.value, 90)
-        self.assertEqual(mesh.listener.http2.cells.requests.value, 90)
+        self.assertEqual(mesh.listener.whole.http2.cells.requests.value, 90)
 
     def test_a_local_reply_without_a_body_is_one_frame(self):
         mesh = self.mesh(Echo())
