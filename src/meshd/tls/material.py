@@ -82,15 +82,13 @@ def memory_file(data: bytes) -> Iterator[str]:
         os.close(number)
 
 
-def _no_password() -> str:
-    return ""
-
-
 def load_pair(context: ssl.SSLContext, path: str, chain: bytes, key_path: str, key: bytes) -> None:
     """Put a chain and its key into ``context``. Raises BadSecret where they do not belong together."""
+    if b"ENCRYPTED" in key:
+        raise BadSecret(key_path, "the key is encrypted, expected one that is not", "key_file")
     with memory_file(chain.rstrip() + b"\n" + key) as joined:
         try:
-            context.load_cert_chain(joined, password=_no_password)
+            context.load_cert_chain(joined, password="")
         except (ssl.SSLError, OSError, ValueError) as error:
             raise BadSecret(key_path, _why(error, path), "key_file") from None
 
@@ -99,11 +97,9 @@ def _why(error: Exception, path: str) -> str:
     reason = getattr(error, "reason", "") or str(error)
     if "KEY_VALUES_MISMATCH" in reason or "KEY_TYPE_MISMATCH" in reason:
         return f"not the key of the certificate in {path}"
-    if "BAD_DECRYPT" in reason or "BAD_PASSWORD_READ" in reason or "PASSWORD" in reason:
-        return "the key is encrypted, expected one that is not"
     if reason in ("EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"):
         return f"too weak ({reason.lower().replace('_', ' ')})"
-    return f"no key in PEM that can be used ({reason.lower().replace('_', ' ')})"
+    return "expected a key in PEM"
 
 
 def load_authorities(context: ssl.SSLContext, path: str, data: bytes) -> None:

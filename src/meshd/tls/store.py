@@ -5,7 +5,6 @@ would not see what is mounted or linked in, and a look costs two microseconds.
 """
 
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 from meshd.tls.live import Live
@@ -23,7 +22,7 @@ class SecretStore:
         self.poll_s = poll_s
         self.owners: weakref.WeakSet[Live] = weakref.WeakSet()
         self._call: Any = None
-        self._coming: Iterator[Live] = iter(())
+        self._coming: list[Live] = []
         metrics = world.metrics
         self._updates = metrics.counter(
             "meshd_secret_updates_total", "times that changed files of TLS were put in force").cell()
@@ -54,23 +53,20 @@ class SecretStore:
             self._refresh(owner)
 
     def _look(self) -> None:
-        self._call = None
-        taken = 0
-        for owner in self._coming:
-            self._refresh(owner)
-            taken += 1
-            if taken == SLICE:
-                self._call = self.world.call_later(0, self._look)
-                return
-        self._coming = iter(list(self.owners))
-        self._call = self.world.call_later(self.poll_s, self._look)
+        """Look at some; after the last of them, rest."""
+        if not self._coming:
+            self._coming = list(self.owners)
+        for _ in range(min(SLICE, len(self._coming))):
+            self._refresh(self._coming.pop())
+        self._call = self.world.call_later(0 if self._coming else self.poll_s, self._look)
 
     def _refresh(self, owner: Live) -> None:
+        before = owner.trouble
         done = owner.refresh()
         if done:
             self._updates.value += 1
             self._tell(owner)
-        elif done is False:
+        elif owner.trouble != before:
             self._errors.value += 1
 
     def _tell(self, owner: Live) -> None:

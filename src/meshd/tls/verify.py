@@ -99,7 +99,7 @@ def dns_matches(pattern: str, name: str) -> bool:
     if not pattern.startswith("*."):
         return pattern == name
     label, _, rest = name.partition(".")
-    return bool(label) and rest == pattern[2:] and "." in rest
+    return bool(label) and rest == pattern[2:]
 
 
 def is_named(peer: Certificate, name: str) -> bool:
