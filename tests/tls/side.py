@@ -16,7 +16,7 @@ from tests.wire.world import Owner, StillWorld, pair, take
 class TlsOwner(Owner):
     """An Owner that also hears the end of a handshake."""
 
-    def secured(self):
+    def secured(self, protocol):
         """Called by the layer."""
         self.note("secured")
 

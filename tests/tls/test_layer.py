@@ -3,8 +3,9 @@
 import ssl
 
 from meshd.tls.server import ServerTls
+from meshd.wire.descriptor import Descriptor
 from tests.tls.side import TlsCase, TlsOwner
-from tests.wire.world import end_of, take
+from tests.wire.world import Owner, end_of, take
 
 BIG = bytes(range(256)) * 4096  # 1 MiB
 
@@ -75,7 +76,9 @@ class Handshakes(TlsCase):
         _, peer = self.serve(tls)
         first = peer.step()
         owner = TlsOwner()
-        layer = tls.accept(ours.detach(), owner, first[:100])
+        plain = Descriptor(ours.detach(), self.world.poller, Owner())
+        layer = tls.wrap(plain, owner, first[:100])
+        self.assertFalse(plain.is_open)
         self.addCleanup(layer.release)
         peer.sock = theirs
         theirs.send(first[100:])

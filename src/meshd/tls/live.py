@@ -36,6 +36,7 @@ class Live:
         self.loaded: list[tuple[str, str, Certificate]] = []
         self.loaded_s = 0.0
         self.trouble = ""
+        self.expiries: list[Any] = []
         self._seen: tuple = ()
 
     def paths(self) -> tuple[str, ...]:

@@ -104,6 +104,10 @@ class ServerTls(Live):
         context.sni_callback = lambda engine, name, first: choose(ours(), engine, name)
         return context
 
+    def wrap(self, descriptor: Any, owner: Any, early: bytes) -> TlsDescriptor:
+        """Take the place of a plain descriptor, from which ``early`` has been read; see ``accept``."""
+        return self.accept(descriptor.hand_over(), owner, early)
+
     def accept(self, fd: int, owner: Any, early: bytes = b"") -> TlsDescriptor:
         """Take a client's connected socket; ``early`` has been read of it. ``owner`` hears ``secured`` or ``lost``,
         perhaps before this returns.

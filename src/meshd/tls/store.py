@@ -70,8 +70,11 @@ class SecretStore:
             self._errors.value += 1
 
     def _tell(self, owner: Live) -> None:
+        owner.expiries = []
         for kind, path, one in owner.loaded:
-            self._expiry.cell(kind, path, one.spiffe_id).value = one.not_after_s
+            cell = self._expiry.cell(kind, path, one.spiffe_id)
+            cell.value = one.not_after_s
+            owner.expiries.append(cell)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what pages say, by owner."""

@@ -240,6 +240,12 @@ class Descriptor:
                 pass
             self.release()
 
+    def hand_over(self) -> int:
+        """Watch the socket no more and return its number: it is another's, who closes it. Nothing may be pending."""
+        self.is_open = False
+        self.poller.detach(self.fd)
+        return self.fd
+
     def release(self) -> None:
         """Give the descriptor up."""
         if self.is_open:

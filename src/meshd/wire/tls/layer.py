@@ -6,7 +6,8 @@ more than it must, and its owner cannot tell it from a plain one. Each read of t
 readable ever waits in here; what is written in one batch becomes one record where it fits.
 
 First it shakes hands, within the time that ``begin`` is told. Its owner, who then has to put another one in
-its own place, hears ``secured()`` once, or ``lost(reason)``. The peer's close_notify is ``received_eof``; an end of the
+its own place, hears ``secured(protocol)`` once, with the protocol that was agreed on (ALPN, "" for none), or
+``lost(reason)``. The peer's close_notify is ``received_eof``; an end of the
 socket without one is too, and sets ``is_cut``. Renegotiation is off (contexts see to that).
 """
 
@@ -81,7 +82,7 @@ class TlsDescriptor(Descriptor):
             return
         self.is_ready = True
         self.rest()
-        self.owner.secured()
+        self.owner.secured(self.security.alpn)
         if self.is_open and self.incoming.pending:
             self.decrypt()
 
