@@ -13,6 +13,17 @@ NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/-]*", maximum=200)
 
 
 @config
+class ClientCertDetails:
+    """What x-forwarded-client-cert says beside the hash of the client's certificate (and our own URI)."""
+
+    subject: bool = option(Boolean(), default=False, doc="its subject")
+    cert: bool = option(Boolean(), default=False, doc="the certificate itself, URL-encoded PEM")
+    chain: bool = option(Boolean(), default=False, doc="all certificates that the client has sent")
+    dns: bool = option(Boolean(), default=False, doc="its DNS names")
+    uri: bool = option(Boolean(), default=False, doc="its URI names, SPIFFE ids among them")
+
+
+@config
 class HttpOptions:
     """How HTTP/1.1 is read on a listener (Envoy's HttpConnectionManager knobs)."""
 
@@ -39,6 +50,13 @@ class HttpOptions:
     )
     headers_with_underscores_action: str = option(
         Choice(("allow", "reject_request", "drop_header")), default="allow", doc="field names with an underscore"
+    )
+    forward_client_cert_details: str = option(
+        Choice(("sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only")),
+        default="sanitize", doc="x-forwarded-client-cert: dropped, passed on, added to or set; always: without TLS too"
+    )
+    set_current_client_cert_details: ClientCertDetails = option(
+        Nested(ClientCertDetails), default=ClientCertDetails(), doc="what is added or set there"
     )
     server_name: str | None = option(
         Text(maximum=200), default=None, doc="overwrite the server header (passed through when absent)"

@@ -1,4 +1,7 @@
-"""Live TLS for the runtime under construction: made of the model, looked after by the world's secrets."""
+"""Live TLS for the runtime under construction: made of the model, looked after by the world's secrets.
+
+OpenSSL is imported where the first TLS is configured: a proxy without has no use for it.
+"""
 
 import re
 from typing import Any
@@ -7,8 +10,6 @@ from meshd.document.fault import ERROR, Fault
 from meshd.document.mark import Mark
 from meshd.errors import MeshdError
 from meshd.tls.cells import TlsCells
-from meshd.tls.client import ClientTls
-from meshd.tls.server import ServerTls
 
 CODE = "MSH0120"
 _WHERE = re.compile(r"(.+):(\d+):(\d+)")
@@ -22,13 +23,17 @@ class Securing:
         self._directory = directory
         self._faults = faults
 
-    def client(self, spec: Any, alpn: tuple[str, ...] = ()) -> ClientTls | None:
-        """Return the TLS towards the endpoints of a cluster."""
+    def client(self, spec: Any, alpn: tuple[str, ...] = ()) -> Any:
+        """Return the ClientTls towards the endpoints of a cluster."""
+        from meshd.tls.client import ClientTls
+
         cells = TlsCells(self._world.metrics, "cluster", "cluster_name", spec.name)
         return self._make(ClientTls, spec.tls, f"cluster {spec.name}", cells, alpn)
 
-    def server(self, spec: Any, listener: str, alpn: tuple[str, ...] = ()) -> ServerTls | None:
-        """Return the TLS of a listener, or of one of its chains."""
+    def server(self, spec: Any, listener: str, alpn: tuple[str, ...] = ()) -> Any:
+        """Return the ServerTls of a listener, or of one of its chains."""
+        from meshd.tls.server import ServerTls
+
         cells = TlsCells(self._world.metrics, "listener", "listener", listener)
         return self._make(ServerTls, spec, f"listener {listener}", cells, alpn)
 

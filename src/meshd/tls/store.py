@@ -7,22 +7,20 @@ would not see what is mounted or linked in, and a look costs two microseconds.
 import weakref
 from typing import Any
 
-from meshd.tls.live import Live
-
 SLICE = 32
 """Owners of files looked after in one turn of the reactor."""
 EXPIRY = "meshd_cert_expiry_timestamp_seconds"
 
 
 class SecretStore:
-    """``world.secrets`` of a daemon. ``poll_s`` is the configuration's, set at each change of it."""
+    """``world.secrets`` of a daemon: what it looks after are ``meshd.tls.live.Live``. ``poll_s`` is the configuration's, set at each change of it."""
 
     def __init__(self, world: Any, poll_s: float = 1.0) -> None:
         self.world = world
         self.poll_s = poll_s
-        self.owners: weakref.WeakSet[Live] = weakref.WeakSet()
+        self.owners: weakref.WeakSet[Any] = weakref.WeakSet()
         self._call: Any = None
-        self._coming: list[Live] = []
+        self._coming: list[Any] = []
         metrics = world.metrics
         self._updates = metrics.counter(
             "meshd_secret_updates_total", "times that changed files of TLS were put in force").cell()
@@ -31,7 +29,7 @@ class SecretStore:
         self._expiry = metrics.gauge(
             EXPIRY, "when a certificate in use expires, epoch seconds", ("kind", "name", "spiffe_id"), "host")
 
-    def add(self, owner: Live) -> None:
+    def add(self, owner: Any) -> None:
         """Look after ``owner`` as long as it lives."""
         self.owners.add(owner)
         self._tell(owner)
@@ -60,7 +58,7 @@ class SecretStore:
             self._refresh(self._coming.pop())
         self._call = self.world.call_later(0 if self._coming else self.poll_s, self._look)
 
-    def _refresh(self, owner: Live) -> None:
+    def _refresh(self, owner: Any) -> None:
         before = owner.trouble
         done = owner.refresh()
         if done:
@@ -69,7 +67,7 @@ class SecretStore:
         elif owner.trouble != before:
             self._errors.value += 1
 
-    def _tell(self, owner: Live) -> None:
+    def _tell(self, owner: Any) -> None:
         owner.expiries = []
         for kind, path, one in owner.loaded:
             cell = self._expiry.cell(kind, path, one.spiffe_id)

@@ -10,10 +10,10 @@ class Security:
     """``alpn`` is the protocol that was agreed on ("" for none), ``server_name`` what the client asked for (SNI).
 
     ``peer`` is the other side's Certificate, None where it has shown none; ``is_resumed``: the handshake was a short
-    one.
+    one. ``forwarded`` is kept for whoever tells upstreams of the peer.
     """
 
-    __slots__ = ("engine", "alpn", "server_name", "is_resumed", "local", "_peer")
+    __slots__ = ("engine", "alpn", "server_name", "is_resumed", "local", "forwarded", "_peer")
 
     def __init__(self, engine: Any, tls: Any) -> None:
         self.engine = engine
@@ -21,6 +21,7 @@ class Security:
         self.server_name = getattr(engine, "requested_name", None) or engine.server_hostname or ""
         self.is_resumed = bool(engine.session_reused)
         self.local: Certificate | None = tls.local_of(engine)
+        self.forwarded: Any = None
         self._peer: Any = False
 
     @property
