@@ -5,6 +5,7 @@ import pytest
 from tests.cli.stage import Stage
 from tests.integration.harness.daemon import Daemon, one_cluster
 
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1"}  # the environment's files are compared
 SOURCE = """
 from meshd.api import CONTINUE, PluginType, hookimpl
 
@@ -48,7 +49,7 @@ def test_what_a_daemon_uses_is_not_uninstalled(stage):
     used = one_cluster("127.0.0.1:9", cluster={"load_balancer": "first"})
     used["listeners"][0]["filters"].insert(0, {"good": None, "name": "better"})
     before = stage.files()
-    with Daemon(used, environment={"PYTHONPATH": str(stage.site)}) as daemon:
+    with Daemon(used, environment=ENVIRONMENT | {"PYTHONPATH": str(stage.site)}) as daemon:
         code, _, err = stage.ctl("uninstall", "--yes", "meshd-good", admin=f"unix:{daemon.admin}")
         assert code == 1
         assert "the running configuration uses it: listener public: http_filter good as better\n" in err

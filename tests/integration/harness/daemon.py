@@ -101,6 +101,7 @@ class Daemon:
                  admin=None, python=sys.executable):
         self.folder = tempfile.mkdtemp(prefix="meshd-")
         self.python = python
+        self.generations = set()  # the processes that have taken over (``shape.taken_over``)
         self.path = os.path.join(self.folder, "mesh.yaml")
         self.admin = admin or os.path.join(self.folder, "admin")
         self.access_path = os.path.join(self.folder, "access.log") if access_log is None else access_log

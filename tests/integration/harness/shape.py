@@ -27,14 +27,20 @@ def upgrade(daemon, note=lambda: None):
 
 
 def taken_over(daemon, before, limit_s=30.0):
-    """Wait until another process than ``before`` answers as ready on the admin address; return its id."""
+    """Wait until another process than ``before``, or than one that was new before, answers as ready on the admin
+    address; return its id. A generation that has not heard of its heir yet may still answer.
+    """
+    old = daemon.generations | {before}
+
     def other():
         if not daemon.is_ready():
             return None
         now = daemon.json("/server_info")["pid"]
-        return now if now != before else None
+        return now if now not in old else None
 
-    return wait_for(other, "the new generation", limit_s)
+    new = wait_for(other, "the new generation", limit_s)
+    daemon.generations |= {before, new}
+    return new
 
 
 def workers(daemon):
