@@ -60,6 +60,8 @@ cdef class Exchange:
     cdef public list added
     cdef public object more
     cdef public object breaker
+    cdef public object trailers
+    cdef public bint folds_trailers
     cpdef on_body(self, bytes data)
     cpdef on_request_end(self, trailers)
     cpdef forward(self, plan)
