@@ -271,3 +271,24 @@ class Trailers(MeshCase):
         self.assertTrue(peer.read().startswith(b"POST"))
         peer.send(HEAD + MESSAGE + trailers(0))
         self.assertIn(b"grpc-status: 0", client.read())
+
+
+class Judged(MeshCase):
+    """What observes the cluster's endpoints."""
+
+    def seen(self, request, answer):
+        mesh = self.mesh()
+        outcomes = []
+        mesh.cluster.observe = lambda endpoint, outcome: outcomes.append(outcome.status)
+        mesh.client(request)
+        mesh.upstream.serve(answer)
+        return outcomes
+
+    def test_a_status_in_the_head_counts_as_its_http_status(self):
+        bare = b"HTTP/1.1 200 OK\r\ngrpc-status: %b\r\ncontent-length: 0\r\n\r\n"
+        for value, expected in ((b"14", 503), (b"13", 500), (b"4", 504), (b"5", 404), (b"0", 200), (b"x", 500)):
+            self.assertEqual(self.seen(call(), bare % value), [expected], value)
+        self.assertEqual(self.seen(GET, bare % b"14"), [200])
+
+    def test_one_in_trailers_does_not(self):
+        self.assertEqual(self.seen(call(), HEAD + MESSAGE + trailers(14)), [200])

@@ -13,7 +13,7 @@ _METHOD = re.compile(rb"[A-Z]{1,32}")
 _TARGET = re.compile(rb"/[\x21-\x7e]*")
 _HOST = re.compile(rb"[\x21-\x7e]*")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
-_OURS = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"te", b"expect"))
+_OURS = frozenset((b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"))
 
 
 @attrs.frozen(kw_only=True)
@@ -46,8 +46,8 @@ class CallRequest:
             value = getattr(self, name)
             if not isinstance(value, bytes) or not pattern.fullmatch(value):
                 raise ValueError(f"{name}: {value!r:.80}: expected {expected}, as bytes")
-        for name, _ in self.headers:
-            if not _NAME.fullmatch(name) or name.lower() in _OURS:
+        for name, value in self.headers:
+            if not _NAME.fullmatch(name) or name.lower() in _OURS or name.lower() == b"te" and value != b"trailers":
                 raise ValueError(f"headers: {name!r:.80}: expected a field that neither frames nor routes")
         Headers.of(*self.headers)
         if not self.timeout_s > 0:
@@ -57,8 +57,11 @@ class CallRequest:
 @attrs.frozen
 class CallAnswer:
     """The answer to a call, whatever its status; ``body`` is b"" where ``on_data`` had it. Redirects are not followed.
+
+    ``trailers`` are Headers, or None where there were none.
     """
 
     status: int
     headers: Headers
     body: bytes = b""
+    trailers: Headers | None = None

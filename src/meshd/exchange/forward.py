@@ -110,7 +110,13 @@ def attempt(exchange: Any) -> None:
 
 
 def observe(exchange: Any, tried: Any, status: int, headers: Any, bit: int, reason: str) -> None:
-    """Tell the cluster's outlier detector and balancer how an attempt ended: at its head, or at its failure."""
+    """Tell the cluster's outlier detector and balancer how an attempt ended: at its head, or at its failure.
+
+    A gRPC status in the head of a call counts as the HTTP status that stands for it (Envoy's router); one in trailers
+    comes too late.
+    """
+    if headers is not None and grpc.STATUS in headers and grpc.is_grpc(exchange.request.headers):
+        status = grpc.HTTP_STATUS.get(grpc.status_in(headers), 500)
     seconds = exchange.poller.now - tried.since if tried.began else 0.0
     try:
         exchange.cluster.observe(tried.endpoint, Outcome(status, headers, bit, tried.began, reason, seconds))

@@ -1,4 +1,4 @@
-"""gRPC as far as a proxy between the two ends must know it: content types, statuses, ``grpc-timeout``, messages' frames.
+"""gRPC as far as a proxy must know it: content types, statuses, ``grpc-timeout``, the frames of messages.
 
 The rules are gRPC's (PROTOCOL-HTTP2.md, http-grpc-status-mapping.md) as Envoy reads them (its ``Grpc::Common``). They
 hold for any version of HTTP: gRPC needs HTTP/2, but a head says no less of itself over HTTP/1.1.
@@ -14,6 +14,7 @@ OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNIMPLEMENTED, IN
 INVALID = -1
 """What a ``grpc-status`` says that is no number of a status."""
 LAST = 16
+ANY = 10 ** 9
 NAMES = (
     "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
     "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
@@ -46,19 +47,22 @@ def is_grpc_answer(head: Any) -> bool:
     return head.status == 200 and is_grpc(head.headers)
 
 
-def status_in(headers: Any) -> int | None:
-    """Return the ``grpc-status`` of a head or of trailers, INVALID for what is none, None where nothing is said."""
+def status_in(headers: Any, most: int = LAST) -> int | None:
+    """Return the ``grpc-status`` of a head or of trailers, INVALID for what is none, None where nothing is said.
+
+    ``most`` is the largest number that is one; services may have more of their own.
+    """
     value = headers.get(STATUS) if headers is not None else None
     if not value:
         return None
-    return number if value.isdigit() and len(value) < 3 and (number := int(value)) <= LAST else INVALID
+    return number if value.isdigit() and len(value) < 10 and (number := int(value)) <= most else INVALID
 
 
-def status_of(response: Any, trailers: Any) -> int | None:
+def status_of(response: Any, trailers: Any, most: int = LAST) -> int | None:
     """Return how a call has ended: as its trailers say, else its head, else what a caller makes of the HTTP status."""
-    found = status_in(trailers)
+    found = status_in(trailers, most)
     if found is None and response is not None:
-        found = status_in(response.headers)
+        found = status_in(response.headers, most)
         if found is None:
             found = FROM_HTTP.get(response.status, UNKNOWN)
     return found
