@@ -1,0 +1,233 @@
+"""What both engines do alike with what comes: heads are read, streams kept, credit is given back, the sink is told.
+
+An engine calls ``got_...`` for what its library tells, and has ``_submit``, ``_reset`` and ``_credit`` for the other
+way.
+"""
+
+from meshd.errors import ProtocolError
+from meshd.http.h2 import counter, fields
+from meshd.http.h2.code import (
+    CANCEL, ENABLE_CONNECT_PROTOCOL, ENHANCE_YOUR_CALM, MAX_CONCURRENT_STREAMS, NO_ERROR, PROTOCOL_ERROR,
+    REFUSED_STREAM,
+)
+from meshd.http.h2.session import BODY, HEAD, UPGRADE, Session, Stream
+from meshd.http.head import RequestHead, ResponseHead
+
+FIRST_STREAMS = 100  # until the peer says; RFC 9113 6.5.2 recommends that it takes no less
+UNLIMITED = 2**32 - 1
+ROOM = 4  # how much more than a head's limits is read before the connection ends, so that the limit can be answered
+
+
+class CommonSession(Session):
+    """Owned by one connection; what the engines share."""
+
+    def __init__(self, role: str, settings, sink, clock=None) -> None:
+        super().__init__(role, settings, sink, clock)
+        self.is_server = role == "server"
+        self.is_finishing = False
+        self.max_streams = FIRST_STREAMS
+        self.allows_connect = False
+        self._has_settings = False
+
+    # what the engines have
+
+    def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
+        """Send a final head."""
+        raise NotImplementedError
+
+    def _submit_informational(self, stream_id: int, section: list) -> None:
+        raise NotImplementedError
+
+    def _submit_request(self, section: list, is_last: bool) -> int:
+        raise NotImplementedError
+
+    def _reset(self, stream_id: int, code: int) -> None:
+        raise NotImplementedError
+
+    def _credit(self, stream_id: int, count: int) -> None:
+        raise NotImplementedError
+
+    # the face
+
+    def request(self, head: RequestHead, is_last: bool) -> int:
+        if not self.can_request:
+            return 0
+        kind = HEAD if head.method == b"HEAD" else UPGRADE if head.upgrade else BODY
+        stream_id = self._submit_request(fields.write_request(head), is_last)
+        if stream_id:
+            self.streams[stream_id] = Stream(True, kind, 0.0)
+        return stream_id
+
+    def respond(self, stream_id: int, head: ResponseHead, is_last: bool) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is None or self.is_closed or stream.is_closed:
+            return
+        section = fields.write_response(head)
+        if head.status < 200 and head.status != 101:
+            self._submit_informational(stream_id, section)
+        else:
+            stream.is_answered = True
+            self._submit(stream_id, section, is_last)
+
+    def reset(self, stream_id: int, code: int = CANCEL) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is None or self.is_closed or stream.is_closed:
+            return
+        self._drop(stream_id)
+        self._reset(stream_id, code)
+
+    def consume(self, stream_id: int, count: int) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is None or self.is_closed:
+            return
+        count = min(count, stream.held)
+        stream.held -= count
+        if count:
+            self._credit(stream_id, count)
+        if stream.is_closed and not stream.held:
+            del self.streams[stream_id]
+
+    @property
+    def can_request(self) -> bool:
+        return not (self.is_closed or self.is_finishing or self.is_server) and len(self.streams) < self.max_streams
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no stream is open and none will be."""
+        return self.is_finishing and not self.streams
+
+    # what came
+
+    def got_request(self, stream_id: int, section: tuple, is_last: bool) -> None:
+        """A request's field section."""
+        self.last_stream_id = stream_id
+        stream = self.streams[stream_id] = Stream(False, BODY, self.clock())
+        try:
+            head = fields.read_request(section, is_last, self.settings)
+        except ProtocolError as error:
+            self._refuse(stream_id, error, is_last)
+            return
+        stream.is_told = True
+        stream.is_ended = is_last
+        self.sink.on_request(stream_id, head, is_last)
+
+    def got_response(self, stream_id: int, section: tuple, is_last: bool) -> None:
+        """An answer's field section, final or 1xx."""
+        stream = self.streams.get(stream_id)
+        if stream is None or not stream.is_told:
+            return
+        try:
+            head = fields.read_response(section, is_last, self.settings)
+        except ProtocolError as error:
+            self._refuse(stream_id, error, is_last)
+            return
+        if head.status < 200:
+            self.sink.on_informational(stream_id, head)
+            return
+        if stream.kind == HEAD:
+            head.content_length = 0
+        elif stream.kind == UPGRADE and head.status == 200 and not is_last:
+            head.status = 101
+            head.content_length = 0
+        stream.is_answered = True
+        stream.is_ended = is_last
+        self.sink.on_response(stream_id, head, is_last)
+
+    def got_data(self, stream_id: int, data: bytes, is_last: bool) -> None:
+        """Bytes of a body, perhaps none."""
+        stream = self.streams.get(stream_id)
+        if stream is None or not stream.is_told:
+            if data:
+                self._credit(stream_id, len(data))
+            return
+        if data:
+            stream.held += len(data)
+            self.sink.on_body(stream_id, data)
+        if is_last and stream.is_told:
+            stream.is_ended = True
+            self.sink.on_end(stream_id, None)
+
+    def got_trailers(self, stream_id: int, section: tuple) -> None:
+        """A trailer section, which ends the message."""
+        stream = self.streams.get(stream_id)
+        if stream is None or not stream.is_told:
+            return
+        try:
+            headers = fields.read_trailers(section, self.settings)
+        except ProtocolError as error:
+            self._refuse(stream_id, error, True)
+            return
+        stream.is_ended = True
+        self.sink.on_end(stream_id, headers)
+
+    def got_reset(self, stream_id: int, code: int, is_local: bool) -> None:
+        """The peer reset a stream, or the engine did as the peer broke the rules (``is_local``)."""
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            return
+        is_told = stream.is_told
+        self._drop(stream_id)
+        if is_told:
+            self.sink.on_reset(stream_id, code, is_local)
+
+    def got_closed(self, stream_id: int) -> None:
+        """Both sides have ended the stream."""
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            return
+        if stream.held:
+            stream.is_closed = True
+        else:
+            del self.streams[stream_id]
+        if stream.is_told:
+            self.sink.on_closed(stream_id)
+
+    def got_settings(self, values) -> None:
+        """The peer's SETTINGS; what is not in it stays as it was."""
+        if MAX_CONCURRENT_STREAMS in values:
+            self.max_streams = values[MAX_CONCURRENT_STREAMS]
+        elif not self._has_settings:
+            self.max_streams = UNLIMITED
+        self._has_settings = True
+        if ENABLE_CONNECT_PROTOCOL in values:
+            self.allows_connect = values[ENABLE_CONNECT_PROTOCOL] == 1
+        self.sink.on_settings(self.max_streams, self.allows_connect)
+
+    def got_goaway(self, last_stream_id: int, code: int, debug: bytes) -> None:
+        """The peer said GOAWAY."""
+        if not self.is_server:
+            self.is_finishing = True
+            for stream_id in [stream_id for stream_id in self.streams if stream_id > last_stream_id]:
+                self.got_reset(stream_id, REFUSED_STREAM, False)
+        self.sink.on_goaway(last_stream_id, code, debug)
+
+    # helpers
+
+    def _drop(self, stream_id: int) -> None:
+        """Forget a stream; its bytes need no credit any more, the connection's do."""
+        stream = self.streams.pop(stream_id)
+        stream.is_told = False
+        if stream.held:
+            self._credit(stream_id, stream.held)
+            stream.held = 0
+
+    def _refuse(self, stream_id: int, error: ProtocolError, is_last: bool) -> None:
+        """Reset a stream with a malformed head, or answer it where the error has another status than 400."""
+        self.sink.on_count(_COUNTS.get(error.detail, counter.MESSAGING_ERROR))
+        stream = self.streams[stream_id]
+        if not self.is_server or error.status == 400:
+            is_told = stream.is_told
+            self._drop(stream_id)
+            self._reset(stream_id, PROTOCOL_ERROR if error.status == 400 else ENHANCE_YOUR_CALM)
+            if is_told:
+                self.sink.on_reset(stream_id, PROTOCOL_ERROR, True)
+            return
+        self._submit(stream_id, [(b":status", b"%d" % error.status), (b"content-length", b"0")], True)
+        if not is_last:
+            self._reset(stream_id, NO_ERROR)
+
+
+_COUNTS = {
+    "http2.too_large_headers": counter.HEADER_OVERFLOW, "http2.too_many_headers": counter.HEADER_OVERFLOW,
+    "http2.unexpected_underscore": counter.REJECTED_UNDERSCORES,
+}

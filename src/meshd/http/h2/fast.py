@@ -1,0 +1,175 @@
+"""The fast engine: libnghttp2 through ngh2."""
+
+import ngh2
+from ngh2 import (
+    ConnectionClosed, DataReceived, GoAwayReceived, InformationalResponseReceived, PingAcknowledged,
+    RequestReceived, ResponseReceived, SettingsReceived, StreamClosed, StreamReset, TrailersReceived,
+)
+
+from meshd.http.h2 import fields
+from meshd.http.h2.code import PROTOCOL_ERROR
+from meshd.http.h2.common import ROOM, CommonSession
+from meshd.http.h2.settings import first_settings
+from meshd.http.headers import Headers
+
+
+class FastSession(CommonSession):
+    """One connection on libnghttp2."""
+
+    engine = "fast"
+
+    def __init__(self, role: str, settings, sink, clock=None) -> None:
+        super().__init__(role, settings, sink, clock)
+        self._core = core = ngh2.Connection(
+            ngh2.Role.SERVER if self.is_server else ngh2.Role.CLIENT,
+            ngh2.Configuration(
+                auto_window_update=False, max_continuations=settings.max_continuations,
+                max_inbound_header_list_size=settings.max_head_bytes * ROOM,
+                max_inbound_header_count=settings.max_fields * ROOM,
+                max_outbound_ack=settings.max_outbound_control_frames,
+                max_send_header_block_length=1 << 20,
+                stream_reset_rate_limit=(1 << 40, 1 << 40), glitch_rate_limit=(1 << 40, 1 << 40),
+            ))
+        core.initiate_connection(first_settings(self.is_server, settings))
+        core.set_local_window_size(settings.initial_connection_window_size)
+        self._over = []
+        self._send_data = core.send_data
+        self._queued = core.queued_body_size
+
+    def receive(self, data: bytes) -> None:
+        if self.is_closed or not data:
+            return
+        try:
+            self._core.receive_data(data)
+        except ngh2.NGH2Error as error:
+            self._dispatch()
+            self._fail(error)
+            return
+        self._dispatch()
+
+    def take(self) -> bytes:
+        try:
+            data = self._core.data_to_send()
+        except ngh2.NGH2Error:
+            return b""
+        self._dispatch()
+        if self._over:
+            self._look_at_queues()
+        return data
+
+    def _look_at_queues(self) -> None:
+        low = self.settings.write_low_bytes
+        for stream_id in list(self._over):
+            stream = self.streams.get(stream_id)
+            if stream is None or stream.is_closed:
+                self._over.remove(stream_id)
+            elif self._queued(stream_id) <= low:
+                self._over.remove(stream_id)
+                stream.is_over = False
+                self.sink.on_writable(stream_id)
+
+    def _dispatch(self) -> None:
+        for event in self._core.events():
+            kind = type(event)
+            if kind is RequestReceived:
+                self.got_request(event.stream_id, event.headers, event.end_stream)
+            elif kind is DataReceived:
+                self.got_data(event.stream_id, event.data, event.end_stream)
+            elif kind is ResponseReceived:
+                self.got_response(event.stream_id, event.headers, event.end_stream)
+            elif kind is StreamClosed:
+                self._closed(event)
+            elif kind is TrailersReceived:
+                self.got_trailers(event.stream_id, event.headers)
+            elif kind is StreamReset:
+                self.got_reset(event.stream_id, event.error_code, False)
+            elif kind is InformationalResponseReceived:
+                self.got_response(event.stream_id, event.headers, False)
+            else:
+                self._control(kind, event)
+
+    def _closed(self, event) -> None:
+        if event.error_code:
+            self.got_reset(event.stream_id, event.error_code, True)
+        else:
+            self.got_closed(event.stream_id)
+
+    def _control(self, kind, event) -> None:
+        if kind is SettingsReceived:
+            self.got_settings(event.settings)
+        elif kind is GoAwayReceived:
+            self.got_goaway(event.last_stream_id, event.error_code, event.debug_data)
+        elif kind is PingAcknowledged:
+            self.sink.on_ping_ack(event.opaque_data)
+        elif kind is ConnectionClosed and event.error_code and not self.is_closed:
+            self.is_closed = True
+            text = event.debug_data.decode("latin-1")
+            self.sink.on_error(event.error_code, "http2.protocol_error", text or f"error {event.error_code}")
+
+    def _fail(self, error: Exception) -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            self.sink.on_error(PROTOCOL_ERROR, "http2.protocol_error", str(error))
+
+    def send(self, stream_id: int, data: bytes, is_last: bool = False) -> int:
+        stream = self.streams.get(stream_id)
+        if stream is None or self.is_closed or stream.is_closed:
+            return 0
+        if is_last:
+            self._send_data(stream_id, data, end_stream=True)
+        else:
+            self._send_data(stream_id, data)
+        queued = self._queued(stream_id)
+        if queued > self.settings.write_high_bytes and not stream.is_over:
+            stream.is_over = True
+            self._over.append(stream_id)
+        return queued
+
+    def trailers(self, stream_id: int, headers: Headers) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is not None and not self.is_closed and not stream.is_closed:
+            self._core.send_trailers(stream_id, fields.write_trailers(headers))
+
+    def queued(self, stream_id: int) -> int:
+        return 0 if self.is_closed else self._queued(stream_id)
+
+    def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
+        self._core.send_response(stream_id, section, end_stream=is_last)
+
+    def _submit_informational(self, stream_id: int, section: list) -> None:
+        self._core.send_informational_response(stream_id, section)
+
+    def _submit_request(self, section: list, is_last: bool) -> int:
+        try:
+            return self._core.send_request(section, end_stream=is_last)
+        except (ngh2.ConnectionClosingError, ngh2.NoAvailableStreamIDError):
+            self.is_finishing = True
+            return 0
+
+    def _reset(self, stream_id: int, code: int) -> None:
+        self._core.reset_stream(stream_id, code)
+
+    def _credit(self, stream_id: int, count: int) -> None:
+        self._core.acknowledge_received_data(count, stream_id)
+
+    def shut_down(self) -> None:
+        if self.is_closed:
+            return
+        if self.is_server:
+            self._core.send_shutdown_notice()
+        else:
+            self.finish()
+
+    def finish(self, code: int = 0) -> None:
+        if not self.is_closed:
+            self.is_finishing = True
+            self._core.send_goaway(code, last_stream_id=self.last_stream_id)
+
+    def abort(self, code: int, message: str = "") -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            self._core.terminate_connection(code, last_stream_id=self.last_stream_id)
+
+    def ping(self, payload: bytes = b"meshd\0\0\0") -> None:
+        if not self.is_closed:
+            self._core.ping(payload)

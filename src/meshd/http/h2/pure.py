@@ -1,0 +1,314 @@
+"""The pure engine: h2, which serves where ngh2 cannot be had and is what tests compare the fast engine with.
+
+Strategy: h2 ends the connection at the first GOAWAY in either direction, and takes many stream errors for connection
+errors. So it is fed whole frames, one by one; GOAWAY, PRIORITY and what is a stream error is handled here.
+"""
+
+from collections import deque
+from struct import Struct
+
+from h2 import events
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.exceptions import H2Error
+from h2.exceptions import ProtocolError as H2ProtocolError
+from h2.settings import Settings as H2Settings
+
+from meshd.errors import ProtocolError
+from meshd.http.h2 import fields, strict
+from meshd.http.h2.code import FRAME_SIZE_ERROR, GOAWAY, MAX_STREAM_ID, PREFACE, PROTOCOL_ERROR, REFUSED_STREAM
+from meshd.http.h2.common import ROOM, CommonSession
+from meshd.http.h2.settings import first_settings
+from meshd.http.headers import Headers
+
+_words = Struct(">II").unpack_from
+
+
+class PureSession(CommonSession):
+    """One connection on h2."""
+
+    engine = "pure"
+
+    def __init__(self, role: str, settings, sink, clock=None) -> None:
+        super().__init__(role, settings, sink, clock)
+        self._core = core = H2Connection(H2Configuration(
+            client_side=not self.is_server, header_encoding=None, validate_outbound_headers=False,
+            normalize_outbound_headers=False, validate_inbound_headers=False, normalize_inbound_headers=False))
+        core.local_settings = H2Settings(not self.is_server, first_settings(self.is_server, settings))
+        core.initiate_connection()
+        self._widen()
+        if more := settings.initial_connection_window_size - 65535:
+            core.increment_flow_control_window(more)
+        self._data = b""
+        self._has_preface = not self.is_server
+        self._queues = {}  # stream id -> Queue
+        self._out = []  # frames that h2 does not know of
+
+    def _widen(self) -> None:
+        self._core.decoder.max_header_list_size = self.settings.max_head_bytes * ROOM
+
+    def receive(self, data: bytes) -> None:
+        if self.is_closed:
+            return
+        data = self._data + data
+        at = 0
+        if not self._has_preface:
+            if data[:24] != PREFACE[:len(data)]:
+                self._fail(PROTOCOL_ERROR, "preface: expected HTTP/2's")
+                return
+            if len(data) >= 24:
+                self._has_preface = True
+                self._feed(data[:24])
+                at = 24
+        while self._has_preface and not self.is_closed and len(data) - at >= 9:
+            size = int.from_bytes(data[at:at + 3], "big")
+            if size > self.settings.max_frame_size:
+                self._fail(FRAME_SIZE_ERROR, f"frame: expected at most {self.settings.max_frame_size} bytes")
+                return
+            if len(data) - at < 9 + size:
+                break
+            self._frame(data[at:at + 9 + size])
+            at += 9 + size
+        self._data = data[at:]
+
+    def _frame(self, frame: bytes) -> None:
+        kind = frame[3]
+        if kind == GOAWAY and len(frame) >= 17 and frame[5:9] == b"\0\0\0\0":
+            last_stream_id, code = _words(frame, 9)
+            self.got_goaway(last_stream_id & MAX_STREAM_ID, code, frame[17:])
+            return
+        self._feed(frame)
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            found = self._core.receive_data(data)
+        except H2ProtocolError as error:
+            self._fail(int(error.error_code), str(error))
+            return
+        for event in found:
+            handler = _HANDLERS.get(type(event))
+            if handler is not None:
+                handler(self, event)
+
+    def _fail(self, code: int, message: str) -> None:
+        """Say GOAWAY, once."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        self._core.clear_outbound_data_buffer()
+        self._goaway(self.last_stream_id, code, message.encode("latin-1", "replace")[:256])
+        self.sink.on_error(code, "http2.protocol_error", message)
+
+    def _goaway(self, last_stream_id: int, code: int, debug: bytes = b"") -> None:
+        self._flush_core()
+        size = (8 + len(debug)).to_bytes(3, "big")
+        self._out.append(size + b"\7\0\0\0\0\0" + last_stream_id.to_bytes(4, "big") + code.to_bytes(4, "big") + debug)
+
+    def _flush_core(self) -> None:
+        if data := self._core.data_to_send():
+            self._out.append(data)
+
+    # what h2 tells
+
+    def _on_request(self, event) -> None:
+        section = tuple(event.headers)
+        if self._is_strict(event.stream_id, section):
+            if self.is_finishing:
+                self._reset(event.stream_id, REFUSED_STREAM)
+            else:
+                self.got_request(event.stream_id, section, event.stream_ended is not None)
+
+    def _on_response(self, event) -> None:
+        section = tuple(event.headers)
+        if self._is_strict(event.stream_id, section):
+            self.got_response(event.stream_id, section, getattr(event, "stream_ended", None) is not None)
+            self._ended(event)
+
+    def _on_trailers(self, event) -> None:
+        section = tuple(event.headers)
+        if self._is_strict(event.stream_id, section):
+            self.got_trailers(event.stream_id, section)
+            self._ended(event)
+
+    def _is_strict(self, stream_id: int, section: tuple) -> bool:
+        try:
+            strict.check(section)
+        except ProtocolError:
+            self._reset(stream_id, PROTOCOL_ERROR)
+            self.got_reset(stream_id, PROTOCOL_ERROR, True)
+            return False
+        return True
+
+    def _on_data(self, event) -> None:
+        padding = event.flow_controlled_length - len(event.data)
+        if padding:
+            self._credit(event.stream_id, padding)
+        self.got_data(event.stream_id, bytes(event.data), event.stream_ended is not None)
+        self._ended(event)
+
+    def _ended(self, event) -> None:
+        if getattr(event, "stream_ended", None) is not None:
+            self._close(event.stream_id)
+
+    def _close(self, stream_id: int) -> None:
+        """Tell that a stream is closed, where both sides have ended it."""
+        stream = self.streams.get(stream_id)
+        queue = self._queues.get(stream_id)
+        if stream is not None and stream.is_ended and queue is not None and queue.is_sent:
+            del self._queues[stream_id]
+            self.got_closed(stream_id)
+
+    def _on_reset(self, event) -> None:
+        self._queues.pop(event.stream_id, None)
+        self.got_reset(event.stream_id, int(event.error_code), False)
+
+    def _on_settings(self, event) -> None:
+        self.got_settings({int(name): change.new_value for name, change in event.changed_settings.items()})
+
+    def _on_settings_ack(self, event) -> None:
+        self._widen()
+
+    def _on_ping_ack(self, event) -> None:
+        self.sink.on_ping_ack(event.ping_data)
+
+    # the face
+
+    def take(self) -> bytes:
+        if not self.is_closed:
+            for stream_id in list(self._queues):
+                self._send_some(stream_id)
+        self._flush_core()
+        data = b"".join(self._out)
+        self._out.clear()
+        return data
+
+    def _send_some(self, stream_id: int) -> None:
+        queue, core = self._queues[stream_id], self._core
+        try:
+            while queue.parts:
+                room = min(core.local_flow_control_window(stream_id), core.max_outbound_frame_size)
+                if room <= 0:
+                    break
+                data = queue.pop(room)
+                core.send_data(stream_id, data, end_stream=queue.is_last and not queue.parts and not queue.trailers)
+                queue.is_sent = queue.is_last and not queue.parts and not queue.trailers
+            if queue.is_last and not queue.parts and not queue.is_sent:
+                if queue.trailers:
+                    core.send_headers(stream_id, queue.trailers, end_stream=True)
+                else:
+                    core.end_stream(stream_id)
+                queue.is_sent = True
+        except H2Error:
+            self._queues.pop(stream_id, None)
+            return
+        stream = self.streams.get(stream_id)
+        if stream is not None and stream.is_over and queue.size <= self.settings.write_low_bytes:
+            stream.is_over = False
+            self.sink.on_writable(stream_id)
+        if queue.is_sent:
+            self._close(stream_id)
+
+    def send(self, stream_id: int, data: bytes, is_last: bool = False) -> int:
+        queue = self._queues.get(stream_id)
+        if queue is None or queue.is_last or self.is_closed:
+            return 0
+        queue.push(data)
+        queue.is_last = is_last
+        if queue.size > self.settings.write_high_bytes:
+            self.streams[stream_id].is_over = True
+        return queue.size
+
+    def trailers(self, stream_id: int, headers: Headers) -> None:
+        queue = self._queues.get(stream_id)
+        if queue is not None and not queue.is_last and not self.is_closed:
+            queue.trailers = fields.write_trailers(headers)
+            queue.is_last = True
+
+    def queued(self, stream_id: int) -> int:
+        queue = self._queues.get(stream_id)
+        return 0 if queue is None else queue.size
+
+    def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
+        self._core.send_headers(stream_id, section, end_stream=is_last)
+        queue = self._queues[stream_id] = Queue()
+        if is_last:
+            queue.is_last = queue.is_sent = True
+            self._close(stream_id)
+
+    def _submit_informational(self, stream_id: int, section: list) -> None:
+        self._core.send_headers(stream_id, section)
+
+    def _submit_request(self, section: list, is_last: bool) -> int:
+        stream_id = self._core.get_next_available_stream_id()
+        self._core.send_headers(stream_id, section, end_stream=is_last)
+        queue = self._queues[stream_id] = Queue()
+        queue.is_last = queue.is_sent = is_last
+        return stream_id
+
+    def _reset(self, stream_id: int, code: int) -> None:
+        self._queues.pop(stream_id, None)
+        try:
+            self._core.reset_stream(stream_id, code)
+        except H2Error:
+            pass  # it is closed
+
+    def _credit(self, stream_id: int, count: int) -> None:
+        self._core.acknowledge_received_data(count, stream_id)
+
+    def shut_down(self) -> None:
+        if self.is_closed:
+            return
+        if self.is_server:
+            self._goaway(MAX_STREAM_ID, 0)
+        else:
+            self.finish()
+
+    def finish(self, code: int = 0) -> None:
+        if not self.is_closed:
+            self.is_finishing = True
+            self._goaway(self.last_stream_id, code)
+
+    def abort(self, code: int, message: str = "") -> None:
+        if not self.is_closed:
+            self.is_closed = True
+            self._goaway(self.last_stream_id, code, message.encode("latin-1", "replace")[:256])
+
+    def ping(self, payload: bytes = b"meshd\0\0\0") -> None:
+        if not self.is_closed:
+            self._core.ping(payload)
+
+
+class Queue:
+    """Bytes of one stream that flow control has not let out."""
+
+    __slots__ = ("is_last", "is_sent", "parts", "size", "trailers")
+
+    def __init__(self) -> None:
+        self.parts = deque()
+        self.size = 0
+        self.is_last = self.is_sent = False
+        self.trailers = None
+
+    def push(self, data: bytes) -> None:
+        """Append bytes."""
+        if data:
+            self.parts.append(data)
+            self.size += len(data)
+
+    def pop(self, limit: int) -> bytes:
+        """Take at most ``limit`` bytes of the first part."""
+        part = self.parts.popleft()
+        if len(part) > limit:
+            self.parts.appendleft(part[limit:])
+            part = part[:limit]
+        self.size -= len(part)
+        return part
+
+
+_HANDLERS = {
+    events.RequestReceived: PureSession._on_request, events.ResponseReceived: PureSession._on_response,
+    events.InformationalResponseReceived: PureSession._on_response, events.TrailersReceived: PureSession._on_trailers,
+    events.DataReceived: PureSession._on_data, events.StreamReset: PureSession._on_reset,
+    events.RemoteSettingsChanged: PureSession._on_settings, events.SettingsAcknowledged: PureSession._on_settings_ack,
+    events.PingAckReceived: PureSession._on_ping_ack,
+}
