@@ -28,7 +28,8 @@ from meshd.document.tree import is_resource
 from meshd.errors import CallError, ConfigurationError, MeshdError, PluginError, ProtocolError
 from meshd.hot.bucket import TokenBucket
 from meshd.hot.block import value_of
-from meshd.http import flag, grpc
+from meshd.http import flag, grpc, message
+from meshd.http.channel import Channel, Ended, call_head
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 from meshd.http.response import ResponseParser
