@@ -25,7 +25,8 @@ class Messages(unittest.TestCase):
         self.assertEqual(message.read(b"\x08\x01\x08\x02").number(1), 2)
 
     def test_what_is_none(self):
-        for raw in (b"\x08", b"\x0a\x05a", b"\x0a", b"\xff" * 11, b"\x0b", b"\x00\x01", b"\x25\0", b"\x08" + b"\xff" * 10):
+        for raw in (b"\x08", b"\x0a\x05a", b"\x0a", b"\xff" * 11, b"\x0b", b"\x00\x01", b"\x25\0",
+                    b"\x08" + b"\xff" * 10):
             with self.assertRaises(ValueError, msg=raw):
                 message.read(raw)
 
