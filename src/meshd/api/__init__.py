@@ -1,6 +1,6 @@
 """All that a plugin may import from meshd."""
 
-from meshd.api.call import CallAnswer, CallRequest
+from meshd.api.call import CallAnswer, CallRequest, grpc_call, grpc_message
 from meshd.api.exchange import (
     CONTINUE, STOP, Calls, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict,
 )

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import attrs
 
+from meshd.http import grpc
 from meshd.http.headers import Headers
 
 Pairs = tuple[tuple[bytes, bytes], ...]
@@ -65,3 +66,29 @@ class CallAnswer:
     headers: Headers
     body: bytes = b""
     trailers: Headers | None = None
+
+
+def grpc_call(
+    method: bytes, message: bytes, *, authority: bytes = b"", timeout_s: float = 5.0, fields: Pairs = (),
+) -> CallRequest:
+    """Return the CallRequest of a unary gRPC call of ``method`` (``/package.Service/Method``); the service is told the
+    time that it has. The cluster must speak HTTP/2. ``fields`` are more of the head.
+    """
+    headers = ((b"te", b"trailers"), (b"content-type", grpc.CONTENT_TYPE),
+               (grpc.TIMEOUT, grpc.timeout_text(max(timeout_s, 0.001))), *fields)
+    return CallRequest(method=b"POST", target=method, host=authority, headers=headers, body=grpc.frame(message),
+                       timeout_s=timeout_s, is_repeatable=True)
+
+
+def grpc_message(answer: CallAnswer) -> bytes:
+    """Return the message of the answer to a ``grpc_call``; raises ValueError, which says why, where there is none."""
+    status = grpc.status_of(answer, answer.trailers)
+    if status:
+        source = answer.trailers if answer.trailers is not None and grpc.STATUS in answer.trailers else answer.headers
+        text = (source.get(grpc.MESSAGE) or b"").decode("ascii", "replace")
+        name = grpc.NAMES[status] if status > 0 else "that is none"
+        raise ValueError(f"gRPC status {name}" + (f": {text:.200}" if text else f" (HTTP status {answer.status})"))
+    found = grpc.messages_of(answer.body)
+    if len(found) != 1:
+        raise ValueError(f"expected one message, got {len(found)}")
+    return found[0]
