@@ -130,7 +130,7 @@ class IExchange(Interface):
     request = Attribute("RequestHead: method, target, path, query, host, scheme, version, headers, content_length...")
     response = Attribute("ResponseHead or None: status, headers, content_length")
     trailers = Attribute("Headers or None: what came behind the answer's body; known at its end")
-    folds_trailers = Attribute("bool: a transform of the answer has put them into the body, they are not sent")
+    folds_trailers = Attribute("bool, set in on_request: a filter puts the trailers into the body (gRPC-Web)")
     route = Attribute("IRoute or None; matched when first read, kept until clear_route()")
     cluster = Attribute("the cluster picked (name, endpoints), or None")
     endpoint = Attribute("IEndpoint of the last attempt, or None")
@@ -184,6 +184,11 @@ class IExchange(Interface):
 
     def transform_response(transform):
         """The same for the response body. Only within on_response."""
+
+    def gather_response(limit):
+        """Return a Deferred of the answer's body (bytes, what is beyond ``limit`` is dropped), which is not sent. The
+        head waits meanwhile. Only within on_response, which returns that Deferred or one made of it.
+        """
 
     def read_body(limit):
         """Return a Deferred of the whole request body (bytes, at most ``limit``), which is also passed on; or of None

@@ -14,7 +14,7 @@ from zope.interface import classImplements
 from meshd.api.exchange import IExchange
 from meshd.exchange import forward, hedge, mirror, recovery
 from meshd.exchange.body import RequestBody, compose, read
-from meshd.exchange.held import Held, release
+from meshd.exchange.held import Held, gather, release
 from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, answer_of, explain, refuse
 from meshd.http import flag as flags
 
@@ -124,6 +124,10 @@ class Exchange:
     def read_body(self, limit: int) -> Deferred:
         """Return a Deferred of the whole body, or of None when it is longer than ``limit`` bytes."""
         return read(self, limit)
+
+    def gather_response(self, limit: int) -> Deferred:
+        """Return a Deferred of the answer's body, in whose place nothing is sent; its head waits."""
+        return gather(self, limit)
 
     def transformed(self, transform: Any, data: bytes, is_end: bool) -> bytes:
         """Return what ``transform`` makes of ``data``; nothing where it raises, which ends the exchange."""
@@ -258,9 +262,8 @@ class Exchange:
 
     def hold(self, data: bytes) -> None:
         """Keep what came before the head may go, and read no more of it."""
-        self.held.pieces.append(data)
         attempt = self.attempt
-        if attempt is not None and attempt.connection is not None:
+        if self.held.keep(data) and attempt is not None and attempt.connection is not None:
             attempt.connection.descriptor.pause()
 
     def end_transform(self) -> None:

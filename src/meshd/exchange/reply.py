@@ -39,9 +39,9 @@ def local_head(wall: float, status: int, body: bytes, headers: Any, content_type
 def answer_of(exchange: Any, status: int, body: bytes, headers: Any,
               content_type: bytes = b"text/plain") -> tuple[ResponseHead, bytes]:
     """Return (head, body) of a local reply as the request's protocol has it: a gRPC call gets its status in the head,
-    as Envoy's ``sendLocalReply`` has it.
+    as Envoy's ``sendLocalReply`` has it. One that came as gRPC-Web is answered like others; that filter shapes it.
     """
-    if grpc.is_grpc(exchange.request.headers):
+    if not exchange.folds_trailers and grpc.is_grpc(exchange.request.headers):
         status, body, headers = 200, b"", grpc.shape(status, body, headers)
     return local_head(exchange.downstream.world.clock.wall(), status, body, headers, content_type), body
 

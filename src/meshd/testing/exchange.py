@@ -139,6 +139,12 @@ class FakeExchange:
         """Return a fired Deferred of ``body``, or of None where it is longer than ``limit``."""
         return defer.succeed(self.body if len(self.body) <= limit else None)
 
+    def gather_response(self, limit: int) -> defer.Deferred:
+        """Return the Deferred that the test fires as ``gathered``."""
+        assert self.phase in ("", "response"), "gather_response is for on_response only"
+        self.gathered: defer.Deferred = defer.Deferred()
+        return self.gathered
+
     # what a test calls
 
     def request_phase(self, filter: Any) -> Any:
