@@ -29,14 +29,14 @@ def cluster_fact(cluster: Any) -> dict:
 
 
 def _endpoint(endpoint: Any, verdicts: Any) -> dict:
-    pool = endpoint.pool
+    connections, idle, waiting = endpoint.pool.counts()
     return {
         "address": endpoint.address, "priority": endpoint.priority,
         "weight": round(endpoint.weight, 3) if endpoint.warm_from else endpoint.spec.weight,
         "locality": endpoint.locality, "labels": dict(endpoint.labels), "healthy": endpoint.healthy,
         "health": words(endpoint.bits), "why": verdicts.why(endpoint.address, endpoint.bits),
         "source": endpoint.spec.source, "active_requests": endpoint.active,
-        "connections": len(pool.connections), "idle_connections": len(pool.idle), "pending": len(pool.waiters),
+        "connections": connections, "idle_connections": idle, "pending": waiting,
     }
 
 

@@ -33,6 +33,7 @@ cdef class Connection:
     cdef public object times
     cdef public object chain
     cdef public double idle_since
+    cdef public bytes early
     cpdef received(self, bytes data)
     @cython.locals(exchange=Exchange)
     cpdef on_request(self, RequestHead head)

@@ -9,11 +9,13 @@ from typing import Any
 
 from meshd.downstream import deadline
 from meshd.downstream.edge import refuse_connect
+from meshd.downstream.h2.connection import LINGER_S, H2Connection
 from meshd.errors import ProtocolError
 from meshd.exchange.exchange import Exchange
 from meshd.http import compose
 from meshd.http import flag as flags
 from meshd.http import framing
+from meshd.http.h2.code import PREFACE
 from meshd.http.head import RequestHead
 from meshd.http.headers import Headers
 from meshd.http.path import Redirect
@@ -21,8 +23,6 @@ from meshd.http.request import RequestParser
 from meshd.wire.descriptor import Descriptor
 from meshd.wire.nobody import NOBODY, part
 
-LINGER_S = 1.0
-"""How long a client may still send after our last byte (Envoy's delayed_close_timeout)."""
 DISCARD_BYTES = 65536
 """Rest of an answered request that is read to keep the connection, in bytes."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -30,15 +30,18 @@ UNDERSCORES = {"allow": "allow", "reject_request": "reject", "drop_header": "dro
 
 
 class Connection:
-    """``host`` is the client's address without port; ``is_draining``: the next answer is the last."""
+    """``listener`` is the live chain (or the lobby) that it belongs to. ``host`` is the client's address without port;
+    ``is_draining``: the next answer is the last. ``early`` are first bytes that may be HTTP/2's preface, None once it
+    is known that they are not.
+    """
 
     __slots__ = (
         "listener", "world", "poller", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes",
         "forwarded", "cells", "local", "id", "requests", "is_draining", "is_kept", "is_lingering", "head_since",
-        "since", "limits", "times", "chain", "idle_since",
+        "since", "limits", "times", "chain", "idle_since", "early",
     )
 
-    def __init__(self, listener: Any, fd: int, peer: str, host: str, local: str) -> None:
+    def __init__(self, listener: Any, descriptor: Descriptor, peer: str, host: str, local: str) -> None:
         world = listener.world
         self.listener = listener
         self.world = world
@@ -62,9 +65,11 @@ class Connection:
         self.parser = RequestParser(
             self, limits.max_head_bytes, limits.max_fields, http.accept_http_10,
             UNDERSCORES[http.headers_with_underscores_action])
+        self.early = b"" if http.codec == "auto" else None
         self.timer = world.wheel.timer(self.on_timer)
         self.since = self.idle_since = self.head_since = self.poller.now
-        self.descriptor = Descriptor(fd, world.poller, self)
+        self.descriptor = descriptor
+        descriptor.owner = self
         self.rest()
 
     # Bytes from the client
@@ -73,6 +78,10 @@ class Connection:
         """Feed the codec."""
         if self.is_lingering:
             return
+        if self.early is not None:
+            data = self.sniff(data)
+            if not data:
+                return
         parser = self.parser
         is_head_new = parser.state != framing.HEAD
         count = self.requests
@@ -94,6 +103,29 @@ class Connection:
             self.hurry(self.poller.now + self.times.body_gap_s)
         if parser.buffered > DISCARD_BYTES:
             self.descriptor.pause()
+
+    def sniff(self, data: bytes) -> bytes:
+        """Return what is for the codec; nothing where HTTP/2's preface comes first, or may (RFC 9113 3.3)."""
+        data = self.early + data
+        if not PREFACE.startswith(data[:24]):
+            self.early = None
+            return data
+        if len(data) < 24:
+            self.early = data
+            self.expect_head()
+        else:
+            self.switch(data)
+        return b""
+
+    def switch(self, data: bytes) -> None:
+        """The client speaks HTTP/2: go on as such a connection."""
+        part(self)
+        self.parser.sink = NOBODY
+        other = H2Connection(self.listener, self.descriptor, self.peer, self.host, self.local)
+        self.listener.swap(self, other)
+        if self.is_draining:
+            other.drain()
+        other.received(data)
 
     def expect_head(self) -> None:
         """A head has begun: its end must come in time."""

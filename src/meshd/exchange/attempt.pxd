@@ -25,6 +25,7 @@ cdef class Attempt:
     cpdef on_body(self, bytes data)
     cpdef on_end(self, trailers)
     cpdef flush(self)
+    @cython.locals(connection=UpstreamConnection)
     cpdef send(self, bytes data, bint is_chunked)
     cpdef finish(self, bint is_reusable)
     cpdef cancel(self)

@@ -46,6 +46,11 @@ class Attempt:
         self.retry_of = None
         endpoint.active += 1
 
+    @property
+    def version(self) -> int:
+        """The client's version of HTTP."""
+        return self.exchange.request.version
+
     def run(self) -> None:
         """Take a lease: at once where there is one, else ``on_connection`` or ``on_failure`` follows."""
         connection = self.pool.take(self)
@@ -98,7 +103,8 @@ class Attempt:
 
     def send(self, data: bytes, is_chunked: bool) -> None:
         """Pass body bytes on."""
-        self.connection.descriptor.send(compose.chunk(data) if is_chunked else data)
+        connection = self.connection
+        connection.descriptor.send(compose.chunk(data) if is_chunked and not connection.is_multiplexed else data)
 
     def finish(self, is_reusable: bool) -> None:
         """Both messages are whole, or not: give the lease back."""

@@ -138,6 +138,9 @@ def send_request(exchange: Any, attempt: Any) -> None:
     exchange.upstream_began = attempt.since = now
     connection = attempt.connection
     exchange.upstream_local = connection.local
+    if connection.is_multiplexed:
+        stream_request(exchange, attempt, connection)
+        return
     data = exchange.upstream_head
     if data is None:
         if request.expect_continue:
@@ -151,6 +154,28 @@ def send_request(exchange: Any, attempt: Any) -> None:
         data = with_body(exchange, body, data)
     connection.descriptor.send(data)
     if body is not None and not body.is_complete:
+        exchange.downstream.resume()
+
+
+def stream_request(exchange: Any, attempt: Any, connection: Any) -> None:
+    """Send the head and what there is of the body on a stream of HTTP/2."""
+    request, body = exchange.request, exchange.body
+    exchange.is_chunked_up = False
+    if request.expect_continue:
+        request.headers.remove(b"expect")
+    is_whole = body is not None and body.is_complete
+    is_empty = body is None or is_whole and not body.held and body.trailers is None
+    connection.begin(request, is_empty and request.upgrade is None)
+    if body is None or attempt.is_ended:
+        return
+    if request.expect_continue and not exchange.request_bytes and not is_whole:
+        exchange.downstream.proceed()
+    for data in body.held:
+        connection.descriptor.send(data)
+    body.taken()
+    if is_whole:
+        connection.complete(body.trailers)
+    else:
         exchange.downstream.resume()
 
 
@@ -210,8 +235,11 @@ def end_body(exchange: Any, trailers: Any) -> None:
     body.is_complete = True
     body.trailers = trailers
     attempt = exchange.attempt
-    if attempt is not None and attempt.connection is not None and exchange.is_chunked_up:
-        attempt.connection.descriptor.send(compose.last_chunk(trailers))
+    if attempt is not None and attempt.connection is not None:
+        if attempt.connection.is_multiplexed:
+            attempt.connection.complete(trailers)
+        elif exchange.is_chunked_up:
+            attempt.connection.descriptor.send(compose.last_chunk(trailers))
     if exchange.reader is not None:
         feed_reader(exchange, body)
     if exchange.plan is not None and not exchange.is_ended:
@@ -238,7 +266,7 @@ def retry_failure(exchange: Any, attempt: Any, bit: int, reason: str, is_stale: 
     """
     exchange.failure = reason
     word = word_of(attempt, bit, is_stale)
-    delay_s = judge(exchange, attempt, Outcome(0, None, bit, attempt.began, word)) if word else None
+    delay_s = judge(exchange, attempt, Outcome(0, None, bit, began(attempt), word)) if word else None
     if delay_s is None:
         exchange.fail(bit, reason)
     else:
@@ -247,8 +275,17 @@ def retry_failure(exchange: Any, attempt: Any, bit: int, reason: str, is_stale: 
 
 def word_of(attempt: Any, bit: int, is_stale: bool) -> str:
     """Return the word that retry policies know a failure by, or ''."""
+    connection = attempt.connection
+    if connection is not None and connection.is_refused:
+        return "refused-stream"
     word = REASONS.get(bit, "")
     return "reset-before-request" if word == "reset" and (is_stale or not attempt.began) else word
+
+
+def began(attempt: Any) -> bool:
+    """Say whether the upstream may have seen the request."""
+    connection = attempt.connection
+    return attempt.began and not (connection is not None and connection.is_refused)
 
 
 def judge(exchange: Any, attempt: Any, outcome: Outcome) -> float | None:
@@ -336,11 +373,11 @@ def on_timer(exchange: Any, now: float) -> None:
 def expire_attempt(exchange: Any, reason: str, detail: str) -> None:
     """An attempt took too long: another one, or 504."""
     tried, exchange.attempt = exchange.attempt, None
-    began = tried.began
+    is_begun = tried.began
     tried.cancel()
     if exchange.cluster.observe is not None:
         observe(exchange, tried, 0, None, flags.UT, "per-try-timeout")
-    delay_s = judge(exchange, tried, Outcome(0, None, flags.UT, began, "per-try-timeout"))
+    delay_s = judge(exchange, tried, Outcome(0, None, flags.UT, is_begun, "per-try-timeout"))
     if delay_s is not None:
         if exchange.more is not None:
             exchange.more.is_timeout_retry = True

@@ -70,7 +70,7 @@ def absorbs_failure(exchange: Any, attempt: Any, bit: int, is_stale: bool) -> bo
     if is_newest:
         word = forward.word_of(attempt, bit, is_stale)
         if word:
-            retry(exchange, attempt, Outcome(0, None, bit, attempt.began, word))
+            retry(exchange, attempt, Outcome(0, None, bit, forward.began(attempt), word))
     return True
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from meshd.api.exchange import Mirror
 from meshd.exchange.attempt import Outcome
-from meshd.http import compose
 from meshd.http import flag as flags
 from meshd.http.head import RequestHead
 from meshd.http.headers import Headers
@@ -110,6 +109,7 @@ class Shadow:
         self.world = exchange.downstream.world
         self.cluster = mirror.cluster
         self.head = copy_of(request)
+        self.version = request.version
         self.asked: Any = Asked(exchange, self.head)
         self.parts: list[bytes] = []
         self.size = 0
@@ -183,9 +183,9 @@ class Shadow:
         self.since = self.world.clock.now()
         if self.size or self.has_body:
             self.head.headers.set(b"content-length", b"%d" % self.size)
-        data = b"".join((compose.request_head(self.head), *self.parts))
+        body = b"".join(self.parts)
         self.parts.clear()
-        connection.descriptor.send(data)
+        connection.ask(self.head, body)
 
     def on_informational(self, head: Any) -> None:
         """Nobody waits for it."""

@@ -7,8 +7,10 @@ from meshd.document.option import (
 )
 from meshd.model.balancing import HEALTH, Balancing
 from meshd.model.health_check import HealthCheck
+from meshd.model.http2_upstream import Http2Upstream
 from meshd.model.plugin import Plugin
 
+HTTP1, HTTP2, USE_DOWNSTREAM_PROTOCOL = PROTOCOLS = ("http1", "http2", "use_downstream_protocol")
 NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/*-]*", maximum=200)
 
 
@@ -64,7 +66,10 @@ class Cluster:
     """A named set of endpoints that serve the same thing."""
 
     name: str = option(NAME, doc="unique name (with an asterisk for hosts by wildcard, as Istio has them)")
-    protocol: str = option(Choice(("http1",)), default="http1", doc="what the endpoints speak")
+    protocol: str = option(
+        Choice(PROTOCOLS), default="http1",
+        doc="what the endpoints speak: http2 is by prior knowledge; use_downstream_protocol is what the client speaks")
+    http2: Http2Upstream = option(Nested(Http2Upstream), default=Http2Upstream(), doc="HTTP/2 (Envoy's figures)")
     endpoints: tuple[EndpointSpec, ...] | None = option(
         ListOf(item=Nested(EndpointSpec), maximum=100_000), default=None, doc="static endpoints"
     )

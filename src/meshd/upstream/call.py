@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from meshd.api import CallAnswer, CallError, CallRequest
-from meshd.http import compose, flag
+from meshd.http import flag
 from meshd.http.head import RequestHead
 from meshd.http.headers import Headers
 from meshd.wire.nobody import rest
@@ -39,7 +39,8 @@ class CallView:
 class Call:
     """``begin()`` returns the Deferred of its answer. ``connection`` is the lease, None before and after."""
 
-    is_tunnel = False
+    is_tunnel = is_high = False
+    version = 11
 
     def __init__(self, cluster: Any, request: CallRequest) -> None:
         self.cluster = cluster
@@ -95,7 +96,7 @@ class Call:
         head = self.view.request
         connection.lease(self, head.method, False)
         host = self.request.host or host_of(self.endpoint.address)
-        connection.descriptor.send(compose.request_head(with_host(head, host)) + self.request.body)
+        connection.ask(with_host(head, host), self.request.body)
 
     def on_informational(self, head: Any) -> None:
         """A 1xx on the way says nothing."""
@@ -157,10 +158,11 @@ class Call:
 
     def on_failure(self, bit: int, reason: str, is_stale: bool) -> None:
         """No connection, or it broke. ``is_stale``: it had served before and died without a byte of this answer."""
+        is_safe = is_stale and self.may_repeat() or self.connection is not None and self.connection.is_refused
         self.connection = None
         if self.is_ended:
             return
-        if is_stale and not self.view.tried and self.may_repeat():
+        if is_safe and not self.view.tried:
             endpoint, self.endpoint = self.endpoint, None
             endpoint.active -= 1
             self.view.tried = (endpoint,)

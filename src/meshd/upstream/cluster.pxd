@@ -33,6 +33,7 @@ cdef class Cluster:
     cdef public object pick
     cdef public object observe
     cdef public Cells cells
+    cdef public object stream_cells
     cdef public tuple endpoints
     cdef public dict by_address
     cdef public dict inherited

@@ -11,7 +11,7 @@ from meshd.upstream.check_cell import Membership
 from meshd.upstream.endpoint import Endpoint
 from meshd.upstream.endpoint_set import EndpointSet
 from meshd.upstream.locality import is_ranked, priorities
-from meshd.upstream.pool import Pool
+from meshd.upstream.pools import make_pool, streams_to
 from meshd.upstream.verdict import Verdicts
 
 COUNTERS = (
@@ -74,6 +74,7 @@ class Cluster:
         self.pick = balancer.pick
         self.observe: Callable[[Any, Any], None] | None = None
         self.cells = Cells(world.metrics, spec.name)
+        self.stream_cells = streams_to(world.metrics, spec)
         self.endpoints: tuple[Endpoint, ...] = ()
         self.by_address: dict[str, Endpoint] = {}
         self.inherited: dict[str, Endpoint] = {}
@@ -117,8 +118,11 @@ class Cluster:
 
     def endpoint(self, spec: EndpointSpec, known: Endpoint | None, is_first: bool) -> Endpoint:
         """Return the endpoint that stands already, or a new one over the same pool, or a new one."""
-        if known is None:
-            made = Endpoint(spec, Pool(self.world, spec.address))
+        if known is not None and known.pool.protocol != self.spec.protocol:
+            made = Endpoint(spec, make_pool(self.world, self.spec.protocol, spec.address))
+            made.warm_from, made.memo = known.warm_from, known.memo
+        elif known is None:
+            made = Endpoint(spec, make_pool(self.world, self.spec.protocol, spec.address))
             if not is_first:
                 self.warm_up(made)
         elif known.spec == spec:
@@ -212,7 +216,7 @@ class Cluster:
         self.verdicts.join(self)
         self.verdicts.membership = Membership(self)
         self.bind()
-        self.idle = sum(len(endpoint.pool.idle) for endpoint in self.endpoints)
+        self.idle = sum(endpoint.pool.counts()[1] for endpoint in self.endpoints)
         self.inherited = {}
         if self.verdicts.bits or self.spec.health_checks or self.spec.balancing.slow_start is not None:
             for endpoint in self.endpoints:

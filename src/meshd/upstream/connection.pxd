@@ -14,6 +14,8 @@ cdef class UpstreamConnection:
     cdef public object counted_by
     cdef public bint answered
     cdef public double since
+    cdef public bint is_multiplexed
+    cdef public bint is_refused
     cpdef lease(self, attempt, bytes method, bint is_upgrade)
     cpdef release(self, bint is_reusable)
     cpdef received(self, bytes data)

@@ -9,9 +9,10 @@ import socket
 from typing import Any
 
 from meshd.errors import ProtocolError
-from meshd.http import flag
+from meshd.http import compose, flag
 from meshd.http.framing import HEAD as HEAD_STATE
 from meshd.http.framing import IDLE as IDLE_STATE
+from meshd.http.head import RequestHead
 from meshd.http.response import ResponseParser
 from meshd.wire.address import render
 from meshd.wire.descriptor import Descriptor
@@ -36,12 +37,14 @@ class UpstreamConnection:
     """``requests`` counts those served; ``attempt`` is the one that has the lease, or None.
 
     ``counted_by`` is the circuit breaker that admitted it, or None (the first connection of a pool is always made).
-    ``since`` is when it was ready.
+    ``since`` is when it was ready. ``is_multiplexed``: it is one stream of an HTTP/2 connection (``h2/``), which has
+    ``begin`` and ``complete`` in the place of composed bytes. ``is_refused``: the upstream says that it has not
+    processed the request.
     """
 
     __slots__ = (
         "pool", "attempt", "descriptor", "parser", "timer", "requests", "dial", "local", "counted_by", "answered",
-        "since",
+        "since", "is_multiplexed", "is_refused",
     )
 
     def __init__(self, pool: Any, counted_by: Any) -> None:
@@ -52,7 +55,7 @@ class UpstreamConnection:
         self.requests = 0
         self.local = ""
         self.since = 0.0
-        self.answered = False
+        self.answered = self.is_multiplexed = self.is_refused = False
         settings = pool.settings
         self.parser = ResponseParser(IDLE, settings.max_head_bytes, settings.max_fields)
         world = pool.world
@@ -84,6 +87,10 @@ class UpstreamConnection:
         parser = self.parser
         parser.sink = attempt
         parser.expect(method, is_upgrade)
+
+    def ask(self, head: RequestHead, body: bytes) -> None:
+        """Send a whole request."""
+        self.descriptor.send(compose.request_head(head) + body)
 
     def release(self, is_reusable: bool) -> None:
         """The attempt has ended; ``is_reusable`` says whether both messages were whole."""

@@ -7,6 +7,7 @@ and requests count as the cluster's.
 from typing import Any
 
 from meshd.http import flag
+from meshd.model.cluster import HTTP1, HTTP2
 from meshd.upstream.endpoint import Endpoint
 from meshd.upstream.pool import Pool
 
@@ -14,8 +15,8 @@ UNRESOLVED = flag.DF
 """The response flag where the name has no address."""
 
 
-class NamedPool(Pool):
-    """A pool whose addresses come from ``name``: ``ask(then)``, ``next_target()`` and ``reason``, as ``wire.name`` has.
+class Named:
+    """Makes a pool one whose addresses come from ``name``: ``ask(then)``, ``next_target()`` and ``reason``, as ``wire.name`` has.
     """
 
     def on_dial_failed(self, connection: Any, reason: str) -> None:
@@ -29,9 +30,22 @@ class NamedPool(Pool):
             self.next_waiter().on_failure(UNRESOLVED, reason, False)
 
 
+class NamedPool(Named, Pool):
+    """Of HTTP/1.1."""
+
+
+def named_pool(cluster: Any, address: str) -> Pool:
+    """Return a pool for the cluster's protocol."""
+    protocol = cluster.spec.protocol
+    if protocol == HTTP1:
+        return NamedPool(cluster.world, address)
+    from meshd.upstream.h2.named import NamedPoolByClient, NamedStreamPool
+    return (NamedStreamPool if protocol == HTTP2 else NamedPoolByClient)(cluster.world, address)
+
+
 def make_endpoint(cluster: Any, spec: Any, name: Any) -> Endpoint:
     """Return an endpoint of a live cluster with the address of ``spec``, to which ``name`` knows the way."""
-    pool = NamedPool(cluster.world, spec.address)
-    pool.name = name
+    pool = named_pool(cluster, spec.address)
+    pool.call(name)
     pool.bind(cluster)
     return Endpoint(spec, pool)

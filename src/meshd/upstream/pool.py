@@ -22,6 +22,8 @@ class Pool:
                  "max_idle", "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing",
                  "is_retired", "high", "max_connections", "max_age_s")
 
+    protocol = "http1"
+
     def __init__(self, world: Any, address: str) -> None:
         self.world = world
         self.poller = world.poller
@@ -96,7 +98,7 @@ class Pool:
             self.cluster.cells.connection_overflow.value += 1
             if self.connections:
                 return
-        connection = UpstreamConnection(self, breaker if is_counted else None)
+        connection = self.make(breaker if is_counted else None)
         self.connections.add(connection)
         self.dialing += 1
         cells = self.cluster.cells
@@ -109,6 +111,14 @@ class Pool:
         else:
             connection.dial.expect()
             self.name.ask(partial(self.on_named, connection))
+
+    def call(self, name: Any) -> None:
+        """Find addresses by ``name`` from now on."""
+        self.name = name
+
+    def make(self, breaker: Any) -> UpstreamConnection:
+        """Return a connection that is to be dialed."""
+        return UpstreamConnection(self, breaker)
 
     def locate(self) -> None:
         """Read the address."""
@@ -197,6 +207,10 @@ class Pool:
         if attempt in self.waiters:
             self.waiters.remove(attempt)
             self.breaker_of(attempt).release_pending()
+
+    def counts(self) -> tuple[int, int, int]:
+        """Return the numbers of connections, of idle ones, and of attempts that wait."""
+        return len(self.connections), len(self.idle), len(self.waiters)
 
     def retire(self) -> None:
         """Close what is idle now and the rest when it comes back."""

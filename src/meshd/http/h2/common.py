@@ -8,13 +8,15 @@ from meshd.errors import ProtocolError
 from meshd.http.h2 import counter, fields
 from meshd.http.h2.code import (
     CANCEL, ENABLE_CONNECT_PROTOCOL, ENHANCE_YOUR_CALM, MAX_CONCURRENT_STREAMS, NO_ERROR, PROTOCOL_ERROR,
-    REFUSED_STREAM,
+    REFUSED_STREAM, STREAM_CLOSED, FRAME_SIZE_ERROR,
 )
+from meshd.http.h2.gate import Gate
 from meshd.http.h2.session import BODY, HEAD, UPGRADE, Session, Stream
 from meshd.http.head import RequestHead, ResponseHead
 
 FIRST_STREAMS = 100  # until the peer says; RFC 9113 6.5.2 recommends that it takes no less
 UNLIMITED = 2**32 - 1
+MAX_KEPT_STREAMS = 1000  # that were reset on this side; what comes on older ones is an error
 ROOM = 4  # how much more than a head's limits is read before the connection ends, so that the limit can be answered
 
 
@@ -28,6 +30,11 @@ class CommonSession(Session):
         self.max_streams = FIRST_STREAMS
         self.allows_connect = False
         self._has_settings = False
+        self.gate = Gate(self.is_server, settings)
+        self._resets = 0  # that the owner asked for
+        self._provoked = 0  # that the peer made us send
+        self._gone = self._premature = 0  # streams
+        self._pending = 0  # heads and pieces of bodies since the last take
 
     # what the engines have
 
@@ -62,6 +69,9 @@ class CommonSession(Session):
         stream = self.streams.get(stream_id)
         if stream is None or self.is_closed or stream.is_closed:
             return
+        self._has_queued()
+        if self.is_closed:
+            return
         section = fields.write_response(head)
         if head.status < 200 and head.status != 101:
             self._submit_informational(stream_id, section)
@@ -74,6 +84,7 @@ class CommonSession(Session):
         if stream is None or self.is_closed or stream.is_closed:
             return
         self._drop(stream_id)
+        self._resets += 1
         self._reset(stream_id, code)
 
     def consume(self, stream_id: int, count: int) -> None:
@@ -169,12 +180,19 @@ class CommonSession(Session):
         self._drop(stream_id)
         if is_told:
             self.sink.on_reset(stream_id, code, is_local)
+        if not is_local:
+            self.gate.known.discard(stream_id)
+            self.sink.on_count(counter.RX_RESET)
+            lived = self.clock() - stream.begun
+            self._count_ended(not stream.is_answered and lived <= self.settings.premature_reset_s)
 
     def got_closed(self, stream_id: int) -> None:
         """Both sides have ended the stream."""
         stream = self.streams.get(stream_id)
         if stream is None:
             return
+        self._gone += 1
+        self.gate.known.discard(stream_id)
         if stream.held:
             stream.is_closed = True
         else:
@@ -201,12 +219,74 @@ class CommonSession(Session):
                 self.got_reset(stream_id, REFUSED_STREAM, False)
         self.sink.on_goaway(last_stream_id, code, debug)
 
+    # floods and errors
+
+    def _admit(self, data: bytes) -> bytes:
+        """Return what the engine gets of ``data``; b"" where the gate ends the connection."""
+        gate = self.gate
+        data = gate.check(data)
+        if gate.flood is not None:
+            self._flood(gate.flood)
+        elif gate.code:
+            self._broken(gate.code, _WORDS[gate.code])
+        else:
+            return data
+        return b""
+
+    def _broken(self, code: int, message: str) -> None:
+        """End the connection of a peer that breaks the protocol."""
+        if not self.is_closed:
+            self.sink.on_count(counter.MESSAGING_ERROR)
+            self.abort(code, message)
+            self.sink.on_error(code, "http2.protocol_error", message)
+
+    def _has_sent(self, data: bytes) -> None:
+        """Look at what goes out: resets that the owner did not ask for were provoked (CVE-2025-8671)."""
+        gate = self.gate
+        self._pending = 0
+        resets = gate.resets
+        gate.sent(data)
+        if gate.resets == resets:
+            return
+        for _ in range(gate.resets - resets):
+            self.sink.on_count(counter.TX_RESET)
+        provoked = gate.resets - self._resets
+        while self._provoked < provoked:
+            self._provoked += 1
+            self._count_ended(True)
+
+    def _count_ended(self, is_premature: bool) -> None:
+        """Envoy's rule: of the first 500 streams, and of all from then on, not half may be reset prematurely."""
+        self._gone += 1
+        self._premature += is_premature
+        if not self.is_server or not is_premature:
+            return
+        limit = self.settings.max_premature_resets
+        if 2 * self._premature >= (limit if self._gone < limit else self._gone):
+            self._flood(counter.PREMATURE_RESETS)
+
+    def _has_queued(self) -> None:
+        self._pending += 1
+        if self._pending > self.settings.max_outbound_frames:
+            self._flood(counter.OUTBOUND)
+
+    def _flood(self, name: str) -> None:
+        """End the connection of a peer that asks for too much."""
+        if not self.is_closed:
+            self.sink.on_count(name)
+            self.abort(ENHANCE_YOUR_CALM, name)
+            self.sink.on_error(ENHANCE_YOUR_CALM, f"http2.{name}", f"{name}: expected fewer")
+
     # helpers
 
     def _drop(self, stream_id: int) -> None:
         """Forget a stream; its bytes need no credit any more, the connection's do."""
         stream = self.streams.pop(stream_id)
         stream.is_told = False
+        known = self.gate.known
+        if len(known) > len(self.streams) + MAX_KEPT_STREAMS:
+            known.clear()
+            known.update(self.streams)
         if stream.held:
             self._credit(stream_id, stream.held)
             stream.held = 0
@@ -227,6 +307,11 @@ class CommonSession(Session):
             self._reset(stream_id, NO_ERROR)
 
 
+_WORDS = {
+    PROTOCOL_ERROR: "frame: expected a preface, SETTINGS as the first, PRIORITY on a stream, HEADERS on an odd one",
+    STREAM_CLOSED: "HEADERS: expected a stream that is open, or a greater number",
+    FRAME_SIZE_ERROR: "frame: expected at most SETTINGS_MAX_FRAME_SIZE bytes",
+}
 _COUNTS = {
     "http2.too_large_headers": counter.HEADER_OVERFLOW, "http2.too_many_headers": counter.HEADER_OVERFLOW,
     "http2.unexpected_underscore": counter.REJECTED_UNDERSCORES,

@@ -2,12 +2,12 @@
 
 import ngh2
 from ngh2 import (
-    ConnectionClosed, DataReceived, GoAwayReceived, InformationalResponseReceived, PingAcknowledged,
+    ConnectionClosed, DataReceived, GoAwayReceived, InformationalResponseReceived, NGH2Error, PingAcknowledged,
     RequestReceived, ResponseReceived, SettingsReceived, StreamClosed, StreamReset, TrailersReceived,
 )
 
 from meshd.http.h2 import fields
-from meshd.http.h2.code import PROTOCOL_ERROR
+from meshd.http.h2.code import MAX_STREAM_ID, PROTOCOL_ERROR
 from meshd.http.h2.common import ROOM, CommonSession
 from meshd.http.h2.settings import first_settings
 from meshd.http.headers import Headers
@@ -23,10 +23,10 @@ class FastSession(CommonSession):
         self._core = core = ngh2.Connection(
             ngh2.Role.SERVER if self.is_server else ngh2.Role.CLIENT,
             ngh2.Configuration(
-                auto_window_update=False, max_continuations=settings.max_continuations,
+                auto_window_update=False, max_continuations=settings.max_continuations + 1,
                 max_inbound_header_list_size=settings.max_head_bytes * ROOM,
                 max_inbound_header_count=settings.max_fields * ROOM,
-                max_outbound_ack=settings.max_outbound_control_frames,
+                max_outbound_ack=settings.max_outbound_control_frames + 1,
                 max_send_header_block_length=1 << 20,
                 stream_reset_rate_limit=(1 << 40, 1 << 40), glitch_rate_limit=(1 << 40, 1 << 40),
             ))
@@ -39,9 +39,12 @@ class FastSession(CommonSession):
     def receive(self, data: bytes) -> None:
         if self.is_closed or not data:
             return
+        data = self._admit(data)
+        if not data:
+            return
         try:
             self._core.receive_data(data)
-        except ngh2.NGH2Error as error:
+        except NGH2Error as error:
             self._dispatch()
             self._fail(error)
             return
@@ -50,9 +53,11 @@ class FastSession(CommonSession):
     def take(self) -> bytes:
         try:
             data = self._core.data_to_send()
-        except ngh2.NGH2Error:
+        except NGH2Error:
             return b""
         self._dispatch()
+        if data:
+            self._has_sent(data)
         if self._over:
             self._look_at_queues()
         return data
@@ -70,6 +75,8 @@ class FastSession(CommonSession):
 
     def _dispatch(self) -> None:
         for event in self._core.events():
+            if self.is_closed:
+                return
             kind = type(event)
             if kind is RequestReceived:
                 self.got_request(event.stream_id, event.headers, event.end_stream)
@@ -98,7 +105,7 @@ class FastSession(CommonSession):
         if kind is SettingsReceived:
             self.got_settings(event.settings)
         elif kind is GoAwayReceived:
-            self.got_goaway(event.last_stream_id, event.error_code, event.debug_data)
+            self.got_goaway(self.gate.goaway & MAX_STREAM_ID, event.error_code, event.debug_data)
         elif kind is PingAcknowledged:
             self.sink.on_ping_ack(event.opaque_data)
         elif kind is ConnectionClosed and event.error_code and not self.is_closed:
@@ -115,11 +122,15 @@ class FastSession(CommonSession):
         stream = self.streams.get(stream_id)
         if stream is None or self.is_closed or stream.is_closed:
             return 0
-        if is_last:
-            self._send_data(stream_id, data, end_stream=True)
-        else:
-            self._send_data(stream_id, data)
-        queued = self._queued(stream_id)
+        self._has_queued()
+        try:
+            if is_last:
+                self._send_data(stream_id, data, end_stream=True)
+            else:
+                self._send_data(stream_id, data)
+            queued = self._queued(stream_id)
+        except NGH2Error:
+            return 0  # the stream is gone, of which an event will tell
         if queued > self.settings.write_high_bytes and not stream.is_over:
             stream.is_over = True
             self._over.append(stream_id)
@@ -128,16 +139,26 @@ class FastSession(CommonSession):
     def trailers(self, stream_id: int, headers: Headers) -> None:
         stream = self.streams.get(stream_id)
         if stream is not None and not self.is_closed and not stream.is_closed:
-            self._core.send_trailers(stream_id, fields.write_trailers(headers))
+            self._try(self._core.send_trailers, stream_id, fields.write_trailers(headers))
 
     def queued(self, stream_id: int) -> int:
         return 0 if self.is_closed else self._queued(stream_id)
 
+    def _try(self, method, *arguments) -> None:
+        """Call a method of the library for a stream that may be gone, of which an event will tell."""
+        try:
+            method(*arguments)
+        except NGH2Error:
+            pass
+
     def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
-        self._core.send_response(stream_id, section, end_stream=is_last)
+        try:
+            self._core.send_response(stream_id, section, end_stream=is_last)
+        except NGH2Error:
+            pass  # as in _try
 
     def _submit_informational(self, stream_id: int, section: list) -> None:
-        self._core.send_informational_response(stream_id, section)
+        self._try(self._core.send_informational_response, stream_id, section)
 
     def _submit_request(self, section: list, is_last: bool) -> int:
         try:
@@ -147,10 +168,13 @@ class FastSession(CommonSession):
             return 0
 
     def _reset(self, stream_id: int, code: int) -> None:
-        self._core.reset_stream(stream_id, code)
+        self._try(self._core.reset_stream, stream_id, code)
 
     def _credit(self, stream_id: int, count: int) -> None:
-        self._core.acknowledge_received_data(count, stream_id)
+        try:
+            self._core.acknowledge_received_data(count, stream_id)
+        except NGH2Error:
+            pass  # as in _try
 
     def shut_down(self) -> None:
         if self.is_closed:

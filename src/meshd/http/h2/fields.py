@@ -62,8 +62,6 @@ def _block(fields: Fields, limits) -> tuple[Headers, tuple]:
         _refuse_specific(headers, bits)
     if bits & LENGTH_TWICE:
         raise malformed("content-length: expected one, got more")
-    if headers.low.find(b"\r\ncookie:") >= 0:
-        _join_cookies(headers)
     return headers, scan
 
 
@@ -110,6 +108,9 @@ def read_request(fields: Fields, is_last: bool, limits) -> RequestHead:
     pseudo, rest = _split(fields, _KNOWN_PSEUDO)
     headers, scan = _block(rest, limits)
     bits = scan[0]
+    length = headers.low[scan[3]:scan[4]]
+    if headers.low.find(b"\r\ncookie:") >= 0:
+        _join_cookies(headers)  # moves what scan says
     method = pseudo.get(b":method", b"")
     if not _is_method(method):
         raise malformed(f":method: {method[:64]!r}: expected a token")
@@ -119,7 +120,7 @@ def read_request(fields: Fields, is_last: bool, limits) -> RequestHead:
     if b":protocol" in pseudo:
         _read_protocol(head, pseudo, limits)
     elif bits & LENGTH:
-        head.content_length = _read_length(headers.low[scan[3]:scan[4]], is_last)
+        head.content_length = _read_length(length, is_last)
     elif not is_last:
         head.content_length = -1
     if bits & EXPECT:

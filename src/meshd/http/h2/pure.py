@@ -13,11 +13,16 @@ from h2.connection import H2Connection
 from h2.exceptions import H2Error
 from h2.exceptions import ProtocolError as H2ProtocolError
 from h2.settings import Settings as H2Settings
+from hpack import HPACKError
 
 from meshd.errors import ProtocolError
-from meshd.http.h2 import fields, strict
-from meshd.http.h2.code import FRAME_SIZE_ERROR, GOAWAY, MAX_STREAM_ID, PREFACE, PROTOCOL_ERROR, REFUSED_STREAM
-from meshd.http.h2.common import ROOM, CommonSession
+from meshd.http.h2 import counter, fields, frames, strict
+from meshd.http.h2.code import (
+    COMPRESSION_ERROR, CONTINUATION, FRAME_SIZE_ERROR, GOAWAY, HEADERS, MAX_STREAM_ID, PRIORITY, PROTOCOL_ERROR,
+    REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+)
+from meshd.http.h2.common import MAX_KEPT_STREAMS, ROOM, CommonSession
+from meshd.http.h2.session import BODY
 from meshd.http.h2.settings import first_settings
 from meshd.http.headers import Headers
 
@@ -36,11 +41,16 @@ class PureSession(CommonSession):
             normalize_outbound_headers=False, validate_inbound_headers=False, normalize_inbound_headers=False))
         core.local_settings = H2Settings(not self.is_server, first_settings(self.is_server, settings))
         core.initiate_connection()
-        self._widen()
         if more := settings.initial_connection_window_size - 65535:
             core.increment_flow_control_window(more)
+        core.decoder = frames.LengthDecoder()
+        self._widen()
         self._data = b""
         self._has_preface = not self.is_server
+        self._is_within = False  # a field section that goes on
+        self._was_reset = {}  # streams that were reset here, in order; a bound is kept
+        self._lengths = {}  # stream id -> bytes of the body that are still to come
+        self._endless = set()  # streams with a second section that does not end them
         self._queues = {}  # stream id -> Queue
         self._out = []  # frames that h2 does not know of
 
@@ -50,21 +60,16 @@ class PureSession(CommonSession):
     def receive(self, data: bytes) -> None:
         if self.is_closed:
             return
+        if not self._admit(data):
+            return
         data = self._data + data
         at = 0
-        if not self._has_preface:
-            if data[:24] != PREFACE[:len(data)]:
-                self._fail(PROTOCOL_ERROR, "preface: expected HTTP/2's")
-                return
-            if len(data) >= 24:
-                self._has_preface = True
-                self._feed(data[:24])
-                at = 24
+        if not self._has_preface and len(data) >= 24:
+            self._has_preface = True
+            self._feed(data[:24])
+            at = 24
         while self._has_preface and not self.is_closed and len(data) - at >= 9:
             size = int.from_bytes(data[at:at + 3], "big")
-            if size > self.settings.max_frame_size:
-                self._fail(FRAME_SIZE_ERROR, f"frame: expected at most {self.settings.max_frame_size} bytes")
-                return
             if len(data) - at < 9 + size:
                 break
             self._frame(data[at:at + 9 + size])
@@ -73,31 +78,57 @@ class PureSession(CommonSession):
 
     def _frame(self, frame: bytes) -> None:
         kind = frame[3]
+        frame = frames.without_reserved_bit(frame, 5)
+        stream_id = int.from_bytes(frame[5:9], "big")
+        if kind in (HEADERS, CONTINUATION):
+            self._is_within = not frame[4] & frames.END_HEADERS
+        elif self._is_within:
+            self._feed(frame)  # which is an error
+            return
         if kind == GOAWAY and len(frame) >= 17 and frame[5:9] == b"\0\0\0\0":
             last_stream_id, code = _words(frame, 9)
             self.got_goaway(last_stream_id & MAX_STREAM_ID, code, frame[17:])
             return
+        if kind == PRIORITY:
+            if code := frames.priority_error(frame):
+                self._refuse_stream(stream_id, code)
+            return
+        if kind == SETTINGS:
+            if frame[4] & frames.ACK and len(frame) > 9:
+                self._broken(FRAME_SIZE_ERROR, "SETTINGS: expected an acknowledgement without payload")
+                return
+            frame = frames.plain_settings(frame)
+        elif kind == WINDOW_UPDATE:
+            frame = frames.without_reserved_bit(frame, 9)
+            if stream_id and frame[9:] == bytes(4) and stream_id in self.streams:
+                self._refuse_stream(stream_id, PROTOCOL_ERROR)
+                return
+        elif kind == HEADERS and not frame[4] & frames.END_STREAM and self._has_head(stream_id):
+            self._endless.add(stream_id)
+            frame = frame[:4] + bytes((frame[4] | frames.END_STREAM,)) + frame[5:]
         self._feed(frame)
+
+    def _has_head(self, stream_id: int) -> bool:
+        stream = self.streams.get(stream_id)
+        return stream is not None and (self.is_server or stream.is_answered)
+
+    def _refuse_stream(self, stream_id: int, code: int) -> None:
+        """Say a stream error that the peer made, and tell the sink."""
+        if stream_id in self.streams:
+            self._reset(stream_id, code)
+            self.got_reset(stream_id, code, True)
 
     def _feed(self, data: bytes) -> None:
         try:
             found = self._core.receive_data(data)
         except H2ProtocolError as error:
-            self._fail(int(error.error_code), str(error))
+            code = COMPRESSION_ERROR if isinstance(error.__cause__, HPACKError) else int(error.error_code)
+            self._broken(code, str(error))
             return
         for event in found:
             handler = _HANDLERS.get(type(event))
-            if handler is not None:
+            if handler is not None and not self.is_closed:
                 handler(self, event)
-
-    def _fail(self, code: int, message: str) -> None:
-        """Say GOAWAY, once."""
-        if self.is_closed:
-            return
-        self.is_closed = True
-        self._core.clear_outbound_data_buffer()
-        self._goaway(self.last_stream_id, code, message.encode("latin-1", "replace")[:256])
-        self.sink.on_error(code, "http2.protocol_error", message)
 
     def _goaway(self, last_stream_id: int, code: int, debug: bytes = b"") -> None:
         self._flush_core()
@@ -106,27 +137,71 @@ class PureSession(CommonSession):
 
     def _flush_core(self) -> None:
         if data := self._core.data_to_send():
-            self._out.append(data)
+            self._out.append(self._once(data) if self._was_reset else data)
+
+    def _once(self, data: bytes) -> bytes:
+        """Take out what h2 says to frames that come on a stream that was reset: it says it again and again."""
+        kept = []
+        at = 0
+        while at < len(data):
+            end = at + 9 + int.from_bytes(data[at:at + 3], "big")
+            if data[at + 3] != RST_STREAM:
+                kept.append(data[at:end])
+            else:
+                stream_id = int.from_bytes(data[at + 5:at + 9], "big")
+                if self._was_reset.get(stream_id, True):
+                    kept.append(data[at:end])
+                    self._was_reset[stream_id] = False
+            at = end
+        return b"".join(kept)
 
     # what h2 tells
 
     def _on_request(self, event) -> None:
-        section = tuple(event.headers)
-        if self._is_strict(event.stream_id, section):
-            if self.is_finishing:
-                self._reset(event.stream_id, REFUSED_STREAM)
-            else:
-                self.got_request(event.stream_id, section, event.stream_ended is not None)
+        section = frames.reveal(event.headers)
+        if not self._is_strict(event.stream_id, section):
+            return
+        if self.is_finishing:
+            self._reset(event.stream_id, REFUSED_STREAM)
+            return
+        self.got_request(event.stream_id, section, event.stream_ended is not None)
+        head_of = self.streams.get(event.stream_id)
+        if head_of is not None and head_of.is_told and event.stream_ended is None:
+            self._expect(event.stream_id, section)
+
+    def _expect(self, stream_id: int, section: tuple) -> None:
+        length = dict(section).get(b"content-length")
+        if length is not None:
+            self._lengths[stream_id] = int(length)
+
+    def _measures(self, stream_id: int, count: int, is_last: bool) -> bool:
+        """Whether so many more bytes are what content-length says (8.1.1)."""
+        left = self._lengths.get(stream_id)
+        if left is None:
+            return True
+        left -= count
+        self._lengths[stream_id] = left
+        if left < 0 or is_last and left:
+            self._refuse_stream(stream_id, PROTOCOL_ERROR)
+            return False
+        return True
 
     def _on_response(self, event) -> None:
-        section = tuple(event.headers)
+        section = frames.reveal(event.headers)
+        is_last = getattr(event, "stream_ended", None) is not None
         if self._is_strict(event.stream_id, section):
-            self.got_response(event.stream_id, section, getattr(event, "stream_ended", None) is not None)
+            self.got_response(event.stream_id, section, is_last)
+            stream = self.streams.get(event.stream_id)
+            if stream is not None and stream.is_answered and stream.kind == BODY and not is_last:
+                self._expect(event.stream_id, section)
             self._ended(event)
 
     def _on_trailers(self, event) -> None:
-        section = tuple(event.headers)
-        if self._is_strict(event.stream_id, section):
+        section = frames.reveal(event.headers)
+        if event.stream_id in self._endless:
+            self._endless.discard(event.stream_id)
+            self._refuse_stream(event.stream_id, PROTOCOL_ERROR)
+        elif self._is_strict(event.stream_id, section) and self._measures(event.stream_id, 0, True):
             self.got_trailers(event.stream_id, section)
             self._ended(event)
 
@@ -134,6 +209,7 @@ class PureSession(CommonSession):
         try:
             strict.check(section)
         except ProtocolError:
+            self.sink.on_count(counter.MESSAGING_ERROR)
             self._reset(stream_id, PROTOCOL_ERROR)
             self.got_reset(stream_id, PROTOCOL_ERROR, True)
             return False
@@ -143,8 +219,12 @@ class PureSession(CommonSession):
         padding = event.flow_controlled_length - len(event.data)
         if padding:
             self._credit(event.stream_id, padding)
-        self.got_data(event.stream_id, bytes(event.data), event.stream_ended is not None)
-        self._ended(event)
+        is_last = event.stream_ended is not None
+        if self._measures(event.stream_id, len(event.data), is_last):
+            self.got_data(event.stream_id, bytes(event.data), is_last)
+            self._ended(event)
+        elif event.data:
+            self._credit(event.stream_id, len(event.data))
 
     def _ended(self, event) -> None:
         if getattr(event, "stream_ended", None) is not None:
@@ -155,11 +235,11 @@ class PureSession(CommonSession):
         stream = self.streams.get(stream_id)
         queue = self._queues.get(stream_id)
         if stream is not None and stream.is_ended and queue is not None and queue.is_sent:
-            del self._queues[stream_id]
+            self._forget(stream_id)
             self.got_closed(stream_id)
 
     def _on_reset(self, event) -> None:
-        self._queues.pop(event.stream_id, None)
+        self._forget(event.stream_id)
         self.got_reset(event.stream_id, int(event.error_code), False)
 
     def _on_settings(self, event) -> None:
@@ -180,6 +260,8 @@ class PureSession(CommonSession):
         self._flush_core()
         data = b"".join(self._out)
         self._out.clear()
+        if data:
+            self._has_sent(data)
         return data
 
     def _send_some(self, stream_id: int) -> None:
@@ -211,6 +293,9 @@ class PureSession(CommonSession):
     def send(self, stream_id: int, data: bytes, is_last: bool = False) -> int:
         queue = self._queues.get(stream_id)
         if queue is None or queue.is_last or self.is_closed:
+            return 0
+        self._has_queued()
+        if self.is_closed:
             return 0
         queue.push(data)
         queue.is_last = is_last
@@ -246,11 +331,20 @@ class PureSession(CommonSession):
         return stream_id
 
     def _reset(self, stream_id: int, code: int) -> None:
-        self._queues.pop(stream_id, None)
+        self._forget(stream_id)
         try:
             self._core.reset_stream(stream_id, code)
         except H2Error:
-            pass  # it is closed
+            return  # it is closed
+        self._was_reset.setdefault(stream_id, True)
+        if len(self._was_reset) > 2 * MAX_KEPT_STREAMS:
+            self._flush_core()
+            for old in list(self._was_reset)[:MAX_KEPT_STREAMS]:
+                del self._was_reset[old]
+
+    def _forget(self, stream_id: int) -> None:
+        self._queues.pop(stream_id, None)
+        self._lengths.pop(stream_id, None)
 
     def _credit(self, stream_id: int, count: int) -> None:
         self._core.acknowledge_received_data(count, stream_id)
@@ -271,6 +365,7 @@ class PureSession(CommonSession):
     def abort(self, code: int, message: str = "") -> None:
         if not self.is_closed:
             self.is_closed = True
+            self._core.clear_outbound_data_buffer()
             self._goaway(self.last_stream_id, code, message.encode("latin-1", "replace")[:256])
 
     def ping(self, payload: bytes = b"meshd\0\0\0") -> None:

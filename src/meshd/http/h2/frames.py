@@ -1,0 +1,53 @@
+"""Frames as h2 wants them: called by the pure engine with each whole frame.
+
+h2 takes some stream errors for connection errors, knows no reserved bits, keeps an encoder's table as large as the
+peer allows, and ends the connection at a GOAWAY. What it cannot bear is changed here.
+"""
+
+from hpack import Decoder
+
+from meshd.http.h2.code import FRAME_SIZE_ERROR, HEADER_TABLE_SIZE, PROTOCOL_ERROR
+
+END_STREAM = ACK = 1
+END_HEADERS = 4
+TABLE_BYTES = 4096
+"""What our encoder uses of the table that a peer allows, as libnghttp2 does by default."""
+
+_LENGTH, _HIDDEN = b"content-length", b"(content-length)"
+
+
+class LengthDecoder(Decoder):
+    """Hides content-length from h2, which refuses the connection where it is none; ``reveal`` brings it back."""
+
+    def decode(self, data: bytes, raw: bool = False) -> list:
+        """Return the fields of a section."""
+        return [(_HIDDEN, value) if name == _LENGTH else (name, value) for name, value in super().decode(data, raw)]
+
+
+def reveal(section) -> tuple:
+    """Return the fields as they came."""
+    return tuple([(_LENGTH, value) if name == _HIDDEN else (bytes(name), bytes(value)) for name, value in section])
+
+
+def plain_settings(frame: bytes) -> bytes:
+    """Return SETTINGS with a table for our encoder that is no larger than we use."""
+    payload = bytearray(frame[9:])
+    for at in range(0, len(payload) - 5, 6):
+        if int.from_bytes(payload[at:at + 2], "big") == HEADER_TABLE_SIZE:
+            size = min(int.from_bytes(payload[at + 2:at + 6], "big"), TABLE_BYTES)
+            payload[at + 2:at + 6] = size.to_bytes(4, "big")
+    return frame[:9] + bytes(payload)
+
+
+def without_reserved_bit(frame: bytes, at: int) -> bytes:
+    """Return the frame with the first bit of the byte at ``at`` cleared."""
+    if len(frame) <= at or not frame[at] & 128:
+        return frame
+    return frame[:at] + bytes((frame[at] & 127,)) + frame[at + 1:]
+
+
+def priority_error(frame: bytes) -> int:
+    """Return the stream error of a PRIORITY frame, 0 for a good one; its meaning is gone (RFC 9113 5.3)."""
+    if len(frame) != 14:
+        return FRAME_SIZE_ERROR
+    return PROTOCOL_ERROR if frame[9] & 127 == frame[5] and frame[10:13] == frame[6:9] else 0
