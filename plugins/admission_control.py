@@ -9,7 +9,7 @@ reloads.
 from collections import deque
 
 from meshd.api import (
-    CONTINUE, STOP, Duration, Integer, ListOf, Nested, Number, PluginType, config, hookimpl, option,
+    CONTINUE, STOP, Duration, Integer, ListOf, Nested, Number, PluginType, config, grpc, hookimpl, option,
 )
 
 DETAIL = "denied_by_admission_control"
@@ -43,7 +43,7 @@ class SuccessCriteria:
     )
     grpc_success_status: tuple[int, ...] = option(
         ListOf(item=Integer(maximum=16), minimum=1, maximum=17), default=GRPC_SUCCESS,
-        doc="of gRPC, where the answer's head says it (those that blame the caller when absent, Envoy's default)",
+        doc="of gRPC calls (those that blame the caller when absent, Envoy's default)",
     )
 
 
@@ -131,7 +131,7 @@ class AdmissionControlFilter:
         self._rps_threshold = config.rps_threshold
         ranges = config.success_criteria.http_success_status
         self._successes = frozenset(status for one in ranges for status in range(one.start, one.end))
-        self._grpc = frozenset(b"%d" % status for status in config.success_criteria.grpc_success_status)
+        self._grpc = frozenset(config.success_criteria.grpc_success_status)
         owner = site.owner.partition(": route ")[0]
         self._window = site.state("worker", ("admission_control", owner, site.name), Window)
         self._window_s = config.sampling_window_s
@@ -162,7 +162,7 @@ class AdmissionControlFilter:
             return
         window.ids.discard(exchange.stream_id)
         response = exchange.response
-        is_success = response is not None and self._is_success(response)
+        is_success = response is not None and self._is_success(response, exchange.trailers)
         window.record(self._now(), is_success)
         (self._success if is_success else self._failure).inc()
 
@@ -178,11 +178,12 @@ class AdmissionControlFilter:
         self._gauge.set(share)
         return share
 
-    def _is_success(self, response):
-        grpc = response.headers.get(b"grpc-status")
-        if grpc is not None:
-            return grpc in self._grpc
-        return response.status in self._successes
+    def _is_success(self, response, trailers):
+        """Judge by the gRPC status, where the answer is one of gRPC: in its head, else in its trailers."""
+        if not grpc.is_grpc_answer(response):
+            return response.status in self._successes
+        status = grpc.status_in(response.headers)
+        return (grpc.status_in(trailers) if status is None else status) in self._grpc
 
     def explain(self, exchange):
         """Say how likely a refusal is now."""

@@ -13,17 +13,12 @@ from typing import Any
 import attrs
 from zope.interface import implementer
 
-from meshd.api import IAccessLogOperator, flag, value_of
+from meshd.api import IAccessLogOperator, flag, grpc, value_of
 from meshd_plugins.access_log import secure
 from meshd_plugins.access_log.stamp import Layout, make_stamp
 from meshd_plugins.access_log.term import BYTES, NUMBER, TEXT, Term, sound
 
 PROTOCOLS = {10: b"HTTP/1.0", 11: b"HTTP/1.1", 20: b"HTTP/2"}
-GRPC = (
-    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
-    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
-    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
-)
 _OF_REQUEST = {":method": "method", ":path": "target", ":authority": "host", "host": "host", ":scheme": "scheme"}
 _FIELD = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _SERVICE_TIME = "(b'%d' % int((x.response_began - x.upstream_began) * 1000) if x.response_began else None)"
@@ -142,10 +137,10 @@ def _response(argument: str | None, site: Any) -> Term:
     return Term("(" + " or ".join(codes) + ")", BYTES, steps=usable)
 
 
-@_operator("TRAILER", "a response trailer: unset")
+@_operator("TRAILER", "a field of the response's trailers, or another one: `TRAILER(GRPC-STATUS?X-STATUS)`")
 def _trailer(argument: str | None, site: Any) -> Term:
-    _fields(argument)
-    return Term("None", BYTES)
+    codes = [f"x.trailers.get({name.encode()!r})" for name in _fields(argument)]
+    return Term(f"(({' or '.join(codes)}) if x.trailers is not None else None)", BYTES)
 
 
 @_operator("START_TIME", "when the request began, UTC: strftime's layout with `%s`, `%f` and `%1f` to `%9f`")
@@ -193,19 +188,20 @@ def _filter_state(argument: str | None, site: Any) -> Term:
     return Term(f"noted(x.metadata, {path!r})", TEXT, {"noted": noted})
 
 
-@_operator("GRPC_STATUS", "the gRPC status of a response without body: CamelCase, or `SNAKE_STRING`, or `NUMBER`")
+@_operator("GRPC_STATUS", "how a gRPC call ended, by its trailers, head or HTTP status: CamelCase, or `SNAKE_STRING`, "
+           "or `NUMBER`")
 def _grpc_status(argument: str | None, site: Any) -> Term:
     style = argument or "CAMEL_STRING"
     if style == "NUMBER":
         return _grpc_number(None, site)
     if style not in ("CAMEL_STRING", "SNAKE_STRING"):
         raise ValueError(f"expected CAMEL_STRING, SNAKE_STRING or NUMBER, got {argument!r}")
-    return Term(f"grpc_name(r, {style == 'CAMEL_STRING'})", TEXT, {"grpc_name": grpc_name})
+    return Term(f"grpc_name(x, {style == 'CAMEL_STRING'})", TEXT, {"grpc_name": grpc_name})
 
 
 @_operator("GRPC_STATUS_NUMBER", "the same as a number")
 def _grpc_number(argument: str | None, site: Any) -> Term:
-    return Term("grpc_number(r)", NUMBER, {"grpc_number": grpc_number})
+    return Term("grpc_number(x)", NUMBER, {"grpc_number": grpc_number})
 
 
 @_operator("PLUGIN_DURATION", "milliseconds that a plugin took, on requests that are timed: `PLUGIN_DURATION(cors)`")
@@ -223,18 +219,19 @@ def noted(metadata: dict, path: tuple) -> str | None:
     return sound(found) if found is None or isinstance(found, str) else json.dumps(found, default=str)
 
 
-def grpc_number(response: Any) -> int | None:
-    """Return the grpc-status of a response head, or None."""
-    value = response.headers.get(b"grpc-status") if response is not None else None
-    return int(value) if value and value.isdigit() and len(value) < 10 else None
+def grpc_number(exchange: Any) -> int | None:
+    """Return the status of a gRPC call, None where this is none or has had no answer."""
+    if exchange.request is None or not grpc.is_grpc(exchange.request.headers):
+        return None
+    return grpc.status_of(exchange.response, exchange.trailers, grpc.ANY)
 
 
-def grpc_name(response: Any, is_camel: bool) -> str | None:
+def grpc_name(exchange: Any, is_camel: bool) -> str | None:
     """Return its name, its number where it has none."""
-    number = grpc_number(response)
-    if number is None or number >= len(GRPC):
+    number = grpc_number(exchange)
+    if number is None or not 0 <= number <= grpc.LAST:
         return None if number is None else str(number)
-    name = GRPC[number]
+    name = grpc.NAMES[number]
     if not is_camel or number == 0:
         return name
     return "Canceled" if number == 1 else name.title().replace("_", "")

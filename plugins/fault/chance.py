@@ -26,13 +26,6 @@ def number(value, minimum, maximum):
     return found if minimum <= (found := int(value)) <= maximum else None
 
 
-HTTP_STATUS = {
-    0: 200, 1: 499, 2: 500, 3: 400, 4: 504, 5: 404, 6: 409, 7: 403, 8: 429, 9: 400, 10: 409, 11: 400, 12: 501,
-    13: 500, 14: 503, 15: 500, 16: 401,
-}
-"""gRPC status -> the HTTP status that stands for it (google.rpc.Code)."""
-
-
 def source_test(networks):
     """Return a callable(address) -> bool: whether a client's address (text) is in one of ``networks`` (texts)."""
     known = [ipaddress.ip_network(text) for text in networks]

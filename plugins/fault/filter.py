@@ -8,8 +8,8 @@ A request with a fault counts as active until it ends, however many faults it ha
 
 from twisted.internet.defer import Deferred
 
-from meshd.api import CONTINUE, STOP, flag, format_duration, header_test
-from meshd_plugins.fault.chance import HTTP_STATUS, capped, is_drawn, number, source_test
+from meshd.api import CONTINUE, STOP, flag, format_duration, grpc, header_test
+from meshd_plugins.fault.chance import capped, is_drawn, number, source_test
 from meshd_plugins.fault.config import MAX_DELAY_S
 
 DETAIL = "fault_filter_abort"
@@ -160,11 +160,11 @@ class FaultFilter:
         headers = exchange.request.headers
         if abort is None:
             return CONTINUE
-        status, grpc = self._statuses(abort, headers)
-        if status is None and grpc is None or not self._is_drawn(abort, headers, ABORT_PERCENTAGE):
+        status, code = self._statuses(abort, headers)
+        if status is None and code is None or not self._is_drawn(abort, headers, ABORT_PERCENTAGE):
             return CONTINUE
         self._count(exchange, self._cells.aborts)
-        refuse(exchange, status, grpc)
+        refuse(exchange, status, code)
         return STOP
 
     def _statuses(self, abort, headers):
@@ -207,9 +207,9 @@ class FaultFilter:
         if delay_s is not None:
             yield f"delays {share_text(config.delay)} by {format_duration(delay_s)}"
         if config.abort is not None:
-            status, grpc = self._statuses(config.abort, headers)
-            if status is not None or grpc is not None:
-                what = f"status {status}" if status is not None else f"gRPC status {grpc}"
+            status, code = self._statuses(config.abort, headers)
+            if status is not None or code is not None:
+                what = f"status {status}" if status is not None else f"gRPC status {code}"
                 yield f"aborts {share_text(config.abort)} with {what}"
         limit = config.response_rate_limit
         if limit is not None:
@@ -232,11 +232,8 @@ def leads_to(route, cluster):
     return all(row[1] is not None and row[1].name == cluster for row in plan.clusters)
 
 
-def refuse(exchange, status, grpc):
+def refuse(exchange, status, code):
     """Answer in the place of the upstream."""
-    kind = exchange.request.headers.get(b"content-type") or b""
-    if grpc is not None and kind.startswith(b"application/grpc"):
-        headers = ((b"content-type", b"application/grpc"), (b"grpc-status", b"%d" % grpc), (b"grpc-message", BODY))
-        exchange.reply(200, b"", headers, flag=flag.FI, detail=DETAIL)
-    else:
-        exchange.reply(HTTP_STATUS[grpc] if status is None else status, BODY, flag=flag.FI, detail=DETAIL)
+    is_call = code is not None and grpc.is_grpc(exchange.request.headers)
+    headers = ((grpc.STATUS, b"%d" % code),) if is_call else ()
+    exchange.reply(grpc.HTTP_STATUS[code] if status is None else status, BODY, headers, flag=flag.FI, detail=DETAIL)

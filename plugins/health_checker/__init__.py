@@ -1,17 +1,20 @@
-"""Health checkers: ``http``, ``tcp`` and ``exec``. Clusters ask them about endpoints (``health_checks``), the daemon
-about the local workload (``probe``).
-
-The same question of gRPC (grpc.health.v1) comes with HTTP/2.
+"""Health checkers: ``http``, ``grpc``, ``tcp`` and ``exec``. Clusters ask them about endpoints (``health_checks``), the
+daemon about the local workload (``probe``).
 """
 
 from meshd.api import PluginType, hookimpl
 from meshd_plugins.health_checker.command import ExecChecker, ExecCheckOptions
+from meshd_plugins.health_checker.grpc import GrpcChecker, GrpcCheckOptions
 from meshd_plugins.health_checker.http import HttpChecker, HttpCheckOptions
 from meshd_plugins.health_checker.tcp import TcpChecker, TcpCheckOptions
 
 
 def _http(config, site):
     return HttpChecker(config or HttpCheckOptions(), site)
+
+
+def _grpc(config, site):
+    return GrpcChecker(config or GrpcCheckOptions(), site)
 
 
 def _tcp(config, site):
@@ -28,6 +31,8 @@ def meshd_plugins():
     return [
         PluginType(kind="health_checker", name="http", config=HttpCheckOptions, build=_http,
                    doc="Asks by a request, and looks at the answer."),
+        PluginType(kind="health_checker", name="grpc", config=GrpcCheckOptions, build=_grpc,
+                   doc="Calls grpc.health.v1.Health/Check, which must answer SERVING."),
         PluginType(kind="health_checker", name="tcp", config=TcpCheckOptions, build=_tcp,
                    doc="Connects; may also send, and look at what comes."),
         PluginType(kind="health_checker", name="exec", config=ExecCheckOptions, build=_exec,

@@ -8,7 +8,7 @@ from typing import Any
 
 from zope.interface import classImplements
 
-from meshd.api import ITelemetrySink, flag
+from meshd.api import ITelemetrySink, flag, grpc
 from meshd_plugins.prometheus.config import Prometheus
 from meshd_plugins.prometheus.family import Families
 from meshd_plugins.prometheus.label import Labels
@@ -52,8 +52,8 @@ class PrometheusSink:
             callee = exchange.cluster
         status = 0 if response is None else response.status
         key = (callee, status, exchange.flags, exchange.listener, exchange.is_local_reply)
-        if request is not None and request.version == 20:
-            key += (grpc_status(request, response),)
+        if request is not None and grpc.is_grpc(request.headers):
+            key += (grpc.status_of(response, exchange.trailers),)
         record = self._records.get(key)
         if record is None:
             record = self._bind(key, exchange, status)
@@ -65,12 +65,13 @@ class PrometheusSink:
         record.response_bytes.observe(exchange.response_bytes)
 
     def _bind(self, key: tuple, exchange: Any, status: int) -> Record:
-        """Make the record of a kind that was not seen before; ``key`` has a sixth part for HTTP/2 alone."""
+        """Make the record of a kind that was not seen before; ``key`` has a sixth part for gRPC calls alone."""
         families = self._families
         cluster = exchange.cluster
-        grpc = key[5] if len(key) > 5 else None
-        values = self._labels.values(cluster, exchange.endpoint, grpc is not None, flag.text(exchange.flags), status)
-        counted = values + (None if self._labels.is_dropped("grpc_response_status") else grpc or "",)
+        is_call = len(key) > 5
+        ended = str(key[5]) if is_call and key[5] is not None else ""
+        values = self._labels.values(cluster, exchange.endpoint, is_call, flag.text(exchange.flags), status)
+        counted = values + (None if self._labels.is_dropped("grpc_response_status") else ended,)
         answered = None if cluster is None or exchange.is_local_reply or not status else cluster.name
         status_class = f"{status // 100}xx"
         record = Record(
@@ -100,13 +101,3 @@ class PrometheusSink:
 
 
 classImplements(PrometheusSink, ITelemetrySink)
-
-
-def grpc_status(request: Any, response: Any) -> str | None:
-    """Return a gRPC exchange's status as text, "" where it is not known, None for what is not gRPC."""
-    content_type = request.headers.get(b"content-type") or b""
-    kind = content_type.partition(b";")[0].rstrip()
-    if kind != b"application/grpc" and not kind.startswith(b"application/grpc+"):
-        return None
-    value = response.headers.get(b"grpc-status") if response is not None else None
-    return str(int(value)) if value and value.isdigit() and len(value) < 3 else ""

@@ -67,6 +67,9 @@ class RateLimit:
         doc="buckets kept at most (with several workers rounded up to sets of 16)"
     )
     status: int = option(Integer(minimum=400, maximum=599), default=429, doc="status of a refused request")
+    rate_limited_as_resource_exhausted: bool = option(
+        Boolean(), default=False, doc="refused gRPC calls get RESOURCE_EXHAUSTED, not UNAVAILABLE"
+    )
     enforce: bool = option(Boolean(), default=True, doc="false: count what would be refused, and let it pass")
     headers: bool = option(
         Boolean(), default=False,

@@ -8,7 +8,7 @@ for each request; requests wait for its verdict, within its time.
 
 import math
 
-from meshd.api import CONTINUE, STOP, flag
+from meshd.api import CONTINUE, STOP, flag, grpc
 from meshd_plugins.rate_limit.key import key_function
 from meshd_plugins.rate_limit.store import Limit, StoreError
 
@@ -32,6 +32,7 @@ class RateLimitFilter:
         self._kind = config.key
         self._is_enforced = config.enforce
         self._status = config.status
+        self._is_exhausted = config.rate_limited_as_resource_exhausted
         self._store = self._buckets = None
         self._count(site)
         if config.store is None:
@@ -133,6 +134,8 @@ class RateLimitFilter:
     def _answer(self, exchange, wait_s):
         wait = b"%d" % max(1, math.ceil(wait_s))
         headers = ((b"retry-after", wait), (b"x-envoy-ratelimited", b"true"))
+        if self._is_exhausted and grpc.is_grpc(exchange.request.headers):
+            headers += ((grpc.STATUS, b"%d" % grpc.RESOURCE_EXHAUSTED),)
         exchange.reply(self._status, BODY, headers, flag=flag.RL, detail=DETAIL)
 
     def explain(self, exchange):

@@ -42,6 +42,7 @@ class RetryPolicy:
         self._requests = tuple(map(header_test, options.retriable_request_headers))
         self._looks_at_fields = bool(self._is_rate_limited_retried or self._grpc or self._headers)
         self.judges_responses = bool(self._attempts and (self._statuses or self._looks_at_fields))
+        self.judges_trailers = bool(self._attempts and self._grpc)
         self._base_s = options.base_s
         self._cap_s = options.base_s * CAP_FACTOR if options.cap_s is None else options.cap_s
         self._max_s = options.retry_after_max_s

@@ -9,7 +9,7 @@ from meshd_plugins.router.edit import compile_edits, request_edit, response_edit
 from meshd_plugins.router.explain import CatchAllRouter, ListRouter
 from meshd_plugins.router.filter import Route
 from meshd_plugins.router.matcher import compile_conditions
-from meshd_plugins.router.recovery import extra_of
+from meshd_plugins.router.recovery import calls_of, extra_of
 from meshd_plugins.router.rewrite import compile_rewrite
 from meshd_plugins.router.split import Split, alone_with
 from meshd_plugins.router.substitution import Context
@@ -84,10 +84,12 @@ class RouteFactory:
         alone = (shares[0].response_headers,) if len(shares) == 1 else ()
         answering = compile_edits(
             (*alone, route.response_headers, host.response_headers, table.response_headers), context)
+        retry = self._retry(route.retry or host.retry or DEFAULT_RETRY)
         return Plan(
             clusters=self._clusters(route),
             timeouts=_timeouts(route),
-            retry=self._retry(route.retry or host.retry or DEFAULT_RETRY),
+            retry=retry,
+            calls=calls_of(route, retry),
             asked_retry=self._asked_retry(route.retry or host.retry or DEFAULT_RETRY),
             extra=extra_of(table, host, route, self._site, context),
             on_request=request_edit(asking, compile_rewrite(route)),

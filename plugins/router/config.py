@@ -161,7 +161,18 @@ class Route:
     )
     grpc_timeout_header_max_s: float | None = option(
         Duration(), default=None,
-        doc="the grpc-timeout of a gRPC request is its timeout, at most this (0: whatever it is; absent: no effect)"
+        doc="a gRPC call's grpc-timeout is its max_stream_duration, at most this (0: any; absent: no effect)"
+    )
+    grpc_timeout_header_offset_s: float = option(
+        Duration(), default=0.0, doc="with grpc_timeout_header_max: the time that is taken off, so that we answer first"
+    )
+    max_grpc_timeout_s: float | None = option(
+        Duration(), default=None,
+        doc="a gRPC call's grpc-timeout is its timeout, none without it, at most this (0: any; absent: no effect); "
+            "Istio's way, in Envoy deprecated"
+    )
+    grpc_timeout_offset_s: float = option(
+        Duration(), default=0.0, doc="with max_grpc_timeout: the time that is taken off, where some is left then"
     )
     priority: str = option(
         Choice(("default", "high")), default="default", doc="limits of the circuit breaker that count"
@@ -188,6 +199,7 @@ class Route:
         """Yield faults between fields."""
         yield from self._action_faults()
         yield from self._rewrite_faults()
+        yield from self._call_faults()
         yield from _override_faults(self)
         weights = self.weighted_clusters or ()
         if len(weights) > 1 and not any(item.weight for item in weights):
@@ -203,6 +215,14 @@ class Route:
         elif actions[0] in ("redirect", "direct_response"):
             for name in given(self, UPSTREAM_ONLY):
                 yield name, f"expected no {name} beside {actions[0]}"
+
+    def _call_faults(self):
+        for name, needed in (("grpc_timeout_header_offset_s", "grpc_timeout_header_max_s"),
+                             ("grpc_timeout_offset_s", "max_grpc_timeout_s")):
+            if getattr(self, name) and getattr(self, needed) is None:
+                yield name, f"expected {needed.removesuffix('_s')} beside {name.removesuffix('_s')}"
+        if self.max_grpc_timeout_s is not None and self.grpc_timeout_header_max_s is not None:
+            yield "max_grpc_timeout_s", "expected at most one of grpc_timeout_header_max, max_grpc_timeout, got both"
 
     def _rewrite_faults(self):
         for group in (PATH_REWRITES, HOST_REWRITES):

@@ -17,6 +17,8 @@ TIMEOUTS = (("timeout", "timeout_s"), ("per_try_timeout", "per_try_timeout_s"), 
 MORE_TIMEOUTS = (
     ("per_try_idle_timeout", "per_try_idle_timeout_s"), ("max_stream_duration", "max_stream_duration_s"),
     ("grpc_timeout_header_max", "grpc_timeout_header_max_s"),
+    ("grpc_timeout_header_offset", "grpc_timeout_header_offset_s"), ("max_grpc_timeout", "max_grpc_timeout_s"),
+    ("grpc_timeout_offset", "grpc_timeout_offset_s"),
 )
 """Named only where they are set."""
 EDITS = ("request_headers", "response_headers")

@@ -1,6 +1,6 @@
 """Builds what a route says of recovery from failures into the ``Extra`` of its plan; None where it says nothing."""
 
-from meshd.api import Extra
+from meshd.api import Calls, Extra
 from meshd.api import Mirror as BuiltMirror
 from meshd_plugins.router.edit import compile_edits, request_edit, set_host
 
@@ -24,11 +24,20 @@ def extra_of(table, host, route, site, context):
     for name in ("per_try_idle_timeout_s", "max_stream_duration_s"):
         if getattr(route, name):
             said["per_try_idle_s" if name.startswith("per") else "max_stream_s"] = getattr(route, name)
-    if route.grpc_timeout_header_max_s is not None:
-        said["grpc_timeout_max_s"] = route.grpc_timeout_header_max_s
     if route.mirror:
         said["mirrors"] = tuple(_mirror(one, site, context) for one in route.mirror)
     return Extra(**said) if said else None
+
+
+def calls_of(route, retry):
+    """Return what a route with this policy says of gRPC calls, or None where they are requests like others."""
+    heeds_deadlines = route.max_grpc_timeout_s is not None or route.grpc_timeout_header_max_s is not None
+    if not heeds_deadlines and not getattr(retry, "judges_trailers", False):
+        return None
+    return Calls(
+        timeout_max_s=route.max_grpc_timeout_s, timeout_offset_s=route.grpc_timeout_offset_s,
+        stream_max_s=route.grpc_timeout_header_max_s, stream_offset_s=route.grpc_timeout_header_offset_s,
+    )
 
 
 def _mirror(options, site, context):

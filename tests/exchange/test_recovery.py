@@ -131,32 +131,6 @@ class Asked(MeshCase):
         self.assertEqual((mesh.last.attempts, mesh.last.flags), (1, 0))
 
 
-class Grpc(MeshCase):
-    def grpc(self, value, most_s):
-        """Return a mesh and a client that has sent a gRPC request with this ``grpc-timeout``."""
-        mesh = self.mesh(plan={"extra": Extra(grpc_timeout_max_s=most_s)}, timeouts=Timeouts(request_s=30.0))
-        return mesh, mesh.client(asking(b"content-type: application/grpc+proto", b"grpc-timeout: " + value))
-
-    def test_its_deadline_is_the_timeout(self):
-        mesh, client = self.grpc(b"1500m", 0.0)
-        peer = mesh.upstream.accept()
-        self.assertIn(b"grpc-timeout: 1500m", peer.read())
-        mesh.advance(1.6)
-        self.assertEqual(status_of(client.read()), 504)
-
-    def test_within_the_routes_bound(self):
-        mesh, client = self.grpc(b"1H", 2.0)
-        self.assertIn(b"grpc-timeout: 2000000u", mesh.upstream.accept().read())
-        mesh.advance(2.1)
-        self.assertEqual(status_of(client.read()), 504)
-
-    def test_one_that_is_none_leaves_the_routes(self):
-        mesh, client = self.grpc(b"soon", 2.0)
-        mesh.upstream.accept()
-        mesh.advance(29)
-        self.assertEqual(client.read(), b"")
-
-
 class Fields(MeshCase):
     def test_the_number_of_the_attempt(self):
         mesh = self.mesh(upstreams=2, retry={"retry_on": ("5xx",)},

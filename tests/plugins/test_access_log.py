@@ -3,7 +3,7 @@
 import json
 import unittest
 
-from meshd.api import ConfigurationError, Plugin, flag
+from meshd.api import ConfigurationError, Headers, Plugin, flag
 from meshd.testing.exchange import FakeExchange
 from meshd.testing.site import EPOCH_S, FakeSite
 from meshd_plugins.access_log.config import AccessLog, Filter
@@ -93,6 +93,23 @@ class LineTest(unittest.TestCase):
                     self.assertRegex(self.line(text, exchange), rb"\A[\x20-\x7e]+\n\Z")
                     self.assertEqual(list(self.json({"a": text}, exchange)), ["a"])
 
+    def test_how_a_call_ended(self):
+        for kind, status, head, trailer, expected in (
+            (b"application/grpc", 200, None, b"14", "Unavailable UNAVAILABLE 14"),
+            (b"application/grpc+proto", 200, b"1", None, "Canceled CANCELLED 1"),
+            (b"application/grpc", 200, b"0", b"5", "NotFound NOT_FOUND 5"),
+            (b"application/grpc", 504, None, None, "Unavailable UNAVAILABLE 14"),
+            (b"application/grpc", 200, None, b"4711", "4711 4711 4711"),
+            (b"application/grpc", 200, None, b"bad", "-1 -1 -1"),
+            (b"application/json", 200, b"3", b"3", "- - -"),
+        ):
+            exchange = example()
+            exchange.request.headers.set(b"content-type", kind)
+            exchange.respond(status, [(b"grpc-status", head)] if head else [])
+            exchange.trailers = Headers.of((b"grpc-status", trailer)) if trailer else None
+            line = self.line("%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)%", exchange)
+            self.assertEqual(line.decode(), expected + "\n")
+
     def test_values(self):
         exchange = example()
         exchange.metadata = {"auth": {"user": "ann", "scopes": ["a", "b"]}}
@@ -105,6 +122,8 @@ class LineTest(unittest.TestCase):
         exchange.request.set_target(b"/a?token=1")
         exchange.route = Named("users")
         exchange.respond(503, [(b"x-b", b"bee"), (b"grpc-status", b"3")])
+        exchange.request.headers.set(b"content-type", b"application/grpc")
+        exchange.trailers = Headers.of((b"x-sum", b"7"))
         exchange.detail = "upstream reset"
         for text, expected in {
             "%REQ_WITHOUT_QUERY(:PATH)%": "/a", "%REQ(X-NONE?USER-AGENT):3%": "nsq", "%RESP(x-a?x-b)%": "bee",
@@ -120,6 +139,7 @@ class LineTest(unittest.TestCase):
             "%DYNAMIC_METADATA(auth:scopes)%": '[\\"a\\", \\"b\\"]',
             "%ENVIRONMENT(ZONE)%": "eu", "%ENVIRONMENT(NO)%": "-",
             "%GRPC_STATUS%": "InvalidArgument", "%GRPC_STATUS(SNAKE_STRING)%": "INVALID_ARGUMENT",
+            "%TRAILER(x-none?X-Sum)%/%TRAILER(x-none)%": "7/-",
             "%GRPC_STATUS_NUMBER%": "3", "%PLUGIN_DURATION(cors)%": "1.234", "%PLUGIN_DURATION(x)%": "-",
             "100 %% %METHOD%": "100 % POST", "%CONNECTION_ID% %STREAM_ID% %UPSTREAM_REQUEST_ATTEMPT_COUNT%": "1 1 1",
         }.items():

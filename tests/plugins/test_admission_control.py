@@ -2,7 +2,7 @@
 
 import unittest
 
-from meshd.api import CONTINUE, STOP
+from meshd.api import CONTINUE, STOP, Headers
 from meshd.testing.contract.http import HttpFilterContract
 from meshd.testing.exchange import FakeExchange
 from meshd.testing.site import FakeSite
@@ -50,12 +50,13 @@ class Filtering(unittest.TestCase):
         self.filter = AdmissionControlFilter(AdmissionControl(rps_threshold=1), self.site)
         self.number = 0
 
-    def ask(self, status=200, headers=()):
+    def ask(self, status=200, headers=(), length=None, trailer=None):
         self.number += 1
         exchange = FakeExchange(stream_id=self.number)
         verdict = exchange.request_phase(self.filter)
         if verdict is CONTINUE and status:
-            exchange.respond(status, headers)
+            exchange.respond(status, headers, length)
+            exchange.trailers = Headers.of((b"grpc-status", trailer)) if trailer else None
         exchange.complete(self.filter)
         return verdict, exchange
 
@@ -83,9 +84,18 @@ class Filtering(unittest.TestCase):
     def test_client_errors_are_a_success_and_no_answer_is_a_failure(self):
         self.ask(404)
         self.ask(0)
-        self.ask(200, [(b"grpc-status", b"14")])
-        self.ask(200, [(b"grpc-status", b"5")])
-        self.assertEqual((self.filter._window.total, self.filter._window.successes), (4, 2))
+        self.assertEqual((self.filter._window.total, self.filter._window.successes), (2, 1))
+
+    def test_how_a_grpc_call_ended(self):
+        kind = (b"content-type", b"application/grpc")
+        for pairs, length, trailer, is_success in (
+            ([(b"grpc-status", b"14")], 0, None, False), ([(b"grpc-status", b"5")], 0, None, True),
+            ([kind], None, b"14", False), ([kind], None, b"5", True), ([kind], None, None, False),
+            ([(b"content-type", b"text/plain")], None, b"14", True),
+        ):
+            before = self.filter._window.successes
+            self.ask(200, pairs, length, trailer)
+            self.assertEqual(self.filter._window.successes - before, is_success, (pairs, trailer))
 
     def test_below_the_requests_a_second_nothing_is_refused(self):
         for _ in range(29):

@@ -4,7 +4,7 @@ import unittest
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from meshd.api import flag
+from meshd.api import Headers, flag
 from meshd.model.snapshot import Node
 from meshd.telemetry.writer import expose
 from meshd.testing.exchange import FakeExchange
@@ -120,11 +120,18 @@ class PrometheusTest(unittest.TestCase):
         self.assertEqual(self.only("istio_response_bytes_sum")[1], 512.0)
 
     def test_grpc_is_told_with_its_status(self):
-        exchange = self.exchange(headers=[(b"content-type", b"application/grpc+proto")], version=20)
-        exchange.respond(200, [(b"grpc-status", b"14")])
+        exchange = self.exchange(headers=[(b"content-type", b"application/grpc+proto")])
+        exchange.respond(200, [(b"grpc-status", b"0")])
+        exchange.trailers = Headers.of((b"grpc-status", b"14"))
         self.sink().on_complete(exchange)
         labels, _ = self.only("istio_requests_total")
         self.assertEqual((labels["request_protocol"], labels["grpc_response_status"]), ("grpc", "14"))
+
+    def test_what_a_caller_makes_of_an_answer_that_is_not_grpc(self):
+        exchange = self.exchange(headers=[(b"content-type", b"application/grpc")])
+        exchange.respond(404)
+        self.sink().on_complete(exchange)
+        self.assertEqual(self.only("istio_requests_total")[0]["grpc_response_status"], "12")
 
     def test_a_dropped_label_is_gone_from_every_series(self):
         self.sink(drop_labels=("source_version", "grpc_response_status")).on_complete(self.exchange())

@@ -59,6 +59,15 @@ class Refusal(unittest.TestCase):
         limited.passes()
         self.assertEqual(limited.ask().replies[0].status, 503)
 
+    def test_a_call_is_told_that_something_is_exhausted_where_that_is_wanted(self):
+        for is_wanted, kind, expected in ((True, b"application/grpc", b"8"), (False, b"application/grpc", None),
+                                          (True, b"text/plain", None)):
+            filter = RateLimitFilter(RateLimit(rate=1, rate_limited_as_resource_exhausted=is_wanted), FakeSite("limit"))
+            exchanges = [FakeExchange(headers=[(b"content-type", kind)]) for _ in range(2)]
+            for exchange in exchanges:
+                exchange.request_phase(filter)
+            self.assertEqual(exchanges[1].replies[0].header(b"grpc-status"), expected)
+
     def test_shadow_mode_counts_and_lets_pass(self):
         limited = Limited(rate=1, enforce=False)
         self.assertTrue(all(limited.passes() for _ in range(5)))

@@ -351,7 +351,6 @@ class Recovery(unittest.TestCase):
         for options, name, value in (
             ({"priority": "high"}, "is_high", True), ({"max_stream_duration_s": 3.0}, "max_stream_s", 3.0),
             ({"per_try_idle_timeout_s": 2.0}, "per_try_idle_s", 2.0),
-            ({"grpc_timeout_header_max_s": 0.0}, "grpc_timeout_max_s", 0.0),
             ({"hedge_policy": Hedge(hedge_on_per_try_timeout=True)}, "hedges", True),
             ({"host": {"include_request_attempt_count": True}}, "attempt_in_request", True),
             ({"host": {"include_attempt_count_in_response": True}}, "attempt_in_response", True),

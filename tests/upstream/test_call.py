@@ -6,7 +6,7 @@ import weakref
 
 from twisted.internet.defer import CancelledError
 
-from meshd.api import CallError, CallRequest, flag
+from meshd.api import CallAnswer, CallError, CallRequest, Headers, flag, grpc, grpc_call, grpc_message
 from meshd.upstream.call import Call
 from tests.exchange.mesh import OK, vars_of
 from tests.upstream.pool_case import PoolCase
@@ -47,6 +47,37 @@ class CallCase(PoolCase):
         return result, peer, data
 
 
+class GrpcTest(unittest.TestCase):
+    def test_a_call(self):
+        request = grpc_call(b"/a.B/C", b"abc", authority=b"b", timeout_s=0.25, fields=((b"x-a", b"1"),))
+        self.assertEqual((request.method, request.target, request.host, request.timeout_s),
+                         (b"POST", b"/a.B/C", b"b", 0.25))
+        self.assertEqual(dict(request.headers), {
+            b"te": b"trailers", b"content-type": b"application/grpc", b"grpc-timeout": b"250m", b"x-a": b"1"})
+        self.assertEqual(request.body, b"\0\0\0\0\3abc")
+
+    def test_te_says_but_trailers(self):
+        with self.assertRaises(ValueError):
+            CallRequest(headers=((b"te", b"gzip"),))
+
+    def answer(self, body=b"", trailers=(), headers=(), status=200):
+        return grpc_message(CallAnswer(status, Headers.of(*headers), body, Headers.of(*trailers)))
+
+    def test_the_message_of_an_answer(self):
+        self.assertEqual(self.answer(grpc.frame(b"abc"), [(b"grpc-status", b"0")]), b"abc")
+
+    def test_why_there_is_none(self):
+        ok, gone = [(b"grpc-status", b"0")], [(b"grpc-status", b"5"), (b"grpc-message", b"gone")]
+        for expected, arguments in (
+            ("gRPC status NOT_FOUND: gone", (b"", gone)), ("gRPC status NOT_FOUND: gone", (b"", (), gone)),
+            (r"gRPC status UNAVAILABLE \(HTTP status 503\)", (b"", (), (), 503)),
+            (r"gRPC status UNKNOWN \(HTTP status 200\)", (b"", ())), ("expected one message, got 0", (b"", ok)),
+            ("a message is cut short", (b"\0", ok)), ("status that is none", (b"", [(b"grpc-status", b"x")])),
+        ):
+            with self.assertRaisesRegex(ValueError, expected):
+                self.answer(*arguments)
+
+
 class AnswerTest(CallCase):
     def test_sends_the_request_and_gives_the_answer(self):
         cluster = self.cluster()
@@ -62,6 +93,12 @@ class AnswerTest(CallCase):
         cluster = self.cluster()
         result, *_ = self.served(cluster, b"HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n")
         self.assertEqual((result.value.status, result.error), (503, None))
+        self.end(cluster)
+
+    def test_what_comes_behind_the_body(self):
+        cluster = self.cluster()
+        result, *_ = self.served(cluster, CHUNKED + b"0\r\nx-sum: 7\r\n\r\n")
+        self.assertEqual(result.value.trailers.get(b"x-sum"), b"7")
         self.end(cluster)
 
     def test_the_next_call_has_the_same_connection(self):

@@ -171,8 +171,9 @@ class _Action:
         if not whole_s and each_s and retry is None:
             whole_s = each_s
         place = timeouts.node if timeouts is not None else None
+        timeout = At(place, seconds(min(whole_s or 0.0, LONGEST_S)))
         return {
-            "timeout": At(place, seconds(min(whole_s or 0.0, LONGEST_S))),
+            "timeout": timeout, "max_grpc_timeout": timeout,
             "per_try_timeout": At(place, seconds(min(each_s, LONGEST_S))) if each_s else None,
             "retry": _retry(retry) if retry is not None else native_retry(
                 NoRule, self.scope, self._is_hashed()),

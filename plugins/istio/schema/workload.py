@@ -93,7 +93,7 @@ class ExecHealthCheckConfig:
 class GrpcHealthCheckConfig:
     """gRPC's health service."""
 
-    port: int | None = option(PORT, default=None, doc="port")
+    port: int = option(PORT, doc="port")
     service: str = option(Text(), default="", doc="service that is asked for")
 
 
@@ -115,8 +115,8 @@ class ReadinessProbe:
         """Yield a fault unless one way is given."""
         names = ("http_get", "tcp_socket", "exec", "grpc")
         yield from at_most_one(self, names)
-        if all(getattr(self, name) is None for name in names[:3]):
-            yield None, "expected one of httpGet, tcpSocket, exec (istiod refuses grpc)"
+        if all(getattr(self, name) is None for name in names):
+            yield None, "expected one of httpGet, tcpSocket, exec, grpc"
 
 
 @camel_config

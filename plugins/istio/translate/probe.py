@@ -44,6 +44,10 @@ def _checker(probe, context):
     """Return (native checker, HOST:PORT or None)."""
     if probe.exec is not None:
         return {"exec": {"command": list(probe.exec.command)}}, None
+    if probe.grpc is not None:
+        address = f"{LOCAL}:{probe.grpc.port}"
+        return {"grpc": At(probe.grpc.node, {
+            "service_name": probe.grpc.service or None, "authority": address})}, address
     one = probe.http_get if probe.http_get is not None else probe.tcp_socket
     host = one.host or LOCAL
     address = f"[{host}]:{one.port}" if ":" in host else f"{host}:{one.port}"

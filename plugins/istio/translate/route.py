@@ -83,9 +83,10 @@ def _action(resource, rule, scope):
         return {"redirect": _redirect(rule.redirect, scope)}
     if rule.direct_response is not None:
         return {"direct_response": _direct_response(rule.direct_response, scope)}
+    timeout = default("0s") if rule.timeout_s is None else At(field(rule, "timeout"), seconds(rule.timeout_s))
     return {
         **_destinations(resource, rule.route, scope), **_rewrite(rule),
-        "timeout": default("0s") if rule.timeout_s is None else At(field(rule, "timeout"), seconds(rule.timeout_s)),
+        "timeout": timeout, "max_grpc_timeout": timeout,
         "retry": native_retry(rule, scope, _is_hashed(resource, rule, scope)),
         "per_try_timeout": per_try_timeout(rule, scope),
         "mirror": native_mirrors(rule, lambda destination: _cluster(resource, destination, scope)),

@@ -86,8 +86,10 @@ def _ingress(one, place, view):
     number = one.port.number
     pool = one.connection_pool or view.spec.inbound_connection_pool
     cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node, pool)
-    route = At(one.node, {"name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
-                          "retry": default(INBOUND_RETRY), TAGS: Tags(is_inbound=True)})
+    route = At(one.node, {
+        "name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
+        "grpc_timeout_header_max": default("0s"), "retry": default(INBOUND_RETRY), TAGS: Tags(is_inbound=True),
+    })
     host = {"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))

@@ -42,7 +42,7 @@ def _default_route(service, port, scope):
     is_hashed = scope.mesh.is_hashed(service.host, port.number, "", node.namespace, node.labels)
     return At(service.node, {
         "name": "default", "match": {"prefix": "/"}, "timeout": default("0s"),
-        "retry": native_retry(NoRule, scope, is_hashed),
+        "max_grpc_timeout": default("0s"), "retry": native_retry(NoRule, scope, is_hashed),
         "per_try_timeout": per_try_timeout(NoRule, scope),
         "cluster": scope.clusters.use(service.host, port.number, "", service.node),
         TAGS: Tags(gateway=scope.gateway, hosts=frozenset((service.host,))),

@@ -9,7 +9,7 @@ REMOTE_EVERY = 2
 RETRIES = ("retry_on", "status_codes", "attempts", "methods", "base_s", "previous_hosts", "reselect_priority_every")
 UNSAID = (
     "hedge_policy", "priority", "per_try_idle_timeout_s", "idle_timeout_s", "max_stream_duration_s",
-    "grpc_timeout_header_max_s", "upgrades",
+    "grpc_timeout_header_max_s", "grpc_timeout_header_offset_s", "grpc_timeout_offset_s", "upgrades",
 )
 """Options of a route without a field of Istio's."""
 
@@ -88,3 +88,5 @@ def _what(one):
 def lose_rest(route, at, losses):
     """Say what else of a route that forwards has no field."""
     lose(losses, at, route, only=UNSAID)
+    if route.max_grpc_timeout_s not in (None, route.timeout_s):
+        losses.append(f"{at}: max_grpc_timeout has no field of Istio's, where it is the timeout")

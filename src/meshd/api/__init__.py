@@ -1,7 +1,9 @@
 """All that a plugin may import from meshd."""
 
-from meshd.api.call import CallAnswer, CallRequest
-from meshd.api.exchange import CONTINUE, MORE, STOP, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict
+from meshd.api.call import CallAnswer, CallRequest, grpc_call, grpc_message
+from meshd.api.exchange import (
+    CONTINUE, MORE, STOP, Calls, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict,
+)
 from meshd.api.hook import API_VERSION, GROUP, Need, PluginType, hookimpl, hookspec
 from meshd.api.kind import (
     KINDS, IAccessLogOperator, IAdminPage, IArrival, IAuthenticator, IAuthorizer, ICircuitBreaker, ICluster,
@@ -27,7 +29,8 @@ from meshd.document.tree import is_resource
 from meshd.errors import CallError, ConfigurationError, MeshdError, PluginError, ProtocolError
 from meshd.hot.bucket import TokenBucket
 from meshd.hot.block import value_of
-from meshd.http import flag
+from meshd.http import flag, grpc, message
+from meshd.http.channel import Channel, Ended, call_head
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 from meshd.http.response import ResponseParser

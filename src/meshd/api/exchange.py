@@ -72,21 +72,32 @@ class Extra:
     """What few routes ask for: a plan without one has nothing of this on a request's road. Seconds; 0 turns one off.
 
     ``is_high``: the circuit breaker's limits of priority ``high`` count. ``per_try_idle_s`` is the longest silence of
-    one attempt, ``max_stream_s`` bounds the whole request from its first byte. ``grpc_timeout_max_s``: the request's
-    own ``grpc-timeout`` is the timeout, at most this (0: whatever it is; None: it is not looked at). ``hedges``: at
-    the per-try timeout the attempt goes on beside the next one. The rest says which of Envoy's fields are sent.
+    one attempt, ``max_stream_s`` bounds the whole request from its first byte. ``hedges``: at the per-try timeout the
+    attempt goes on beside the next one. The rest says which of Envoy's fields are sent.
     """
 
     is_high: bool = False
     per_try_idle_s: float = 0.0
     max_stream_s: float = 0.0
-    grpc_timeout_max_s: float | None = None
     hedges: bool = False
     mirrors: tuple = ()
     attempt_in_request: bool = False
     attempt_in_response: bool = False
     timeout_retry_in_request: bool = False
     expected_timeout_in_request: bool = False
+
+@attrs.frozen(kw_only=True, eq=False)
+class Calls:
+    """What a route says of gRPC calls alone. ``timeout_max_s``: a call's ``grpc-timeout``, less ``timeout_offset_s``,
+    is the timeout in place of the route's, none without it, at most this (0: any; None: it is not looked at).
+    ``stream_max_s``: it bounds the whole call from its first byte, in place of ``max_stream_s``, at most this (the
+    same), less ``stream_offset_s``.
+    """
+
+    timeout_max_s: float | None = None
+    timeout_offset_s: float = 0.0
+    stream_max_s: float | None = None
+    stream_offset_s: float = 0.0
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -98,6 +109,7 @@ class Plan:
     ``on_request`` is such an edit run before every first attempt, ``on_response`` one run on the final response's head.
     ``retry`` is an IRetryPolicy or None; ``asked_retry`` the one to ask (``asked``) where the request's own fields want
     retries. ``upgrades`` are the lower-case protocols that this route passes on. ``extra`` is an Extra or None.
+    ``calls`` is a Calls, or None where gRPC calls are requests like others.
     """
 
     clusters: tuple
@@ -105,6 +117,7 @@ class Plan:
     retry: object | None = None
     asked_retry: object | None = None
     extra: object | None = None
+    calls: object | None = None
     on_request: object | None = None
     on_response: object | None = None
     upgrades: tuple[bytes, ...] = (b"websocket",)
@@ -114,11 +127,13 @@ class IExchange(Interface):
     """One request and its response, as filters, balancers, policies and telemetry see it.
 
     Times are monotonic seconds, 0.0 where the thing has not happened. Plugins change only ``request``, ``response``
-    (their heads), ``identity``, ``wanted`` and ``metadata``, and call the methods below.
+    (their heads), ``identity``, ``wanted``, ``folds_trailers`` and ``metadata``, and call the methods below.
     """
 
     request = Attribute("RequestHead: method, target, path, query, host, scheme, version, headers, content_length...")
     response = Attribute("ResponseHead or None: status, headers, content_length")
+    trailers = Attribute("Headers or None: what came behind the answer's body; known at its end")
+    folds_trailers = Attribute("bool, set in on_request: a filter puts the trailers into the body (gRPC-Web)")
     route = Attribute("IRoute or None; matched when first read, kept until clear_route()")
     cluster = Attribute("the cluster picked (name, endpoints), or None")
     endpoint = Attribute("IEndpoint of the last attempt, or None")
@@ -174,6 +189,11 @@ class IExchange(Interface):
 
     def transform_response(transform):
         """The same for the response body. Only within on_response."""
+
+    def gather_response(limit):
+        """Return a Deferred of the answer's body (bytes, what is beyond ``limit`` is dropped), which is not sent. The
+        head waits meanwhile. Only within on_response, which returns that Deferred or one made of it.
+        """
 
     def read_body(limit):
         """Return a Deferred of the whole request body (bytes, at most ``limit``), which is also passed on; or of None

@@ -140,8 +140,9 @@ class IRetryPolicy(Interface):
         the attempt goes on beside the next one.
         """
 
-    # optional: wants(exchange, outcome) says whether another attempt would be made if there were one left;
-    # asked(fields) returns the policy for a request with these fields (dict of ``x-envoy-retry-on`` ... to bytes)
+    # optional: judges_trailers (bool): ``outcome.headers`` may be the trailers of a gRPC call, where nothing of its
+    # answer has been passed on; wants(exchange, outcome) says whether another attempt would be made if there were one
+    # left; asked(fields) returns the policy for a request with these fields (dict of ``x-envoy-retry-on`` ... to bytes)
     # reselect_priority_every, host_selection_attempts (int), keeps_hosts (bool): how the next endpoint is chosen
 
 

@@ -19,10 +19,8 @@ PER_TRY = b"x-envoy-upstream-rq-per-try-timeout-ms"
 ALT_RESPONSE = b"x-envoy-upstream-rq-timeout-alt-response"
 HEDGE = b"x-envoy-hedge-on-per-try-timeout"
 FIELDS = (*RETRY, TIMEOUT, PER_TRY, ALT_RESPONSE, HEDGE)
-GRPC_TIMEOUT = b"grpc-timeout"
-GRPC_UNITS = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
-LONGEST = 8
-"""Digits of a grpc-timeout (gRPC over HTTP/2, "Timeout"); of the x-envoy fields, one more."""
+LONGEST = 9
+"""Digits of a field in milliseconds."""
 
 
 def take(headers: Any) -> dict[bytes, bytes]:
@@ -49,7 +47,7 @@ def timeouts_of(asked: dict[bytes, bytes], own: Timeouts) -> Timeouts:
 
 def milliseconds(value: bytes | None, default: float) -> float:
     """Return seconds of a field in milliseconds."""
-    if value is None or not value.isdigit() or len(value) > LONGEST + 1:
+    if value is None or not value.isdigit() or len(value) > LONGEST:
         return default
     return int(value) / 1000.0
 
@@ -71,37 +69,3 @@ def retry_of(asked: dict[bytes, bytes], plan: Any) -> Any:
     base = plan.asked_retry if plan.asked_retry is not None else plan.retry
     made = getattr(base, "asked", None)
     return plan.retry if made is None else made(wishes)
-
-
-def grpc_timeout_s(headers: Any) -> float | None:
-    """Return the seconds of a gRPC request's ``grpc-timeout``, None where it has none."""
-    kind = headers.get(b"content-type")
-    value = headers.get(GRPC_TIMEOUT) if kind is not None and kind.startswith(b"application/grpc") else None
-    if value is None or not value[:-1].isdigit() or len(value) > LONGEST + 1:
-        return None
-    unit = GRPC_UNITS.get(value[-1:])
-    return None if unit is None else int(value[:-1]) * unit
-
-
-def grpc_text(seconds: float) -> bytes:
-    """Return a ``grpc-timeout`` of so many seconds, in the finest unit of at most eight digits, rounded up."""
-    for unit, size in ((b"n", 1e-9), (b"u", 1e-6), (b"m", 1e-3), (b"S", 1.0), (b"M", 60.0)):
-        count = -int(-round(seconds / size, 6) // 1)
-        if count < 10 ** LONGEST:
-            return b"%d%b" % (count, unit)
-    return b"%dH" % min(10 ** LONGEST - 1, -int(-seconds // 3600.0))
-
-
-def within_grpc(headers: Any, own: Timeouts, most_s: float) -> Timeouts:
-    """Return the timeouts with the request's ``grpc-timeout`` in the place of the route's, at most ``most_s`` (0: any).
-
-    What is sent on is what is in force, as Envoy's (C2).
-    """
-    wanted = grpc_timeout_s(headers)
-    if wanted is None:
-        return own
-    request_s = min(wanted, most_s) if most_s and wanted else most_s or wanted
-    if request_s and request_s != wanted:
-        headers.set(GRPC_TIMEOUT, grpc_text(request_s))
-    per_try_s = own.per_try_s if not request_s or own.per_try_s < request_s else 0.0
-    return attrs.evolve(own, request_s=request_s, per_try_s=per_try_s)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from twisted.internet.defer import Deferred, succeed
+
 
 class RequestBody:
     """``held`` are the chunks not yet sent, or kept for replay; ``size`` their bytes. ``can_replay``: all that was sent
@@ -39,6 +41,20 @@ class RequestBody:
         self.can_replay = not self.size
         self.held.clear()
         self.size = 0
+
+
+def read(exchange: Any, limit: int) -> Deferred:
+    """Return a Deferred of the whole body, or of None when it is longer than ``limit`` bytes."""
+    body = exchange.body
+    if body is None:
+        return succeed(b"")
+    if body.is_complete or body.size > limit:
+        return succeed(b"".join(body.held) if body.size <= limit else None)
+    if exchange.request.expect_continue:
+        exchange.downstream.proceed()
+    deferred: Deferred = Deferred()
+    exchange.reader = (deferred, limit)
+    return deferred
 
 
 def compose(first: Any, second: Any) -> Any:

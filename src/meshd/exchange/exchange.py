@@ -8,14 +8,14 @@ Strategy: everything is called synchronously from the read that brought the byte
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from zope.interface import classImplements
 
 from meshd.api.exchange import IExchange
 from meshd.exchange import forward, hedge, mirror, recovery
-from meshd.exchange.body import RequestBody, compose
-from meshd.exchange.held import Held, release
-from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, explain, local_head, refuse
+from meshd.exchange.body import RequestBody, compose, read
+from meshd.exchange.held import Held, gather, release
+from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, answer_of, explain, refuse
 from meshd.http import flag as flags
 
 
@@ -30,6 +30,7 @@ class Exchange:
         "response_transform", "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up",
         "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
         "last_body", "half_ended", "held", "choices", "wanted", "added", "more", "breaker", "security", "upstream_security",
+        "trailers", "folds_trailers",
     )
 
     def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
@@ -46,13 +47,14 @@ class Exchange:
         self.notes = self.durations = self.waiting = self.request_transform = self.response_transform = None
         self.upstream_head = self.retry_call = self.reader = self.held = self.choices = None
         self.wanted = self.added = self.more = self.breaker = self.security = self.upstream_security = None
+        self.trailers = None
         self.route_found = False
         self.tried = ()
         self.attempts = self.flags = self.request_bytes = self.response_bytes = 0
         self.detail = self.failure = self.upstream_local = ""
         self.upstream_began = self.response_began = self.ended = 0.0
         self.deadline = self.try_deadline = 0.0
-        self.is_local_reply = self.is_ended = self.is_tunnel = self.is_sampled = False
+        self.is_local_reply = self.is_ended = self.is_tunnel = self.is_sampled = self.folds_trailers = False
         self.half_ended = 0
         self.is_admitted = self.is_retry_admitted = self.is_chunked = self.is_chunked_up = self.has_body = False
         self.out = []
@@ -105,9 +107,8 @@ class Exchange:
 
     def transform_response(self, transform: Any) -> None:
         """Pass response body chunks through ``transform``."""
-        self.response_transform = (
-            transform if self.response_transform is None else compose(self.response_transform, transform)
-        )
+        first = self.response_transform
+        self.response_transform = transform if first is None else compose(first, transform)
 
     def add_response_header(self, name: bytes, value: bytes) -> None:
         """Add a field to the answer of the upstream, whichever endpoint gives it."""
@@ -123,16 +124,11 @@ class Exchange:
 
     def read_body(self, limit: int) -> Deferred:
         """Return a Deferred of the whole body, or of None when it is longer than ``limit`` bytes."""
-        body = self.body
-        if body is None:
-            return succeed(b"")
-        if body.is_complete or body.size > limit:
-            return succeed(b"".join(body.held) if body.size <= limit else None)
-        if self.request.expect_continue:
-            self.downstream.proceed()
-        deferred: Deferred = Deferred()
-        self.reader = (deferred, limit)
-        return deferred
+        return read(self, limit)
+
+    def gather_response(self, limit: int) -> Deferred:
+        """Return a Deferred of the answer's body, in whose place nothing is sent; its head waits."""
+        return gather(self, limit)
 
     def transformed(self, transform: Any, data: bytes, is_end: bool) -> bytes:
         """Return what ``transform`` makes of ``data``; nothing where it raises, which ends the exchange."""
@@ -243,10 +239,11 @@ class Exchange:
         if self.held is not None:
             self.held.end(trailers)
             return
+        self.trailers = trailers
         if self.response_transform is not None and self.has_body and not self.is_ended:
             self.end_transform()
         if not self.is_ended:
-            self.downstream.finish(self, trailers)
+            self.downstream.finish(self, None if self.folds_trailers else trailers)
         self.end(True)
 
     def refuse_response(self, name: str) -> None:
@@ -266,9 +263,8 @@ class Exchange:
 
     def hold(self, data: bytes) -> None:
         """Keep what came before the head may go, and read no more of it."""
-        self.held.pieces.append(data)
         attempt = self.attempt
-        if attempt is not None and attempt.connection is not None:
+        if self.held.keep(data) and attempt is not None and attempt.connection is not None:
             attempt.connection.descriptor.pause()
 
     def end_transform(self) -> None:
@@ -338,7 +334,8 @@ class Exchange:
             self.end(False)
             return
         self.is_local_reply = True
-        self.answer(local_head(self.downstream.world.clock.wall(), status, body, headers, content_type))
+        head, body = answer_of(self, status, body, headers, content_type)
+        self.answer(head)
         if not self.is_ended:
             if body:
                 self.on_upstream_body(body)

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from meshd.exchange import hedge, recovery
+from meshd.exchange import hedge, recovery, trailed
 from meshd.exchange.attempt import Attempt, Outcome
 from meshd.exchange.reply import explain
-from meshd.http import compose
+from meshd.http import compose, grpc
 from meshd.http import flag as flags
 
 REASONS = {flags.UF: "connect-failure", flags.UC: "reset", flags.UR: "reset", flags.UPE: "reset"}
@@ -18,6 +18,8 @@ def begin(exchange: Any, plan: Any) -> None:
     """Choose the cluster, apply the route's edits, start the first attempt."""
     request = exchange.request
     if plan.extra is not None or request.headers.low.find(b"\r\nx-envoy-") >= 0:
+        plan = recovery.adapt(exchange, plan)
+    elif plan.calls is not None and grpc.is_grpc(request.headers):
         plan = recovery.adapt(exchange, plan)
     exchange.plan = plan
     clusters = plan.clusters
@@ -94,7 +96,11 @@ def attempt(exchange: Any) -> None:
     if per_try_s and (exchange.body is None or exchange.body.is_complete):
         exchange.try_deadline = exchange.poller.now + per_try_s
         exchange.downstream.hurry(exchange.try_deadline)
-    made = exchange.attempt = Attempt(exchange, endpoint)
+    if exchange.more is None or not exchange.more.watches_trailers:
+        made = Attempt(exchange, endpoint)
+    else:
+        made = trailed.TrailedAttempt(exchange, endpoint)
+    exchange.attempt = made
     if exchange.is_retry_admitted:
         exchange.is_retry_admitted = False
         made.retry_of = exchange.breaker
@@ -104,7 +110,13 @@ def attempt(exchange: Any) -> None:
 
 
 def observe(exchange: Any, tried: Any, status: int, headers: Any, bit: int, reason: str) -> None:
-    """Tell the cluster's outlier detector and balancer how an attempt ended: at its head, or at its failure."""
+    """Tell the cluster's outlier detector and balancer how an attempt ended: at its head, or at its failure.
+
+    A gRPC status in the head of a call counts as the HTTP status that stands for it (Envoy's router); one in trailers
+    comes too late.
+    """
+    if headers is not None and grpc.STATUS in headers and grpc.is_grpc(exchange.request.headers):
+        status = grpc.HTTP_STATUS.get(grpc.status_in(headers), 500)
     seconds = exchange.poller.now - tried.since if tried.began else 0.0
     try:
         exchange.cluster.observe(tried.endpoint, Outcome(status, headers, bit, tried.began, reason, seconds))

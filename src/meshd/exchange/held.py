@@ -20,6 +20,11 @@ class Held:
         self.is_over = self.is_tunnel_over = False
         self.trailers: Any = None
 
+    def keep(self, data: bytes) -> bool:
+        """Keep what came before the head may go; say whether no more of it should be read."""
+        self.pieces.append(data)
+        return True
+
     def end(self, trailers: Any) -> None:
         """The body is whole."""
         self.is_over = True
@@ -31,6 +36,49 @@ class Held:
         self.pieces.clear()
         if waiting is not None:
             waiting.cancel()
+
+
+class Gathered(Held):
+    """A filter wants the body before its head goes: ``done`` gets the first ``limit`` bytes at its end. Nothing of the
+    body is sent, and what is beyond the limit is dropped.
+    """
+
+    __slots__ = ("done", "limit", "size")
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.done: Deferred = Deferred()
+        self.limit = limit
+        self.size = 0
+
+    def keep(self, data: bytes) -> bool:
+        """Keep what there is room for, and let more come."""
+        room = self.limit - self.size
+        if room > 0:
+            self.pieces.append(data[:room])
+            self.size += min(room, len(data))
+        return False
+
+    def end(self, trailers: Any) -> None:
+        """The body is whole."""
+        super().end(trailers)
+        body = b"".join(self.pieces)
+        self.pieces.clear()
+        self.done.callback(body)
+
+
+def gather(exchange: Any, limit: int) -> Deferred:
+    """Return a Deferred of the first ``limit`` bytes of the answer's body, which does not go on; its head waits."""
+    before = exchange.held
+    gathered = exchange.held = Gathered(limit)
+    if before is not None:
+        for data in before.pieces:
+            gathered.keep(data)
+        if before.is_over:
+            gathered.end(before.trailers)
+        else:
+            exchange.drained()
+    return gathered.done
 
 
 def release(exchange: Any) -> None:

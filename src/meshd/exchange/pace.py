@@ -101,6 +101,11 @@ class Pace:
         if source is not None:
             source.free()
 
+    def keep(self, data: bytes) -> bool:
+        """Keep what comes behind what is held."""
+        self.pieces.append(data)
+        return True
+
     def end(self, trailers: Any) -> None:
         """The body has come to its end: the connection may serve others, what is held goes on by and by."""
         self.is_over = True

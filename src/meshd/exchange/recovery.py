@@ -9,9 +9,10 @@ from typing import Any
 import attrs
 
 from meshd.api.exchange import Extra
-from meshd.exchange import asked, forward, mirror
+from meshd.exchange import asked, call_time, forward, mirror
 from meshd.exchange.reply import explain
 from meshd.http import flag as flags
+from meshd.http import grpc
 
 NOTHING = Extra()
 ATTEMPT_COUNT = b"x-envoy-attempt-count"
@@ -21,10 +22,15 @@ EXPECTED = b"x-envoy-expected-rq-timeout-ms"
 
 class More:
     """``others`` are attempts in flight beside the exchange's (hedging), ``shadows`` mirrored requests whose body still
-    comes, ``calls`` delayed calls by name. ``began`` is when the last attempt did.
+    comes, ``calls`` delayed calls by name. ``began`` is when the last attempt did. ``tells_deadline``: the upstream
+    gets what is left of the time as ``grpc-timeout``; ``watches_trailers``: they may lead to another attempt;
+    ``call_rules`` is the route's Calls where this is one.
     """
 
-    __slots__ = ("extra", "answers_204", "others", "shadows", "calls", "is_timeout_retry", "began")
+    __slots__ = (
+        "extra", "answers_204", "others", "shadows", "calls", "is_timeout_retry", "began", "tells_deadline",
+        "watches_trailers", "call_rules",
+    )
 
     def __init__(self, extra: Any, answers_204: bool) -> None:
         self.extra = extra
@@ -32,25 +38,32 @@ class More:
         self.others: list[Any] = []
         self.shadows: list[Any] = []
         self.calls: dict[str, Any] = {}
-        self.is_timeout_retry = False
+        self.is_timeout_retry = self.tells_deadline = self.watches_trailers = False
         self.began = 0.0
+        self.call_rules: Any = None
 
 
 def adapt(exchange: Any, plan: Any) -> Any:
     """Return the plan in force for this request; set ``exchange.more`` where it has more than a plan."""
     headers = exchange.request.headers
     wishes = asked.take(headers) if headers.low.find(asked.BEGIN) >= 0 else None
-    extra = plan.extra
-    if extra is None and not wishes:
+    extra, calls = plan.extra, plan.calls
+    is_call = (calls is not None or bool(wishes)) and grpc.is_grpc(headers)
+    if extra is None and not wishes and not is_call:
         return plan
+    if extra is None:
+        extra = NOTHING
     if wishes:
-        extra = asked.extra_of(wishes, extra if extra is not None else NOTHING)
-    exchange.more = More(extra, bool(wishes) and asked.ALT_RESPONSE in wishes)
+        extra = asked.extra_of(wishes, extra)
+    more = exchange.more = More(extra, bool(wishes) and asked.ALT_RESPONSE in wishes)
     timeouts, retry = plan.timeouts, plan.retry
-    if extra.grpc_timeout_max_s is not None:
-        timeouts = asked.within_grpc(headers, timeouts, extra.grpc_timeout_max_s)
+    if is_call and calls is not None and calls.timeout_max_s is not None:
+        timeouts = call_time.route_timeouts(headers, timeouts, calls)
+        more.tells_deadline = not extra.max_stream_s and calls.stream_max_s is None
     if wishes:
         timeouts, retry = asked.timeouts_of(wishes, timeouts), asked.retry_of(wishes, plan)
+    more.call_rules = calls if is_call else None
+    more.watches_trailers = is_call and getattr(retry, "judges_trailers", False)
     if timeouts is plan.timeouts and retry is plan.retry:
         return plan
     return attrs.evolve(plan, timeouts=timeouts, retry=retry)
@@ -65,8 +78,11 @@ def high(breaker: Any) -> Any:
 def begin(exchange: Any) -> None:
     """The request has been admitted: start the timers and the mirrors."""
     more = exchange.more
-    if more.extra.max_stream_s:
-        left_s = max(0.0, more.extra.max_stream_s - (exchange.poller.now - exchange.started))
+    limit_s = None
+    if more.extra.max_stream_s or more.call_rules is not None:
+        limit_s = call_time.stream_s(exchange.request.headers, more.extra.max_stream_s, more.call_rules)
+    if limit_s is not None:
+        left_s = max(0.0, limit_s - (exchange.poller.now - exchange.started))
         more.calls["stream"] = exchange.downstream.world.call_later(left_s, on_max_stream, exchange)
     if more.extra.mirrors and exchange.request.upgrade is None:
         mirror.begin(exchange)
@@ -81,9 +97,11 @@ def stamp(exchange: Any) -> None:
         headers.set(ATTEMPT_COUNT, b"%d" % (exchange.attempts + 1))
     if extra.timeout_retry_in_request and exchange.attempts:
         headers.set(IS_TIMEOUT_RETRY, b"true" if more.is_timeout_retry else b"false")
-    if extra.expected_timeout_in_request:
+    if extra.expected_timeout_in_request or more.tells_deadline:
         expected_s = expected(exchange)
-        if expected_s:
+        if more.tells_deadline and expected_s:
+            headers.set(grpc.TIMEOUT, grpc.timeout_text(expected_s))
+        if extra.expected_timeout_in_request and expected_s:
             headers.set(EXPECTED, b"%d" % round(expected_s * 1000.0))
         else:
             headers.remove(EXPECTED)
@@ -145,7 +163,9 @@ def on_max_stream(exchange: Any) -> None:
     """The request has lived as long as it may: 504, or 408 where it is not whole yet (Envoy's rule)."""
     del exchange.more.calls["stream"]
     status = 504 if exchange.body is None or exchange.body.is_complete else 408
-    exchange.reply(status, explain(flags.UMSDR), (), flags.UMSDR, "max_duration_timeout")
+    is_call = grpc.is_grpc(exchange.request.headers)
+    headers = ((grpc.STATUS, b"%d" % grpc.DEADLINE_EXCEEDED),) if is_call else ()
+    exchange.reply(status, explain(flags.UMSDR), headers, flags.UMSDR, "max_duration_timeout")
 
 
 def answer(exchange: Any) -> None:

@@ -4,6 +4,7 @@ import email.utils
 from typing import Any
 
 from meshd.http import flag as flags
+from meshd.http import grpc
 from meshd.http.head import ResponseHead
 from meshd.http.headers import Headers
 
@@ -33,6 +34,16 @@ def local_head(wall: float, status: int, body: bytes, headers: Any, content_type
     head = ResponseHead(status, Headers.of(*pairs))
     head.content_length = len(body)
     return head
+
+
+def answer_of(exchange: Any, status: int, body: bytes, headers: Any,
+              content_type: bytes = b"text/plain") -> tuple[ResponseHead, bytes]:
+    """Return (head, body) of a local reply as the request's protocol has it: a gRPC call gets its status in the head,
+    as Envoy's ``sendLocalReply`` has it. One that came as gRPC-Web is answered like others; that filter shapes it.
+    """
+    if not exchange.folds_trailers and grpc.is_grpc(exchange.request.headers):
+        status, body, headers = 200, b"", grpc.shape(status, body, headers)
+    return local_head(exchange.downstream.world.clock.wall(), status, body, headers, content_type), body
 
 
 def explain(bit: int) -> bytes:
@@ -68,8 +79,8 @@ def refuse(exchange: Any, name: str) -> None:
     exchange.detail = f"plugin_error{{{name}}}"
     exchange.is_local_reply = True
     exchange.response_transform = None
-    body = b"a plugin failed\n"
-    exchange.response = local_head(exchange.downstream.world.clock.wall(), 500, body, (), b"text/plain")
+    exchange.response, body = answer_of(exchange, 500, b"a plugin failed\n", ())
     exchange.downstream.begin(exchange, exchange.response)
-    exchange.on_upstream_body(body)
+    if body:
+        exchange.on_upstream_body(body)
     exchange.end(True)

@@ -9,9 +9,9 @@ class Probe:
     """How the workload is asked, and what follows. Figures are those of Kubernetes' probes, as Istio's are."""
 
     checker: Plugin = option(
-        PluginOf(kind="health_checker"), doc="how it is asked: http (httpGet), tcp (tcpSocket), exec")
+        PluginOf(kind="health_checker"), doc="how it is asked: http (httpGet), grpc, tcp (tcpSocket), exec")
     address: str = option(
-        Address(resolve=True), default="127.0.0.1:80", doc="where http and tcp ask: the workload's own address")
+        Address(resolve=True), default="127.0.0.1:80", doc="where http, grpc and tcp ask: the workload's own address")
     initial_delay_s: float = option(Duration(), default=0.0, doc="until the first time")
     timeout_s: float = option(Duration(minimum=0.001), default=1.0, doc="until it has failed")
     period_s: float = option(Duration(minimum=0.001), default=10.0, doc="from one time to the next")

@@ -32,14 +32,14 @@ class FakeCall:
         except Exception:
             self.done.errback()
 
-    def answer(self, status: int = 200, body: bytes = b"", headers: Any = ()) -> None:
+    def answer(self, status: int = 200, body: bytes = b"", headers: Any = (), trailers: Any = None) -> None:
         """Let the whole answer come, or what was left of it."""
         if self.request.on_data is not None and 200 <= status < 300:
             if body:
                 self.send(body)
             body = b""
         if not self.is_over:
-            self.done.callback(CallAnswer(status, Headers.of(*headers), body))
+            self.done.callback(CallAnswer(status, Headers.of(*headers), body, trailers and Headers.of(*trailers)))
 
     def fail(self, cause: str = "connection refused", flag: int = 0) -> None:
         """Let it fail."""

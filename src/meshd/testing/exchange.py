@@ -21,7 +21,8 @@ _DEFAULTS: dict[str, Any] = {
     "flags": 0, "detail": "", "failure": "", "peer": "192.0.2.1:40000", "client": "192.0.2.1",
     "local": "192.0.2.254:80", "upstream_local": "", "listener": "test", "connection_id": 1, "stream_id": 1,
     "started": 0.0, "request_ended": 0.0, "upstream_began": 0.0, "response_began": 0.0, "ended": 0.0,
-    "request_bytes": 0, "response_bytes": 0, "is_local_reply": False, "wanted": None,
+    "request_bytes": 0, "response_bytes": 0, "is_local_reply": False, "wanted": None, "trailers": None,
+    "folds_trailers": False,
 }
 
 
@@ -137,6 +138,12 @@ class FakeExchange:
     def read_body(self, limit: int) -> defer.Deferred:
         """Return a fired Deferred of ``body``, or of None where it is longer than ``limit``."""
         return defer.succeed(self.body if len(self.body) <= limit else None)
+
+    def gather_response(self, limit: int) -> defer.Deferred:
+        """Return the Deferred that the test fires as ``gathered``."""
+        assert self.phase in ("", "response"), "gather_response is for on_response only"
+        self.gathered: defer.Deferred = defer.Deferred()
+        return self.gathered
 
     # what a test calls
 

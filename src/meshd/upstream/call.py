@@ -153,7 +153,7 @@ class Call:
         """The answer is whole."""
         if not self.is_ended:
             head = self.response
-            self.end(CallAnswer(head.status, head.headers, b"".join(self.body)), head.keep_alive)
+            self.end(CallAnswer(head.status, head.headers, b"".join(self.body), trailers), head.keep_alive)
 
     def flush(self) -> None:
         """One read has been worked off."""

@@ -32,6 +32,13 @@ class Probes(TestCase):
         self.assertEqual((found.checker.type, found.address), ("tcp", "10.0.0.1:9"))
         self.assertEqual(probe(group({"exec": {"command": ["true"]}})).checker.config.command, ("true",))
 
+    def test_by_grpc(self):
+        found = probe(group({"grpc": {"port": 9000, "service": "shop.Cart"}}))
+        self.assertEqual((found.checker.type, found.address), ("grpc", "127.0.0.1:9000"))
+        self.assertEqual((found.checker.config.service_name, found.checker.config.authority),
+                         ("shop.Cart", "127.0.0.1:9000"))
+        self.assertEqual(probe(group({"grpc": {"port": 1}})).checker.config.service_name, "")
+
     def test_figures_that_are_not_given_are_kubernetes(self):
         found = probe(group({"tcpSocket": {"port": 9}}))
         self.assertEqual((found.initial_delay_s, found.timeout_s, found.period_s, found.success_threshold,

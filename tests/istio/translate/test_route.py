@@ -216,6 +216,10 @@ class Times(TestCase):
         self.assertEqual(seen(f"- {TO_A}").ask().plan.timeouts.request_s, 0)
         self.assertEqual(seen(f"- {TO_A}\n  timeout: 1.5s").ask().plan.timeouts.request_s, 1.5)
 
+    def test_the_deadline_of_a_call_is_heeded_within_the_timeout(self):
+        self.assertEqual(seen(f"- {TO_A}").ask().plan.calls.timeout_max_s, 0)
+        self.assertEqual(seen(f"- {TO_A}\n  timeout: 1.5s").ask().plan.calls.timeout_max_s, 1.5)
+
 
 class Delegates(TestCase):
     def test_a_delegate_s_short_names_are_of_its_own_namespace(self):
