@@ -15,7 +15,8 @@ def settings(**options):
 
 class TestPath(TestCase):
     def out(self, address, port=80, uid=APP, **options):
-        given = {key: options.pop(key) for key in ("is_local", "source", "protocol", "interface", "gid") if key in options}
+        names = ("is_local", "source", "protocol", "interface", "gid")
+        given = {key: options.pop(key) for key in names if key in options}
         return path.outbound(settings(**options), address, port, uid=uid, **given)
 
     def test_outbound(self):
@@ -42,8 +43,8 @@ class TestPath(TestCase):
         self.assertEqual(path.inbound(settings(include_inbound_ports=("80",)), 81).key, path.NOT_INCLUDED)
 
     def test_each_bypass_has_words(self):
-        every = settings(exclude_interfaces=("x",), exclude_outbound_ports=("1",), exclude_outbound_cidrs=("10.0.0.0/8",),
-                         exclude_inbound_ports=("2",), has_ipv6=False)
+        every = settings(exclude_interfaces=("x",), exclude_outbound_ports=("1",), exclude_inbound_ports=("2",),
+                         exclude_outbound_cidrs=("10.0.0.0/8",), has_ipv6=False)
         found = path.bypasses(every)
         self.assertEqual(len(found), 12)
         self.assertTrue(all(key in path.WORDS for key, _ in found))

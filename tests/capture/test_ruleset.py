@@ -1,4 +1,4 @@
-"""The text of the rules, where nft is not needed to judge it; tests/integration/test_capture.py has what the kernel says."""
+"""The text of the rules, where nft is not needed to judge it; tests/integration/test_capture.py asks the kernel."""
 
 from unittest import TestCase
 
@@ -20,7 +20,8 @@ class TestRuleset(TestCase):
 
     def test_ssh_goes_before_what_is_included(self):
         found = text(ssh_ports=("22",), include_inbound_ports=("22", "80"))
-        self.assertLess(found.index("@ssh_ports counter return"), found.index("@include_inbound_ports counter redirect"))
+        included = found.index("@include_inbound_ports counter redirect")
+        self.assertLess(found.index("@ssh_ports counter return"), included)
 
     def test_meshds_own_traffic_goes_before_dns_and_dns_before_loopback(self):
         found = text(dns_port=15053, dns_servers=("127.0.0.53",))

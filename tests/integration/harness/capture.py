@@ -136,5 +136,5 @@ def status(machine):
 
 def wait_until_off(machine, limit_s=10.0):
     """Wait until nothing is captured."""
-    wait_for(lambda: machine.run("nft", "list", "table", "inet", "meshd_capture").returncode, "the rules to go", limit_s)
+    wait_for(lambda: machine.run("nft", "list", "table", "inet", "meshd_capture").returncode, "no rules", limit_s)
 
