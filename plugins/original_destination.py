@@ -122,7 +122,7 @@ class OriginalDestination:
             value = exchange.request.headers.get(self._header)
             if value is not None and self._is_trusted(exchange.peer):
                 return value.decode("latin-1")
-        return getattr(exchange, "original_destination", None)  # set by what captures connections
+        return getattr(exchange, "original_destination", None)  # of a listener with use_original_dst
 
     def _is_trusted(self, peer):
         if peer.startswith("unix:"):
