@@ -31,6 +31,9 @@ class Node:
         doc="port of a document -> port that is bound for it ({80: 8080}), for runs without privileges"
     )
 
+    interception_mode: str = option(
+        Choice(("none", "redirect", "tproxy")), default="none",
+        doc="how connections of the workload are led here by meshctl capture (Istio's interceptionMode)")
     dns_capture: bool = option(
         Boolean(), default=False, doc="answer DNS queries for names of the mesh (Istio's ISTIO_META_DNS_CAPTURE)")
 
