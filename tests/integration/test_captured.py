@@ -11,8 +11,8 @@ ANY = {"match": {"prefix": "/"}}
 
 def http(route, **more):
     """Return the filters of a chain whose requests all do one thing."""
-    return {"filters": [{"router": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [{**ANY, **route}]}]}}],
-            **more}
+    host = {"name": "all", "domains": ["*"], "routes": [{**ANY, **route}]}
+    return {"filters": [{"router": {"virtual_hosts": [host]}}], **more}
 
 
 def listener(name, port, *, chains=(), last=None, **more):

@@ -94,12 +94,6 @@ class Exchange:
         return self.downstream.local
 
     @property
-    def original_destination(self) -> str | None:
-        """Where the client of a captured connection meant to go; None where it was not captured."""
-        downstream = self.downstream
-        return downstream.local if downstream.listener.is_capturing else None
-
-    @property
     def connection_id(self) -> int:
         """The downstream connection's number."""
         return self.downstream.id

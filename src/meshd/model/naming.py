@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from meshd.document.address import is_local
 from meshd.document.option import Address, Duration, Integer, ListOf, Text, config, option
 
-NAME = Text(pattern=r"(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?", maximum=253)
+NAME = Text(pattern=r"(\*\.)?(?=[A-Za-z0-9_])[A-Za-z0-9_.-]*[A-Za-z0-9_]", maximum=253)
 
 
 @config

@@ -42,8 +42,8 @@ class Nginx:
         path.write_text(
             f"daemon off; master_process off; pid {folder}/{machine.name}.pid; error_log /dev/null;\n"
             "events {}\nhttp { access_log off; server { "
-            f"listen 0.0.0.0:{port}; listen [::]:{port}; location / {{ return 200 \"$remote_addr $http_host $uri\\n\"; }}"
-            " } }\n")
+            f"listen 0.0.0.0:{port}; listen [::]:{port}; "
+            "location / { return 200 \"$remote_addr $http_host $uri\\n\"; } } }\n")
         self.process = subprocess.Popen([*machine.prefix(), "nginx", "-c", str(path)], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
         wait_for(lambda: f":{port} " in machine.run("ss", "-ltn").stdout, "nginx")
