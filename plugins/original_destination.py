@@ -122,7 +122,7 @@ class OriginalDestination:
             value = exchange.request.headers.get(self._header)
             if value is not None and self._is_trusted(exchange.peer):
                 return value.decode("latin-1")
-        return getattr(exchange, "original_destination", None)  # set by what captures connections
+        return captured(exchange)
 
     def _is_trusted(self, peer):
         if peer.startswith("unix:"):
@@ -168,6 +168,12 @@ class OriginalDestination:
         limit = self._now() - ttl_s
         for key in [key for key, one in self._known.items() if one.used < limit and not one.endpoint.active]:
             self._drop(key)
+
+
+def captured(exchange):
+    """Return where the client meant to go, whose connection a listener with ``use_original_dst`` has taken, or None."""
+    listener = getattr(getattr(exchange, "downstream", None), "listener", None)
+    return exchange.local if getattr(listener, "is_capturing", False) else None
 
 
 def parsed(text):

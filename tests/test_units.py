@@ -14,6 +14,7 @@ from tests.tree import ROOT
 
 UNITS = ROOT / "contrib" / "systemd"
 ACTIVATED = "20-socket-activated.conf"
+TRANSPARENT = "30-transparent.conf"
 
 
 class Repeated(dict):
@@ -53,6 +54,14 @@ class TestAgreement(TestCase):
             self.assertEqual(value, one["Service"][key], key)
         self.assertEqual(set(one["Service"]), set(many["Service"]))
 
+    def test_capture_is_put_in_force_after_the_service_and_undone_when_stopped(self):
+        found = unit("meshd-capture.service")
+        self.assertIn("meshd.service", found["Unit"]["After"].split())
+        self.assertEqual(found["Unit"]["Wants"], "meshd.service")
+        self.assertEqual(found["Service"]["RemainAfterExit"], "yes")
+        words = [found["Service"][key].partition("meshctl ")[2] for key in ("ExecStart", "ExecReload", "ExecStop")]
+        self.assertEqual(words, ["capture enable $OPTIONS", "capture enable $OPTIONS", "capture disable"])
+
     def test_everything_travels_as_package_data(self):
         patterns = next(line.split("=")[1] for line in (ROOT / "setup.cfg").read_text().splitlines()
                         if line.startswith("meshd.systemd =")).split(", ")
@@ -66,7 +75,7 @@ class TestAnalysis(TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        for name in ("meshd.service", "meshd.socket"):
+        for name in ("meshd.service", "meshd.socket", "meshd-capture.service"):
             self.copy(name, name)
         self.copy("meshd@.service", "meshd@edge.service")
 
@@ -74,7 +83,8 @@ class TestAnalysis(TestCase):
         """Copy a unit, with a program that is there, and give its path."""
         path = self.folder / to
         path.parent.mkdir(exist_ok=True)
-        path.write_text((UNITS / name).read_text().replace("/opt/meshd/venv/bin/meshd", "/bin/true"))
+        path.write_text((UNITS / name).read_text().replace("/opt/meshd/venv/bin/meshd", "/bin/true").replace(
+            "/opt/meshd/venv/bin/meshctl", "/bin/true"))
         return path
 
     def analyze(self, *arguments):
@@ -96,9 +106,16 @@ class TestAnalysis(TestCase):
         self.copy(f"drop-in/{ACTIVATED}", f"meshd.service.d/{ACTIVATED}")
         self.assert_exposed_at_most(11, "meshd.service")
 
+    def test_with_transparent_listeners_the_service_is_exposed_by_1_6(self):
+        self.copy(f"drop-in/{TRANSPARENT}", f"meshd.service.d/{TRANSPARENT}")
+        self.assert_exposed_at_most(16, "meshd.service")
+
+    def test_capture_which_is_roots_for_a_moment_is_exposed_by_2_4(self):
+        self.assert_exposed_at_most(24, "meshd-capture.service")
+
     def test_systemd_understands_every_line(self):
         self.copy(f"drop-in/{ACTIVATED}", f"meshd.service.d/{ACTIVATED}")
-        for name in ("meshd.service", "meshd@edge.service", "meshd.socket"):
+        for name in ("meshd.service", "meshd@edge.service", "meshd.socket", "meshd-capture.service"):
             self.assertEqual(self.analyze("verify", "--man=no", self.folder / name), (0, ""), name)
 
     @skipUnless(shutil.which("systemd-sysusers"), "systemd-sysusers missing: Debian's systemd")

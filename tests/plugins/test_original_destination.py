@@ -12,6 +12,7 @@ from meshd.testing.upstream import Upstream
 from meshd_plugins.original_destination import OriginalDestinationOptions, parsed
 
 FIELD = "x-envoy-original-dst-host"
+CAPTURED = {"local": "10.9.9.9:443", "downstream": SimpleNamespace(listener=SimpleNamespace(is_capturing=True))}
 CONFIG = """
 listeners:
   - name: public
@@ -65,10 +66,10 @@ class Naming(Case):
 
     def test_the_captured_destination_is_used_without_one(self):
         made = self.make()
-        self.assertEqual(self.pick(made, None, original_destination="10.9.9.9:443"), "10.9.9.9:443")
-        self.assertEqual(self.pick(made, "10.1.1.1:1", peer="192.0.2.1:1", original_destination="10.9.9.9:443"),
-                         "10.9.9.9:443")
+        self.assertEqual(self.pick(made, None, **CAPTURED), "10.9.9.9:443")
+        self.assertEqual(self.pick(made, "10.1.1.1:1", peer="192.0.2.1:1", **CAPTURED), "10.9.9.9:443")
         self.assertIsNone(self.pick(made, None))
+        self.assertIsNone(self.pick(made, None, local="10.9.9.9:443"), "our own address is no destination")
 
     def test_a_port_may_be_fixed(self):
         self.assertEqual(self.pick(self.make(port=8080), "10.1.2.3:80"), "10.1.2.3:8080")

@@ -126,10 +126,8 @@ def _maybe(doc, unsupported):
 class MeshConfig:
     """Settings of the mesh."""
 
-    proxy_listen_port: int | None = option(COUNT, default=None, doc="port of captured traffic (15001)",
-                                           unsupported="traffic is not captured yet")
-    proxy_inbound_listen_port: int | None = option(COUNT, default=None, doc="port of captured traffic (15006)",
-                                                   unsupported="traffic is not captured yet")
+    proxy_listen_port: int | None = option(COUNT, default=None, doc="port of captured traffic (15001)")
+    proxy_inbound_listen_port: int | None = option(COUNT, default=None, doc="port of captured traffic (15006)")
     proxy_http_port: int = option(COUNT, default=0, doc="port of sidecars that takes requests for any host (0: none)")
     connect_timeout_s: float | None = option(CONNECT_TIME, default=None, doc="until a connect is given up (10s)")
     hbone_idle_timeout_s: float | None = option(TIME, default=None, doc="HBONE", unsupported="there is no HBONE")
@@ -153,8 +151,7 @@ class MeshConfig:
         Nested(MeshOutboundTrafficPolicy), default=None, doc="traffic for unknown hosts"
     )
     inbound_traffic_policy: InboundTrafficPolicy | None = option(
-        Nested(InboundTrafficPolicy), default=None, doc="traffic for unknown ports",
-        unsupported="traffic is not captured yet"
+        Nested(InboundTrafficPolicy), default=None, doc="traffic for unknown ports"
     )
     config_sources: tuple[Any, ...] = option(ListOf(item=Anything()), default=(), doc="where documents come from",
                                              unsupported=NATIVE)

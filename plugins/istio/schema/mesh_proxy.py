@@ -83,7 +83,7 @@ class MeshProxyConfig:
     proxy_bootstrap_template_path: str = _text("Envoy's bootstrap", ENVOY)
     interception_mode: str = option(
         Choice(("REDIRECT", "TPROXY", "NONE")), default="REDIRECT", doc="how traffic is captured",
-        unsupported="traffic is not captured yet"
+        unsupported="node.interception_mode of the native file says it"
     )
     tracing: Any = _any("traces", NO_TRACES)
     sds: Any = _any("(deprecated)", CONTROL)

@@ -43,11 +43,15 @@ class Clusters:
             self.sections[name] = self._made(name, host, port, subset, node)
         return name
 
-    def inbound(self, port, address, node, pool=None):
-        """Return the name of the cluster of the workload itself; ``pool`` are connectionPool settings or None."""
+    def inbound(self, port, address, node, pool=None, more=None):
+        """Return the name of the cluster of the workload itself; ``pool`` are connectionPool settings or None.
+
+        Without an ``address`` it is where the client meant to go; ``more`` says how it is got there.
+        """
         name = f"inbound|{port}||"
         self.sections.setdefault(name, tree(node, {
-            "name": name, "endpoints": [{"address": address}], **self._pool(pool or self._baseline().connection_pool),
+            "name": name, "endpoints": [{"address": address}] if address else [], **(more or {}),
+            **self._pool(pool or self._baseline().connection_pool),
         }))
         return name
 
@@ -84,10 +88,13 @@ class Clusters:
         place = record.node if record is not None else service.node
         named = _named(service, found) if service.resolution == DYNAMIC_DNS else {}
         return tree(place, {
-            "name": name, **self._endpoints(service, found, record), **self._settings(in_force), **named})
+            "name": name, **self._endpoints(service, found, record), **self._settings(in_force), **named,
+            **self._captured(service)})
 
     def _endpoints(self, service, port, record):
         if service.resolution == DYNAMIC_DNS:
+            return {"endpoints": []}
+        if service.resolution == NONE and self.context.node.interception_mode != "none":
             return {"endpoints": []}
         if service.resolution == NONE:
             self.context.unsupported(field(service.resource.spec, "resolution"), "spec.resolution",
@@ -101,6 +108,12 @@ class Clusters:
         if any(_is_name(address) for address in by_address):
             return {"discovery": _lookup(service, by_address)}
         return {"endpoints": [At(one.node, _endpoint(address, one)) for address, one in by_address.items()]}
+
+    def _captured(self, service):
+        """A service without endpoints of its own is where the client meant to go, where that is known."""
+        if service.resolution != NONE or self.context.node.interception_mode == "none":
+            return {}
+        return {"load_balancer": {"original_destination": {"allow": ["0.0.0.0/0", "::/0"]}}}
 
     def _settings(self, in_force):
         return {

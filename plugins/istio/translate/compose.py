@@ -4,6 +4,7 @@ from meshd_plugins.istio.emit import tree
 from meshd_plugins.istio.gateway_api.kinds import GROUP
 from meshd_plugins.istio.translate.cluster import Clusters
 from meshd_plugins.istio.translate.gateway import gateway_listeners
+from meshd_plugins.istio.translate.naming import dns_hosts
 from meshd_plugins.istio.translate.probe import native_probe
 from meshd_plugins.istio.translate.safety import check_safety
 from meshd_plugins.istio.translate.sidecar import sidecar_listeners
@@ -18,6 +19,7 @@ def compose(mesh, context, root):
                  *sidecar_listeners(mesh, context, clusters, routes)]
     return tree(root, {
         "listeners": listeners or None, "clusters": list(clusters.sections.values()) or None,
+        "dns_hosts": list(dns_hosts(mesh, context.node)) if context.node.dns_capture else None,
         "probe": native_probe(mesh, context),
     })
 

@@ -1,10 +1,11 @@
-"""Listeners of a sidecar without capture: the explicit ports of its Sidecar document and the mesh's HTTP proxy port."""
+"""Listeners of a sidecar: explicit ports of its Sidecar document, the mesh's HTTP proxy port, captured connections."""
 
 import attrs
 
-from meshd_plugins.istio.emit import At, default, field
+from meshd_plugins.istio.emit import DEFAULT, At, default, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
 from meshd_plugins.istio.mesh.name import covers, overlap, specificity
+from meshd_plugins.istio.translate.captured import captured_listeners, is_captured
 from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
@@ -31,10 +32,16 @@ def sidecar_listeners(mesh, context, clusters, routes):
     document = find_sidecar(mesh, context.node)
     spec = document.spec if document is not None else None
     view = View(mesh, context, clusters, spec, routes)
+    if context.node.interception_mode != "none":
+        yield from captured_listeners(view, not view.is_closed, _inbound_hosts)
     for place, one in enumerate(spec.egress if spec is not None else ()):
+        if is_captured(context.node, one):
+            continue
         if one.port is not None or one.bind:
             yield from _egress(one, place, view)
     for place, one in enumerate(spec.ingress if spec is not None else ()):
+        if is_captured(context.node, one):
+            continue
         yield from _ingress(one, place, view)
     port = getattr(mesh.config, "proxy_http_port", 0)
     if port:
@@ -86,14 +93,17 @@ def _ingress(one, place, view):
     number = one.port.number
     pool = one.connection_pool or view.spec.inbound_connection_pool
     cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node, pool)
-    route = At(one.node, {
-        "name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
-        "grpc_timeout_header_max": default("0s"), "retry": default(INBOUND_RETRY), TAGS: Tags(is_inbound=True),
-    })
-    host = {"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))
-    yield http_listener(one.node, listener_name(bind, number), where, [host], view.clusters)
+    hosts = _inbound_hosts(number, cluster, one.node)
+    yield http_listener(one.node, listener_name(bind, number), where, hosts, view.clusters)
+
+
+def _inbound_hosts(number, cluster, node):
+    """Return the native virtual hosts of a port of the workload."""
+    route = At(node, {"name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
+                      "retry": default(INBOUND_RETRY), TAGS: Tags(is_inbound=True)})
+    return [{"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}]
 
 
 def _workload(endpoint, port):
@@ -147,13 +157,32 @@ class View:
         made += [self._host(host, None, 0, rules, self._scope(80), names) for host in rules if host not in known]
         return self._with_rest(made)
 
+    @property
+    def policy(self):
+        """What becomes of hosts that nobody knows; None: they are passed on."""
+        return (getattr(self.spec, "outbound_traffic_policy", None)
+                or getattr(self.mesh.config, "outbound_traffic_policy", None))
+
+    @property
+    def is_closed(self):
+        """Say whether only the registry's hosts may be asked for."""
+        return self.policy is not None and self.policy.mode == REGISTRY_ONLY
+
+    @property
+    def place(self):
+        """Return where things stand that no document gives."""
+        return self.spec.node if self.spec is not None else DEFAULT
+
+    @staticmethod
+    def workload(endpoint, port):
+        """Return the address that a ``defaultEndpoint`` means."""
+        return _workload(endpoint, port)
+
     def _with_rest(self, made):
         """Leave out what has no routes; where only the registry's hosts may be asked for, refuse all others."""
         made = [one for one in made if one is not None]
-        policy = getattr(self.spec, "outbound_traffic_policy", None)
-        policy = policy or getattr(self.mesh.config, "outbound_traffic_policy", None)
-        if policy is not None and policy.mode == REGISTRY_ONLY and not any("*" in one["domains"] for one in made):
-            route = At(policy.node, {"name": "block_all", "match": {"prefix": "/"},
+        if self.is_closed and not any("*" in one["domains"] for one in made):
+            route = At(self.policy.node, {"name": "block_all", "match": {"prefix": "/"},
                                      "direct_response": {"status": BLOCKED}})
             made.append({"name": "block_all", "domains": ["*"], "routes": [route]})
         return made

@@ -21,6 +21,7 @@ VERBS = {
     "certs": "meshd.cli.ctl_certs:certs",
     "discovery": "meshd.cli.ctl_discovery:discovery",
     "gateway-api": "meshd.cli.ctl_gateway_api:gateway_api",
+    "capture": "meshd.cli.ctl_capture:capture",
     "plugins": "meshd.cli.ctl_plugins:plugins",
     "version": "meshd.cli.ctl_version:version",
     "completion": "meshd.cli.ctl_completion:completion",
@@ -41,6 +42,7 @@ examples:
   meshctl certs                                certificates in use, and when they expire
   meshctl discovery users                      what a cluster's source of endpoints has now
   meshctl explain GET http://shop.test/users   what would happen to a request, and why
+  meshctl capture enable --confirm-within 60s  lead this machine's connections through meshd
   meshctl pc log --level meshd.plugin=debug    log more, without a restart
   meshctl --admin unix:/run/meshd/admin.sock status
 

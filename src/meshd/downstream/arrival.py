@@ -33,7 +33,7 @@ class Arrival:
     __slots__ = (
         "listener", "world", "descriptor", "filters", "place", "data", "peer", "direct_peer", "local", "client",
         "server_name", "transport_protocol", "application_protocols", "timer", "began", "deadline", "is_draining",
-        "chain", "is_over", "metadata", "waiting",
+        "chain", "is_over", "metadata", "waiting", "own",
     )
 
     def __init__(self, listener: Any, fd: int, peer: str, client: str, local: str) -> None:
@@ -45,7 +45,7 @@ class Arrival:
         self.data = b""
         self.peer = self.direct_peer = peer
         self.client = client
-        self.local = local
+        self.local = self.own = local
         self.server_name = ""
         self.transport_protocol = ""
         self.application_protocols: tuple[str, ...] = ()
@@ -184,10 +184,21 @@ class Arrival:
             transport_protocol=self.transport_protocol or RAW, application_protocols=self.application_protocols,
             direct_source=parts(self.direct_peer)[0], source=source, source_port=source_port)
 
+    @property
+    def is_captured(self) -> bool:
+        """Say whether the client meant to go elsewhere: of a transparent socket the address is that already."""
+        if self.local != self.own:
+            return True
+        return self.listener.spec.transparent and parts(self.local)[1] != parts(self.listener.local)[1]
+
     def choose(self) -> None:
         """The filters are done: find the chain that takes the connection."""
         self.timer.cancel()
         self.let_go()
+        if self.listener.spec.use_original_dst and not self.is_captured:
+            self.listener.cells.direct.value += 1
+            self.abort()
+            return
         chain = self.chain = self.listener.chain_for(self.facts)
         if chain is None:
             self.listener.cells.unmatched.value += 1

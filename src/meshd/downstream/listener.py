@@ -18,7 +18,7 @@ from meshd.wire.cell import ledger
 from meshd.wire.descriptor import Descriptor
 from meshd.wire.nobody import NOBODY
 from meshd.wire.poller import READ
-from meshd.wire.sockets import bind, unlink_quietly
+from meshd.wire.sockets import bind, make_transparent, unlink_quietly
 
 ACCEPTS = 64
 """Connections taken in one turn."""
@@ -38,6 +38,7 @@ COUNTERS = (
     ("filter_timeouts", "envoy_listener_downstream_pre_cx_timeout", "connections whose listener filters took too long"),
     ("filter_closes", "envoy_listener_downstream_listener_filter_remote_close",
      "connections that clients closed before their listener filters were done"),
+    ("direct", "meshd_listener_direct_refused_total", "connections refused because they were not captured"),
     ("filter_refused", "meshd_listener_filter_refused_total", "connections that a listener filter has refused"),
 )
 GAUGES = (
@@ -97,6 +98,8 @@ class LiveListener:
         self.is_foreign = sock is not None and self.world.sockets.is_foreign(sock)
         try:
             sock = sock or bind(self.spec.address, self.spec.backlog)
+            if self.spec.transparent:
+                make_transparent(sock)
         except OSError as error:
             cause = (error.strerror or str(error)).lower()
             raise MeshdError(f"listener {self.spec.name}: {self.spec.address}: cannot bind: {cause}") from None
@@ -119,6 +122,8 @@ class LiveListener:
         """
         if spec.backlog != self.spec.backlog and self.socket is not None:
             self.socket.listen(spec.backlog)  # the kernel takes the new length for the queue that is there
+        if spec.transparent != self.spec.transparent and self.socket is not None:
+            make_transparent(self.socket, spec.transparent)
         self.spec = spec
         return self.arrange(built, listener_filters)
 
@@ -243,7 +248,7 @@ class LiveListener:
 
     def local_of(self, sock: socket.socket) -> str:
         """Return our address on a connection; asked of the kernel only where the listener has no single one."""
-        if self.local.startswith(("0.0.0.0:", "[::]:")):
+        if self.spec.transparent or self.local.startswith(("0.0.0.0:", "[::]:")):
             return render(sock.getsockname())
         return self.local
 

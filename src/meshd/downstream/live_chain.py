@@ -14,6 +14,7 @@ class LiveChain:
     """Stands for ``listener`` towards the connections that it took. ``spec`` is the model's FilterChain with all
     rules, ``chain`` is what the next request (of HTTP) or the next connection (of TCP) gets; ``count`` are those open.
     ``name`` is the listener's. ``speaks`` is the connection class of clients with which nothing was agreed on.
+    ``is_capturing``: the ``local`` of its connections is where their clients meant to go.
 
     Overload changes ``chain`` (for one that refuses) and ``is_keeping`` (answers leave their connections open).
     ``transport`` is a byte layer below the protocol, None for plain text: it has ``wrap(descriptor, owner, early)``,
@@ -27,12 +28,14 @@ class LiveChain:
         self.world = listener.world
         self.cells = listener.cells
         self.count = 0
+        self.is_capturing = False
         self.on_empty: Callable[[], Any] | None = None
         self.replace(spec, chain)
 
     def replace(self, spec: Any, chain: Any) -> None:
         """Serve by this specification from now on; open connections stay."""
         self.spec = spec
+        self.is_capturing = self.listener.spec.use_original_dst
         self.protocol = spec.protocol
         self.serving = chain
         self.transport = chain.transport

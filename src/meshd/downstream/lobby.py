@@ -25,6 +25,7 @@ class Lobby:
 
     is_hasty = False
     is_keeping = False
+    is_capturing = False
 
     def __init__(self, listener: Any) -> None:
         self.listener = weakref.proxy(listener)  # no circle: what a reload has frozen is freed by counts alone

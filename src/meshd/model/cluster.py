@@ -1,5 +1,7 @@
 """Clusters: the upstreams, how they are found, balanced and protected."""
 
+from ipaddress import ip_address
+
 import attrs
 
 from meshd.document.option import (
@@ -95,6 +97,10 @@ class Cluster:
         PluginOf(kind="circuit_breaker"), default=None, doc="admits work (limits with Envoy's figures when absent)"
     )
     connect_timeout_s: float = option(Duration(minimum=0.001), default=5.0, doc="until a connect is given up")
+    source_addresses: tuple[str, ...] = option(
+        ListOf(item=Text(maximum=45), maximum=2), default=(),
+        doc="own addresses that connections come from, one of each version of IP (Envoy's upstream_bind_config)"
+    )
     tls: UpstreamTls | None = option(
         Nested(UpstreamTls), default=None, doc="TLS towards the endpoints (plain when absent)"
     )
@@ -108,6 +114,11 @@ class Cluster:
         """Yield faults between fields."""
         if self.missing:
             return
+        for place, one in enumerate(self.source_addresses):
+            try:
+                ip_address(one)
+            except ValueError:
+                yield ("source_addresses", place), f"expected an IP address, got {one!r}"
         if self.endpoints and self.discovery is not None:
             yield "discovery", "expected either endpoints or discovery, not both"
         if self.endpoints is None and self.discovery is None:

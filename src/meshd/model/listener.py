@@ -104,6 +104,7 @@ class ListenerTimeouts:
     max_connection_s: float = option(Duration(), default=0.0, doc="age at which a connection is asked to close")
 
 
+ORIGINAL_DST = "original_dst"
 FILTERS = ListOf(item=PluginOf(kind="http_filter"), maximum=100, unique="name")
 NETWORK_FILTERS = ListOf(item=PluginOf(kind="network_filter"), maximum=20, unique="name")
 SINKS = ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name")
@@ -161,6 +162,14 @@ class Listener:
     name: str = option(NAME, doc="unique name")
     address: str = option(Address(), doc="HOST:PORT or unix:PATH")
     protocol: str = option(Choice(("http",)), default="http", doc="what chains with filters speak")
+    transparent: bool = option(
+        Boolean(), default=False,
+        doc="take connections that TPROXY leads here, whatever their destination (IP_TRANSPARENT; CAP_NET_ADMIN)"
+    )
+    use_original_dst: bool = option(
+        Boolean(), default=False, doc="take captured connections alone: chains are matched, and clusters with "
+        "original_destination connect, by where the client meant to go; what comes here directly is refused"
+    )
     backlog: int = option(Integer(minimum=1, maximum=65535), default=4096, doc="length of the accept queue")
     filters: tuple[Plugin, ...] = option(
         FILTERS, default=(), doc="the one chain of every connection, in order; the last is terminal (router)"
@@ -194,6 +203,10 @@ class Listener:
 
     def check(self):
         """Yield faults between fields and chains."""
+        if self.use_original_dst and not any(one.type == ORIGINAL_DST for one in self.listener_filters):
+            yield "use_original_dst", f"expected {ORIGINAL_DST} among the listener_filters"
+        if self.address.startswith("unix:") and (self.transparent or self.use_original_dst):
+            yield "address", "expected HOST:PORT, as nothing is captured for a unix socket"
         if not self.filter_chains and self.default_filter_chain is None:
             yield from one_form(self)
             return

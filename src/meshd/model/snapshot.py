@@ -10,6 +10,7 @@ from meshd.document.option import (
 )
 from meshd.model.cluster import Cluster
 from meshd.model.listener import Listener
+from meshd.model.naming import Dns, DnsHost
 from meshd.model.overload import Overload
 from meshd.model.plugin import Plugin, PluginSettings
 from meshd.model.probe import Probe
@@ -30,6 +31,12 @@ class Node:
         MapOf(value=Integer(minimum=1, maximum=65535), key=Text(pattern=r"[1-9][0-9]{0,4}")), default=(),
         doc="port of a document -> port that is bound for it ({80: 8080}), for runs without privileges"
     )
+
+    interception_mode: str = option(
+        Choice(("none", "redirect", "tproxy")), default="none",
+        doc="how connections of the workload are led here by meshctl capture (Istio's interceptionMode)")
+    dns_capture: bool = option(
+        Boolean(), default=False, doc="answer DNS queries for names of the mesh (Istio's ISTIO_META_DNS_CAPTURE)")
 
 
 @config
@@ -85,6 +92,9 @@ class Snapshot:
     )
     probe: Probe | None = option(
         Nested(Probe), default=None, doc="asks the local workload how it is (Istio's WorkloadGroup probe)")
+    dns: Dns = option(Nested(Dns), default=Dns(), doc="how DNS queries are answered, where node.dns_capture is on")
+    dns_hosts: tuple[DnsHost, ...] = option(
+        ListOf(item=Nested(DnsHost), maximum=100_000), default=(), doc="names that are answered, with their addresses")
     telemetry: tuple[Plugin, ...] = option(
         ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name"), default=(), doc="sinks for all listeners"
     )

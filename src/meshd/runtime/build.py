@@ -84,6 +84,7 @@ class Construction:
                 yield from self._cluster(spec, before)
             yield
         yield from self._probe()
+        self._dns()
         sinks = yield from self._objects(self.snapshot.telemetry, "")
         for listener in self.snapshot.listeners:
             yield from self._listener(listener, sinks)
@@ -159,6 +160,19 @@ class Construction:
         clusters = [self.runtime.clusters[name] for name in settings.clusters if name in self.runtime.clusters]
         made = Probe(settings, checker, clusters, workload, self.world, lead, _health_log)
         self.assembly.built.append(Built(settings.checker, made, "probe"))
+
+    def _dns(self) -> None:
+        """Make the DNS proxy where it is wanted; twisted.names is imported then alone."""
+        snapshot = self.snapshot
+        if not snapshot.node.dns_capture:
+            return
+        from meshd.naming.proxy import DnsProxy
+        from meshd.naming.server import Server
+        addresses = snapshot.dns.addresses
+        server = self.claims.state(WORKER, ("dns", addresses), lambda: Server(self.world, addresses))
+        made = DnsProxy(snapshot.dns, snapshot.dns_hosts, server)
+        plugin = Plugin(kind="dns", type="proxy", config=snapshot.dns, name="proxy")
+        self.assembly.built.append(Built(plugin, made, "dns"))
 
     def _own_service(self, spec: ClusterSpec) -> Callable[[], tuple]:
         """Return what gives the endpoints that zone-aware routing compares those of ``spec`` with."""

@@ -60,7 +60,8 @@ class UpstreamConnection:
         self.parser = ResponseParser(IDLE, settings.max_head_bytes, settings.max_fields)
         world = pool.world
         self.timer = world.wheel.timer(self.on_idle_timeout)
-        self.dial = Dial(world.poller, world.wheel, pool.connect_timeout_s, self.on_dialed)
+        self.dial = Dial(world.poller, world.wheel, pool.connect_timeout_s, self.on_dialed,
+                         pool.cluster.spec.source_addresses)
 
     def on_dialed(self, fd: int | None, reason: str) -> None:
         """The dial has ended."""

@@ -65,7 +65,8 @@ class Stream:
         cluster.cells.connections.value += 1
         cluster.cells.active_connections.value += 1
         world = self.world
-        self.dial = Dial(world.poller, world.wheel, cluster.spec.connect_timeout_s, self.on_dialed)
+        self.dial = Dial(world.poller, world.wheel, cluster.spec.connect_timeout_s, self.on_dialed,
+                         cluster.spec.source_addresses)
         target = target_of(endpoint.address)
         if target is not None:
             self.dial.begin(*target)

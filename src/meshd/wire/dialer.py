@@ -10,22 +10,30 @@ from meshd.wire import nobody, spare
 from meshd.wire.poller import WRITE, Poller
 from meshd.wire.wheel import Wheel
 
+IP_BIND_ADDRESS_NO_PORT = 24
+"""The kernel draws the port when it knows the destination, so that one may serve many (linux/in.h)."""
+
 
 class Dial:
     """One connect under way. ``done(fd, reason)`` is called once: with a connected descriptor, or with None and why
     not.
 
     ``cancel()`` gives it up silently. Errors that the kernel names at once (EMFILE, no route) come through ``done``
-    too, from within ``begin``. ``began`` is when that was, in monotonic seconds.
+    too, from within ``begin``. ``sources`` are addresses of ours to connect from, by their version of IP. ``began`` is
+    when that was, in monotonic seconds.
     """
 
-    __slots__ = ("poller", "done", "fd", "timer", "timeout_s", "began")
+    __slots__ = ("poller", "done", "fd", "timer", "timeout_s", "sources", "began")
 
-    def __init__(self, poller: Poller, wheel: Wheel, timeout_s: float, done: Callable[[int | None, str], Any]) -> None:
+    def __init__(
+        self, poller: Poller, wheel: Wheel, timeout_s: float, done: Callable[[int | None, str], Any],
+        sources: tuple[str, ...] = (),
+    ) -> None:
         self.poller = poller
         self.done = done
         self.fd = -1
         self.timeout_s = timeout_s
+        self.sources = sources
         self.began = poller.now
         self.timer = wheel.timer(self.on_timeout)
 
@@ -43,7 +51,7 @@ class Dial:
             return
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = connect(sock, sockaddr)
+        code = (bind_source(sock, self.sources) if self.sources else 0) or connect(sock, sockaddr)
         self.fd = sock.detach()
         if code in (0, errno.EINPROGRESS):
             self.timer.arm(self.poller.now + self.timeout_s)
@@ -94,6 +102,21 @@ def open_socket(family: int) -> socket.socket:
         sock.close()
         raise OSError(errno.EMFILE, "few descriptors are left")
     return sock
+
+
+def bind_source(sock: socket.socket, sources: tuple[str, ...]) -> int:
+    """Let a connection come from the address of its version of IP, if there is one; return errno. The port comes later.
+    """
+    is_v6 = sock.family == socket.AF_INET6
+    source = next((one for one in sources if (":" in one) == is_v6), None)
+    if source is None or sock.family == socket.AF_UNIX:
+        return 0
+    try:
+        sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.bind((source, 0))
+    except OSError as error:
+        return error.errno or errno.EADDRNOTAVAIL
+    return 0
 
 
 def connect(sock: socket.socket, sockaddr: Any) -> int:

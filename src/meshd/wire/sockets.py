@@ -13,6 +13,9 @@ from typing import Any
 
 from meshd.wire.address import parse, render
 
+IP_TRANSPARENT, IPV6_TRANSPARENT = 19, 75
+"""Of linux/in.h and in6.h."""
+
 
 class Given:
     """A socket that listens already. ``address`` is what the configuration said, "" where nobody told."""
@@ -83,6 +86,14 @@ def bind(address: str, backlog: int) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def make_transparent(sock: socket.socket, is_on: bool = True) -> None:
+    """Let a socket take connections to addresses that are not ours; raises OSError (EPERM without CAP_NET_ADMIN)."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, is_on)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, is_on)
 
 
 def clear_stale(path: Any) -> None:

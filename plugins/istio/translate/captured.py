@@ -1,0 +1,191 @@
+"""The listeners of a sidecar to which connections are led (``meshctl capture``): virtualOutbound and virtualInbound.
+
+One filter chain stands for each of Istio's listeners, chosen by where the client meant to go: ``0.0.0.0_80`` for
+requests on a port of services, ``10.0.0.1_5432`` for a service with an address and any other protocol. What no chain
+takes is passed on, or with REGISTRY_ONLY goes into the black hole; on the way in it goes to the workload.
+"""
+
+from meshd_plugins.istio.emit import At, default, tree
+from meshd_plugins.istio.mesh.service import NONE
+from meshd_plugins.istio.translate.listener import TAGS, http_listener, is_http, listener_name
+from meshd_plugins.istio.translate.naming import addresses_of, allocated
+from meshd_plugins.istio.translate.rate_limit import Tags
+
+ANY, LOOPBACK = "0.0.0.0", "127.0.0.1"
+OUTBOUND, INBOUND = "virtualOutbound", "virtualInbound"
+OUTBOUND_PORT, INBOUND_PORT = 15001, 15006
+PASSTHROUGH, BLACK_HOLE, INBOUND_PASSTHROUGH = "PassthroughCluster", "BlackHoleCluster", "InboundPassthroughCluster"
+EVERYWHERE = {"original_destination": {"allow": ["0.0.0.0/0", "::/0"]}}
+"""Whoever is captured could have gone there without us."""
+SOURCES = ("127.0.0.6", "::6")
+NOT_CAPTURED, TPROXY, LOCALHOST = "NONE", "tproxy", "LOCALHOST"
+REST = "rest"
+
+
+def is_captured(node, one):
+    """Say whether a listener of a Sidecar document is for captured connections."""
+    return node.interception_mode != "none" and one.capture_mode != NOT_CAPTURED
+
+
+def captured_listeners(view, allows_any, inbound_routes):
+    """Return both native listeners. ``inbound_routes`` gives the native virtual hosts of a port of the workload."""
+    config = view.mesh.config
+    outbound, inbound = _Outbound(view, allows_any), _Inbound(view, inbound_routes)
+    last = PASSTHROUGH if allows_any else BLACK_HOLE
+    is_transparent = view.context.node.interception_mode == TPROXY
+    return [
+        _listener(OUTBOUND, getattr(config, "proxy_listen_port", None) or OUTBOUND_PORT, outbound.chains(),
+                  _cluster(view.clusters, last, view.place)),
+        _listener(INBOUND, getattr(config, "proxy_inbound_listen_port", None) or INBOUND_PORT, inbound.chains(),
+                  _cluster(view.clusters, INBOUND_PASSTHROUGH, view.place), transparent=is_transparent or None),
+    ]
+
+
+def _listener(name, port, chains, cluster, **more):
+    return default({
+        "name": name, "address": f"{ANY}:{port}", "use_original_dst": True, "listener_filters": ["original_dst"],
+        "filter_chains": list(chains) or None, "default_filter_chain": {"name": REST, **_tcp(cluster)}, **more,
+    })
+
+
+def _tcp(cluster):
+    return {"network_filters": [{"tcp_proxy": {"cluster": cluster}}]}
+
+
+def _cluster(clusters, name, place, **more):
+    """Return the name of one of the clusters that Istio has at every sidecar."""
+    if name == BLACK_HOLE:
+        fields = {"endpoints": []}
+    else:
+        sources = list(SOURCES) if name != PASSTHROUGH else None
+        fields = {"endpoints": [], "load_balancer": EVERYWHERE, "source_addresses": sources}
+    clusters.sections.setdefault(name, tree(place, {"name": name, **fields, **more}))
+    return name
+
+
+def _chain(place, name, port, addresses, filters):
+    """Return a filter chain; ``filters`` is what ``http_listener`` or ``_tcp`` returns."""
+    fields = filters.value if type(filters) is At else filters
+    fields = {key: value for key, value in fields.items() if key != "address"}
+    lengths = [f"{one}/{128 if ':' in one else 32}" for one in addresses]
+    return At(place, {**fields, "name": name, "match": {"destination_port": port, "prefix_ranges": lengths or None}})
+
+
+class _Outbound:
+    """The chains of what leaves."""
+
+    def __init__(self, view, allows_any):
+        self.view = view
+        self.allows_any = allows_any
+        self.given = allocated(view.mesh) if view.context.node.dns_capture else {}
+        self.found = {}
+
+    def chains(self):
+        """Return all, those of the document's own ports before those of services."""
+        view, rest = self.view, ("*/*",)
+        if view.spec is not None and view.spec.egress:
+            rest = ()
+            for one in view.spec.egress:
+                if one.port is None and not one.bind:
+                    rest = one.hosts
+                elif one.port is not None and is_captured(view.context.node, one):
+                    self._port(one)
+        services = view.services(rest) if rest else ()
+        ports = sorted({port.number for service in services for port in service.ports})
+        for number in ports:
+            self._services(number, [one for one in services if one.port(number) is not None], rest, view.place)
+        return self.found.values()
+
+    def _port(self, one):
+        number, addresses = one.port.number, [one.bind] if one.bind else []
+        if is_http(one.port):
+            self._http(number, one.hosts, addresses, one.node)
+        else:
+            services = [service for service in self.view.services(one.hosts) if service.port(number) is not None]
+            for service in services:
+                self._tcp(number, service, addresses or addresses_of(service, self.given), one.node)
+
+    def _services(self, number, services, wanted, place):
+        by_kind = {True: [], False: []}
+        for one in services:
+            port = one.port(number)
+            by_kind[port.is_http or not port.protocol].append(one)
+        if by_kind[True]:
+            self._http(number, wanted, [], place)
+        for one in by_kind[False]:
+            if one.port(number).protocol != "udp":
+                self._tcp(number, one, addresses_of(one, self.given), one.node)
+
+    def _http(self, number, wanted, addresses, place):
+        hosts = self.view.hosts(number, wanted)
+        if self.allows_any and not any("*" in host["domains"] for host in hosts):
+            cluster = _cluster(self.view.clusters, PASSTHROUGH, place)
+            route = At(place, {"name": "allow_any", "match": {"prefix": "/"}, "cluster": cluster,
+                               "timeout": default("0s"), TAGS: Tags()})
+            hosts.append({"name": "allow_any", "domains": ["*"], "routes": [route]})
+        if hosts:
+            name = listener_name(addresses[0] if addresses else ANY, number)
+            made = http_listener(place, name, "", hosts, self.view.clusters)
+            self.found.setdefault(name, _chain(place, name, number, addresses, made))
+
+    def _tcp(self, number, service, addresses, place):
+        """The first service of a port has what has no address."""
+        name = listener_name(addresses[0] if addresses else ANY, number)
+        if name not in self.found:
+            cluster = self.view.clusters.use(service.host, number, "", place)
+            self.found[name] = _chain(place, name, number, addresses, _tcp(cluster))
+
+
+class _Inbound:
+    """The chains of what comes in: of the document's ``ingress``, else of the services that the workload is part of."""
+
+    def __init__(self, view, routes):
+        self.view = view
+        self.routes = routes
+
+    def chains(self):
+        """Yield them."""
+        view = self.view
+        if view.spec is not None and view.spec.ingress:
+            for one in view.spec.ingress:
+                if is_captured(view.context.node, one):
+                    number, bind = one.port.number, [one.bind] if one.bind else []
+                    cluster = self._cluster(number, one.default_endpoint, one.node, one.connection_pool)
+                    yield self._chain(number, is_http(one.port), cluster, bind, one.node)
+            return
+        seen = set()
+        for service in view.mesh.services:
+            if not is_of(service, view.context.node):
+                continue
+            for port in service.ports:
+                number = port.target or port.number
+                if number not in seen and port.protocol != "udp":
+                    seen.add(number)
+                    cluster = self._cluster(number, "", service.node)
+                    yield self._chain(number, port.is_http or not port.protocol, cluster, [], service.node)
+
+    def _chain(self, number, has_requests, cluster, addresses, place):
+        name = listener_name(addresses[0] if addresses else ANY, number)
+        if not has_requests:
+            return _chain(place, name, number, addresses, _tcp(cluster))
+        made = http_listener(place, name, "", self.routes(number, cluster, place), self.view.clusters)
+        return _chain(place, name, number, addresses, made)
+
+    def _cluster(self, number, endpoint, place, pool=None):
+        policy = getattr(self.view.mesh.config, "inbound_traffic_policy", None)
+        if not endpoint and policy is not None and policy.mode == LOCALHOST:
+            endpoint = f"{LOOPBACK}:{number}"
+        pool = pool or getattr(self.view.spec, "inbound_connection_pool", None)
+        if endpoint:
+            return self.view.clusters.inbound(number, self.view.workload(endpoint, number), place, pool)
+        return self.view.clusters.inbound(number, None, place, pool, {
+            "load_balancer": EVERYWHERE, "source_addresses": list(SOURCES)})
+
+
+def is_of(service, node):
+    """Say whether the workload of a node is one of a service's: its labels are those that the service selects."""
+    spec = service.resource.spec
+    selector = getattr(spec, "workload_selector", None)
+    wanted = dict(selector.labels) if selector is not None else dict(getattr(spec, "selector", ()) or ())
+    return bool(wanted) and service.namespace == node.namespace and service.resolution != NONE and (
+        wanted.items() <= dict(node.labels).items())

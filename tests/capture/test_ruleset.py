@@ -1,0 +1,40 @@
+"""The text of the rules, where nft is not needed to judge it; tests/integration/test_capture.py asks the kernel."""
+
+from unittest import TestCase
+
+from meshd.capture.ruleset import routing, script
+from meshd.capture.settings import TPROXY, Settings, check
+
+
+def text(**options):
+    """Return the script of settings."""
+    return script(check(Settings(**{"proxy_uids": (998,), **options})))
+
+
+class TestRuleset(TestCase):
+    def test_it_is_one_transaction_that_replaces_our_table_alone(self):
+        lines = text().splitlines()
+        self.assertEqual(lines[:3], ["add table inet meshd_capture", "delete table inet meshd_capture",
+                                     "table inet meshd_capture {"])
+        self.assertEqual(sum("table" in line for line in lines), 3)
+
+    def test_ssh_goes_before_what_is_included(self):
+        found = text(ssh_ports=("22",), include_inbound_ports=("22", "80"))
+        included = found.index("@include_inbound_ports counter redirect")
+        self.assertLess(found.index("@ssh_ports counter return"), included)
+
+    def test_meshds_own_traffic_goes_before_dns_and_dns_before_loopback(self):
+        found = text(dns_port=15053, dns_servers=("127.0.0.53",))
+        order = [found.index(one) for one in ("@proxy_uids goto from_proxy", "@dns_servers_v4", 'oifname "lo" counter')]
+        self.assertEqual(order, sorted(order))
+
+    def test_no_inbound_chain_where_nothing_comes_in(self):
+        found = text(include_inbound_ports=())
+        self.assertNotIn("chain inbound", found)
+        self.assertNotIn("15006", found.replace("15001, 15006", ""))
+
+    def test_routing_is_for_tproxy_alone(self):
+        self.assertEqual(routing(Settings()), [])
+        self.assertEqual(len(routing(Settings(mode=TPROXY))), 4)
+        self.assertEqual({one[0] for one in routing(Settings(mode=TPROXY, has_ipv6=False))}, {"-4"})
+        self.assertEqual(routing(Settings(mode=TPROXY, include_inbound_ports=())), [])

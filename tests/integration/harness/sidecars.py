@@ -1,0 +1,63 @@
+"""A real daemon in a machine of a ``Pair``, where connections are led to it; programs of other people at both ends."""
+
+import os
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from tests.integration.harness.capture import PROXY
+from tests.integration.harness.daemon import Daemon
+from tests.integration.process import wait_for
+
+ANYWHERE = {"original_destination": {"allow": ["0.0.0.0/0", "::/0"]}}
+"""A captured client might have gone there by itself."""
+PASSTHROUGH, INBOUND = "PassthroughCluster", "InboundPassthroughCluster"
+CLUSTERS = [
+    {"name": PASSTHROUGH, "endpoints": [], "load_balancer": ANYWHERE},
+    {"name": INBOUND, "endpoints": [], "load_balancer": ANYWHERE, "source_addresses": ["127.0.0.6", "::6"]},
+]
+
+
+class Sidecar(Daemon):
+    """It runs as the user whose connections are not captured."""
+
+    def __init__(self, machine, configuration, **options):
+        super().__init__(configuration, prefix=machine.prefix(PROXY), **options)
+
+    def write(self, configuration):
+        """Write the file so that this user can read it."""
+        os.chmod(self.folder, 0o777)
+        super().write(configuration)
+
+
+class Nginx:
+    """An unmodified server in a machine; it says who has come and what Host it was asked for."""
+
+    def __init__(self, machine, port, folder):
+        if not shutil.which("nginx"):
+            pytest.skip("nginx is not installed")
+        path = folder / f"nginx-{machine.name}.conf"
+        path.write_text(
+            f"daemon off; master_process off; pid {folder}/{machine.name}.pid; error_log /dev/null;\n"
+            "events {}\nhttp { access_log off; server { "
+            f"listen 0.0.0.0:{port}; listen [::]:{port}; "
+            "location / { return 200 \"$remote_addr $http_host $uri\\n\"; } } }\n")
+        self.process = subprocess.Popen([*machine.prefix(), "nginx", "-c", str(path)], stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        wait_for(lambda: f":{port} " in machine.run("ss", "-ltn").stdout, "nginx")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+
+
+def curl(machine, url, *words, uid=0):
+    """Return what an unmodified client says of an answer: its status, and its body."""
+    done = machine.run("curl", "-sS", "--noproxy", "*", "-m", "10", "-w", "%{http_code}", *words, url, uid=uid)
+    body, status = done.stdout[:-3], done.stdout[-3:]
+    return int(status or 0), body.strip() or done.stderr.strip()
