@@ -30,7 +30,7 @@ class StreamConnection(UpstreamConnection):
 
     __slots__ = (
         "session", "leases", "active", "heard", "has_settings", "upgrades", "writing", "touched", "is_dirty",
-        "is_leaving", "is_ready", "is_idle", "idle_since", "ping_at", "ping_deadline", "high_bytes", "low_bytes",
+        "is_leaving", "is_listed", "is_idle", "idle_since", "ping_at", "ping_deadline", "high_bytes", "low_bytes",
         "stream_cells", "begun",
     )
 
@@ -44,7 +44,7 @@ class StreamConnection(UpstreamConnection):
         self.writing: list[Lease] = []
         self.touched: list[Lease] = []
         self.active = self.heard = self.begun = 0
-        self.has_settings = self.is_dirty = self.is_leaving = self.is_ready = self.is_idle = False
+        self.has_settings = self.is_dirty = self.is_leaving = self.is_listed = self.is_idle = False
         self.idle_since = self.ping_at = self.ping_deadline = 0.0
         self.session: Any = None
 
@@ -225,7 +225,7 @@ class StreamConnection(UpstreamConnection):
 
     def on_closed(self, stream_id: int) -> None:
         """Both sides have ended a stream: there may be room for another."""
-        if self.pool.waiters or not self.is_ready:
+        if self.pool.waiters or not self.is_listed:
             self.pool.put(self)
 
     def on_writable(self, stream_id: int) -> None:

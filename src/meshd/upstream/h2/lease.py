@@ -154,7 +154,8 @@ class Outlet(Descriptor):
         self.pending = self.queued = None
         self.pending_bytes = 0
         self.is_open = True
-        self.is_held = self.was_high = self.is_eof = self.is_closing = self.is_half_closing = False
+        self.security = of.line.descriptor.security
+        self.is_cut = self.is_held = self.was_high = self.is_eof = self.is_closing = self.is_half_closing = False
         self.last = of.line.descriptor.poller.now
 
     def send(self, data: bytes) -> None:
