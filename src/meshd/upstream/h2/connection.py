@@ -35,7 +35,7 @@ class StreamConnection(UpstreamConnection):
     )
 
     def __init__(self, pool: Any, counted_by: Any) -> None:
-        super().__init__(pool, counted_by)
+        UpstreamConnection.__init__(self, pool, counted_by)
         self.stream_cells = pool.cluster.stream_cells
         self.high_bytes = pool.settings.buffer_high_bytes
         self.low_bytes = pool.settings.buffer_low_bytes
@@ -346,7 +346,7 @@ class StreamConnection(UpstreamConnection):
         """Close and leave the pool."""
         if self.session is not None:
             self.session.is_closed = True
-        super().close()
+        UpstreamConnection.close(self)
 
     def abort(self) -> None:
         """Close with all streams: the pool is told that nothing of it is wanted."""

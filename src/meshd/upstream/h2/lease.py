@@ -97,7 +97,9 @@ class Lease(UpstreamConnection):
             self.line.reset(self, CANCEL)
         self.line.leave(self)
 
-    close = abort
+    def close(self) -> None:
+        """The attempt gives up."""
+        self.abort()
 
     # What the connection tells
 

@@ -25,7 +25,7 @@ class StreamPool(Pool):
     alpn = ("h2",)
 
     def __init__(self, world: Any, address: str) -> None:
-        super().__init__(world, address)
+        Pool.__init__(self, world, address)
         self.ready: list[StreamConnection] = []
         self.max_streams = self.expected = 1024
         self.keepalive: Any = None
@@ -35,7 +35,7 @@ class StreamPool(Pool):
 
     def bind(self, cluster: Any) -> None:
         """Take settings and counters from ``cluster`` from now on."""
-        super().bind(cluster)
+        Pool.bind(self, cluster)
         http2 = cluster.spec.http2
         self.keepalive = http2.connection_keepalive
         self.session_settings = settings_of(cluster.spec)
@@ -43,7 +43,7 @@ class StreamPool(Pool):
 
     def bind_as(self, other: Pool) -> None:
         """Take what ``other`` has from its cluster."""
-        super().bind_as(other)
+        Pool.bind_as(self, other)
         self.keepalive = other.keepalive
         self.session_settings = other.session_settings
         self.count(other.max_streams)
