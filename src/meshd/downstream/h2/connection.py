@@ -35,20 +35,20 @@ class H2Connection:
 
     __slots__ = (
         "listener", "world", "poller", "descriptor", "session", "streams", "timer", "peer", "host", "host_bytes",
-        "forwarded", "scheme", "cells", "h2", "local", "id", "requests", "limits", "times", "since", "idle_since",
+        "forwarded", "scheme", "security", "cells", "h2", "local", "id", "requests", "limits", "times", "since", "idle_since",
         "write_high_bytes", "keepalive", "next_ping", "ping_late", "finish_late", "is_draining", "is_finished",
         "is_lingering", "is_busy", "is_queued", "cut",
     )
 
-    def __init__(self, listener: Any, descriptor: Any, peer: str, host: str, local: str,
-                 scheme: bytes = b"http") -> None:
+    def __init__(self, listener: Any, descriptor: Any, peer: str, host: str, local: str) -> None:
         world = self.world = listener.world
         self.listener = listener
         self.poller = world.poller
         self.peer = peer
         self.host = host
         self.host_bytes = host.encode("latin-1", "replace")
-        self.scheme = scheme
+        self.security = getattr(descriptor, "security", None)
+        self.scheme = scheme = b"http" if self.security is None else b"https"
         self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b" % (self.host_bytes, scheme)
         self.cells = listener.cells
         rules = listener.http2
@@ -172,6 +172,8 @@ class H2Connection:
         stream = self.streams[stream_id] = Stream(self, stream_id)
         stream.is_ended = is_last
         exchange = stream.exchange = Exchange(stream, chain, head, self.poller.now)
+        if self.security is not None:
+            exchange.security = self.security
         chain.active += 1
         self.requests += 1
         self.cells.requests.value += 1
