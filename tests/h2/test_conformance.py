@@ -4,7 +4,7 @@ from unittest import TestCase
 
 from tests.h2.case import Stream
 from tests.h2.cases import SERVER
-from tests.h2.runner import NOT_TRIED, MemoryTalk, run
+from tests.h2.runner import MemoryTalk, run
 
 ENGINES = ("fast", "pure")
 

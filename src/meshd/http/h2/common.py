@@ -34,6 +34,7 @@ class CommonSession(Session):
         self._resets = 0  # that the owner asked for
         self._provoked = 0  # that the peer made us send
         self._gone = self._premature = 0  # streams
+        self._max_pending = settings.max_outbound_frames
         self._pending = 0  # heads and pieces of bodies since the last take
 
     # what the engines have
@@ -112,7 +113,7 @@ class CommonSession(Session):
     def got_request(self, stream_id: int, section: tuple, is_last: bool) -> None:
         """A request's field section."""
         self.last_stream_id = stream_id
-        stream = self.streams[stream_id] = Stream(False, BODY, self.clock())
+        stream = self.streams[stream_id] = Stream(False, BODY, 0.0 if self.clock is None else self.clock())
         try:
             head = fields.read_request(section, is_last, self.settings)
         except ProtocolError as error:
@@ -183,7 +184,7 @@ class CommonSession(Session):
         if not is_local:
             self.gate.known.discard(stream_id)
             self.sink.on_count(counter.RX_RESET)
-            lived = self.clock() - stream.begun
+            lived = 0.0 if self.clock is None else self.clock() - stream.begun
             self._count_ended(not stream.is_answered and lived <= self.settings.premature_reset_s)
 
     def got_closed(self, stream_id: int) -> None:
@@ -267,7 +268,7 @@ class CommonSession(Session):
 
     def _has_queued(self) -> None:
         self._pending += 1
-        if self._pending > self.settings.max_outbound_frames:
+        if self._pending > self._max_pending:
             self._flood(counter.OUTBOUND)
 
     def _flood(self, name: str) -> None:

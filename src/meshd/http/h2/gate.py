@@ -23,15 +23,15 @@ class Gate:
     """Of one connection. ``flood`` is the name of the counter whose limit was passed, or None. ``code`` is that of a
     connection error, 0 without one: what libnghttp2 lets pass where the RFC says MUST, and what both find the same way.
 
-    ``known`` has the peer's streams that are open, and those that were reset on this side, whose frames may still come.
+    ``known`` has the peer's streams that are open, and those reset on this side, whose frames may still come.
     ``resets`` counts RST_STREAM frames that were sent, ``goaway`` is the last stream of the last GOAWAY received.
     """
 
     __slots__ = (
-        "flood", "code", "known", "resets", "goaway", "_is_begun", "_max_frame", "_is_server", "_kind", "_flags", "_left", "_passed", "_head", "_opened",
-        "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent", "_replies", "_section_bytes",
-        "_continuations", "_max_empty", "_max_priority", "_max_updates", "_max_replies", "_max_section_bytes",
-        "_max_continuations",
+        "flood", "code", "known", "resets", "goaway", "_is_begun", "_max_frame", "_is_server", "_kind", "_flags",
+        "_left", "_passed", "_head", "_opened", "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent",
+        "_replies", "_section_bytes", "_continuations", "_max_empty", "_max_priority", "_max_updates",
+        "_max_replies", "_max_section_bytes", "_max_continuations",
     )
 
     def __init__(self, is_server: bool, settings) -> None:
