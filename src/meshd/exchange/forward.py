@@ -126,6 +126,7 @@ def send_request(exchange: Any, attempt: Any) -> None:
     exchange.upstream_began = attempt.since = now
     connection = attempt.connection
     exchange.upstream_local = connection.local
+    exchange.upstream_security = connection.descriptor.security
     data = exchange.upstream_head
     if data is None:
         if request.expect_continue:

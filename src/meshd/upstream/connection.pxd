@@ -13,6 +13,7 @@ cdef class UpstreamConnection:
     cdef public str local
     cdef public object counted_by
     cdef public bint answered
+    cdef public bint is_ready
     cdef public double since
     cpdef lease(self, attempt, bytes method, bint is_upgrade)
     cpdef release(self, bint is_reusable)

@@ -48,7 +48,7 @@ class H2Connection:
         self.peer = peer
         self.host = host
         self.host_bytes = host.encode("latin-1", "replace")
-        self.security = getattr(descriptor, "security", None)
+        self.security = descriptor.security
         self.scheme = scheme = b"http" if self.security is None else b"https"
         self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b" % (self.host_bytes, scheme)
         self.cells = listener.cells
