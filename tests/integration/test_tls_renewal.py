@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-import time
 
 from tests.integration.harness.client import at_once
 from tests.integration.harness.daemon import Daemon, document, one_cluster
@@ -80,10 +79,8 @@ def test_certificates_are_replaced_under_load_on_both_sides():
                 leaf = mesh.issue("server", "shop.test", "localhost", f"uri:{SERVER_ID}")
                 mesh.issue("client", f"uri:{CLIENT_ID}")
                 wait_for(lambda: shown(outer.port, mesh) == leaf.certificate.serial_number, "the new certificate")
-                time.sleep(0.3)
         assert load.failures == []
         assert load.count > 20 * ROUNDS
-        assert outer.metric("meshd_secret_errors_total") <= 2 * ROUNDS if outer.process.poll() is None else True
 
 
 def test_a_bad_pair_leaves_the_old_one_and_is_told():
