@@ -4,7 +4,8 @@ A section is a tuple of (name, value); a block is ``bytes`` in which each line i
 """
 
 _NOT_SENT = frozenset((
-    b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"host", b"http2-settings", b"te",
+    b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"host", b"http2-settings",
+    b"te",
 ))
 
 

@@ -136,8 +136,11 @@ class CommonSession(Session):
         if head.status < 200:
             self.sink.on_informational(stream_id, head)
             return
-        if stream.kind == HEAD:
+        if stream.kind == HEAD or head.status == 304:
             head.content_length = 0
+        elif is_last and head.content_length > 0:
+            self._refuse(stream_id, fields.malformed("content-length: expected a body of that length"), True)
+            return
         elif stream.kind == UPGRADE and head.status == 200 and not is_last:
             head.status = 101
             head.content_length = 0
@@ -309,7 +312,7 @@ class CommonSession(Session):
 
 
 _WORDS = {
-    PROTOCOL_ERROR: "frame: expected a preface, SETTINGS as the first, PRIORITY on a stream, HEADERS on an odd one",
+    PROTOCOL_ERROR: "frame: expected a preface, SETTINGS first, PRIORITY on a stream, HEADERS on an odd one, no push",
     STREAM_CLOSED: "HEADERS: expected a stream that is open, or a greater number",
     FRAME_SIZE_ERROR: "frame: expected at most SETTINGS_MAX_FRAME_SIZE bytes",
 }

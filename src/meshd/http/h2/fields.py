@@ -41,6 +41,7 @@ def malformed(text: str) -> ProtocolError:
 
 def _block(fields: Fields, first: int, host: bytes | None, limits) -> tuple[Headers, tuple]:
     """Return the fields from ``first`` on as Headers, with ``host`` in front, and what ``scan_fields`` says of them."""
+    _measure(fields, limits)
     count = len(fields) - first
     raw = join(fields, first)
     if host is not None:
@@ -88,7 +89,6 @@ def read_request(fields: Fields, is_last: bool, limits) -> RequestHead:
     HTTP/1.1, as in Envoy: method GET, ``upgrade`` the protocol, content_length 0. ``content_length`` is -1 where it is
     not said.
     """
-    _measure(fields, limits)
     method = scheme = value = path = protocol = None
     first = 0
     for field in fields:
@@ -111,20 +111,15 @@ def read_request(fields: Fields, is_last: bool, limits) -> RequestHead:
     headers, scan = _block(fields, first, value, limits)
     bits = scan[0]
     host = headers.low[scan[1]:scan[2]]
-    if bits & HOST_TWICE:
-        _check_hosts(headers)
-    if host not in _known_hosts:
-        if not host:
-            raise malformed(":authority: expected one")
-        authority.split(host)
+    if bits & HOST_TWICE or host not in _known_hosts:
+        _check_host(headers, host, bits)
     length = headers.low[scan[3]:scan[4]] if bits & LENGTH else b""
     at = headers.low.find(b"\r\ncookie:")
     if at >= 0 and headers.low.find(b"\r\ncookie:", at + 9) >= 0:
         headers.set(b"cookie", b"; ".join(headers.get_all(b"cookie")))  # 8.2.3; moves what scan says
     if method not in _known_methods and (method is None or not _is_method(method)):
         raise malformed(f":method: {(method or b'')[:64]!r}: expected a token")
-    is_usual = protocol is None and method != b"CONNECT"
-    if is_usual:
+    if protocol is None and method != b"CONNECT":
         _check_target(method, scheme, path)
         head = RequestHead(method, path, host, 20, headers)
         head.scheme = scheme.lower()
@@ -134,15 +129,26 @@ def read_request(fields: Fields, is_last: bool, limits) -> RequestHead:
         head.content_length = _read_length(length, is_last)
     elif not is_last and head.upgrade is None:
         head.content_length = -1
-    if bits & EXPECT:
-        _read_expect(head)
-    if bits & UNDERSCORE:
-        _read_underscores(headers, limits)
+    if bits & (EXPECT | UNDERSCORE):
+        _read_rare(head, bits, limits)
     return head
 
 
-def _check_hosts(headers: Headers) -> None:
-    """Refuse a Host that says another thing than :authority, which is the first (8.3.1); make them one."""
+def _read_rare(head: RequestHead, bits: int, limits) -> None:
+    if bits & EXPECT:
+        _read_expect(head)
+    if bits & UNDERSCORE:
+        _read_underscores(head.headers, limits)
+
+
+def _check_host(headers: Headers, host: bytes, bits: int) -> None:
+    """Refuse no authority or a bad one, and a Host that says another thing than :authority, which is the first line
+    (8.3.1); make them one."""
+    if not host:
+        raise malformed(":authority: expected one")
+    authority.split(host)
+    if not bits & HOST_TWICE:
+        return
     values = headers.get_all(b"host")
     if len(values) > 2 or values[0].lower() != values[1].lower():
         raise malformed(f"host: {values[1][:64]!r}: expected {values[0][:64]!r} as in :authority, once")
@@ -214,7 +220,6 @@ def read_response(fields: Fields, is_last: bool, limits) -> ResponseHead:
     ``content_length`` is -1 where it is not said. The session knows the request, and corrects what depends on it
     (HEAD, an upgrade that was granted).
     """
-    _measure(fields, limits)
     text = fields[0][1] if fields and fields[0][0] == b":status" else b""
     headers, scan = _block(fields, 1, None, limits)
     if len(text) != 3 or not text.isdigit() or not 100 <= int(text) <= 599 or text == b"101":
@@ -233,7 +238,6 @@ def read_response(fields: Fields, is_last: bool, limits) -> ResponseHead:
 
 def read_trailers(fields: Fields, limits) -> Headers:
     """Return a trailer section; fields that must not stand there are refused or dropped as with HTTP/1.1."""
-    _measure(fields, limits)
     if any(name[:1] == b":" for name, _ in fields):
         raise malformed("trailers: expected no pseudo-header field")
     headers, scan = _block(fields, 0, None, limits)
