@@ -30,6 +30,7 @@ class CommonSession(Session):
         self.max_streams = FIRST_STREAMS
         self.allows_connect = False
         self._has_settings = False
+        self._is_shutting_down = self._has_finished = False
         self.gate = Gate(self.is_server, settings)
         self._resets = 0  # that the owner asked for
         self._provoked = 0  # that the peer made us send
@@ -98,6 +99,15 @@ class CommonSession(Session):
             self._credit(stream_id, count)
         if stream.is_closed and not stream.held:
             del self.streams[stream_id]
+
+    def _may_shut_down(self) -> bool:
+        """Say whether the first GOAWAY is to be sent: once, and by a server; a client has one only."""
+        if self.is_closed or self._is_shutting_down or self._has_finished:
+            return False
+        self._is_shutting_down = True
+        if not self.is_server:
+            self.finish()
+        return self.is_server
 
     @property
     def can_request(self) -> bool:

@@ -2,8 +2,9 @@
 
 import ngh2
 from ngh2 import (
-    ConnectionClosed, DataReceived, GoAwayReceived, InformationalResponseReceived, NGH2Error, PingAcknowledged,
-    RequestReceived, ResponseReceived, SettingsReceived, StreamClosed, StreamReset, TrailersReceived,
+    ConnectionClosed, ConnectionStateError, DataReceived, GoAwayReceived, InformationalResponseReceived, NGH2Error,
+    PingAcknowledged, RequestReceived, ResponseReceived, SettingsReceived, StreamClosed, StreamReset,
+    TrailersReceived,
 )
 
 from meshd.http.h2 import fields
@@ -46,6 +47,8 @@ class FastSession(CommonSession):
             return
         try:
             self._receive(data)
+        except ConnectionStateError:
+            pass  # it is ending: in order, or with an error that take() will tell
         except NGH2Error as error:
             self._dispatch()
             self._fail(error)
@@ -146,10 +149,10 @@ class FastSession(CommonSession):
     def queued(self, stream_id: int) -> int:
         return 0 if self.is_closed else self._queued(stream_id)
 
-    def _try(self, method, *arguments) -> None:
-        """Call a method of the library for a stream that may be gone, of which an event will tell."""
+    def _try(self, method, *arguments, **options) -> None:
+        """Call a method of the library for a stream or a connection that may be gone, of which an event tells."""
         try:
-            method(*arguments)
+            method(*arguments, **options)
         except NGH2Error:
             pass
 
@@ -179,23 +182,19 @@ class FastSession(CommonSession):
             pass  # as in _try
 
     def shut_down(self) -> None:
-        if self.is_closed:
-            return
-        if self.is_server:
-            self._core.send_shutdown_notice()
-        else:
-            self.finish()
+        if self._may_shut_down():
+            self._try(self._core.send_shutdown_notice)
 
     def finish(self, code: int = 0) -> None:
-        if not self.is_closed:
-            self.is_finishing = True
-            self._core.send_goaway(code, last_stream_id=self.last_stream_id)
+        if not self.is_closed and not self._has_finished:
+            self.is_finishing = self._has_finished = True
+            self._try(self._core.send_goaway, code, last_stream_id=self.last_stream_id)
 
     def abort(self, code: int, message: str = "") -> None:
         if not self.is_closed:
             self.is_closed = True
-            self._core.terminate_connection(code, last_stream_id=self.last_stream_id)
+            self._try(self._core.terminate_connection, code, last_stream_id=self.last_stream_id)
 
     def ping(self, payload: bytes = b"meshd\0\0\0") -> None:
         if not self.is_closed:
-            self._core.ping(payload)
+            self._try(self._core.ping, payload)

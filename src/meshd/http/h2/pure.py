@@ -349,16 +349,12 @@ class PureSession(CommonSession):
         self._core.acknowledge_received_data(count, stream_id)
 
     def shut_down(self) -> None:
-        if self.is_closed:
-            return
-        if self.is_server:
+        if self._may_shut_down():
             self._goaway(MAX_STREAM_ID, 0)
-        else:
-            self.finish()
 
     def finish(self, code: int = 0) -> None:
-        if not self.is_closed:
-            self.is_finishing = True
+        if not self.is_closed and not self._has_finished:
+            self.is_finishing = self._has_finished = True
             self._goaway(self.last_stream_id, code)
 
     def abort(self, code: int, message: str = "") -> None:
