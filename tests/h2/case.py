@@ -97,7 +97,8 @@ class Stream:
         return heard.summary if heard.is_done else None
 
     def _goes_on(self, heard: Heard) -> str | None:
-        if heard.is_alive:
+        goaway = heard.goaway
+        if heard.is_alive or heard.is_over or goaway is not None and goaway.code in self.codes:
             return PASS
         return heard.summary if heard.is_done else None
 
@@ -169,7 +170,7 @@ class Frames:
 class Case:
     """One case. ``section`` is of RFC 9113, or names another RFC. ``send``: bytes and steps, or a function that makes
     them of the peer's settings ({id: value}; None where the case cannot be tried on such a peer). ``words`` are the
-    RFC's, cited where a well-known proxy decides otherwise.
+    RFC's, cited where a well-known proxy decides otherwise. ``is_ours``: it can be told with a session in memory only.
     """
 
     section: str
@@ -179,6 +180,7 @@ class Case:
     words: str = ""
     first: bytes = START
     has_barrier: bool = True
+    is_ours: bool = False
 
     @property
     def id(self) -> str:

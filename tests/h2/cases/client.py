@@ -11,8 +11,8 @@ from meshd.http.h2.code import (
     COMPRESSION_ERROR, FLOW_CONTROL_ERROR, FRAME_SIZE_ERROR, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED,
 )
 from tests.h2.wire import (
-    ACK, END_STREAM, PADDED, continuation, data, frame, goaway, headers, literal, ping, priority,
-    push_promise, rst, settings, window_update,
+    ACK, END_STREAM, PADDED, continuation, data, frame, goaway, headers, literal, ping, priority, push_promise, rst,
+    settings, window_update,
 )
 
 OK = ((b":status", b"200"),)
@@ -73,7 +73,8 @@ CASES = (
          body=b"x"),
     good("8.1", "trailers without a body", headers(1, OK, False), headers(1, ((b"a", b"b"),))),
     good("8.1", "interim answers", headers(1, ((b":status", b"103"),), False),
-         headers(1, ((b":status", b"100"),), False), headers(1, OK), told=("informational", "informational", *HEADLESS)),
+         headers(1, ((b":status", b"100"),), False), headers(1, OK),
+         told=("informational", "informational", *HEADLESS)),
     good("8.1", "an answer, then RST_STREAM with NO_ERROR", headers(1, OK), rst(1, 0), told=HEADLESS),
     good("8.1", "padding", headers(1, OK, False), frame(0, END_STREAM | PADDED, 1, b"\2hi\0\0"), body=b"hi"),
     broken("8.1", "an interim answer that ends", headers(1, ((b":status", b"100"),)),

@@ -9,6 +9,8 @@ from tests.h2.wire import (
 
 BROKEN = Connection((PROTOCOL_ERROR,))
 SIZE = Connection((FRAME_SIZE_ERROR,))
+PADDING = ("If the length of the padding is the length of the frame payload or greater, the recipient MUST treat "
+           "this as a connection error (6.1): here it is less")
 OPEN = headers(1, POST, False)
 
 
@@ -22,9 +24,11 @@ def _padded_headers(pad: int, padding: bytes, fields: bytes) -> bytes:
 
 CASES = (
     Case("6.1", "DATA on stream 0", data(0, b"x"), BROKEN),
-    Case("6.1", "DATA with padding", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x05hello" + bytes(5))), Answered()),
+    Case("6.1", "DATA with padding",
+         (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x05hello" + bytes(5))), Answered(), PADDING),
     Case("6.1", "DATA with a padding of no bytes", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\0hello")), Answered()),
-    Case("6.1", "DATA of padding alone", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x05" + bytes(5))), Answered()),
+    Case("6.1", "DATA of padding alone", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x05" + bytes(5))), Answered(),
+         PADDING),
     Case("6.1", "DATA with more padding than payload", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x06hello")), BROKEN),
     Case("6.1", "DATA with padding as long as the payload", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x01")), BROKEN),
     Case("6.1", "DATA with a padding flag and no byte", (OPEN, frame(0, END_STREAM | PADDED, 1)),
@@ -34,7 +38,9 @@ CASES = (
     Case("6.2", "HEADERS with more padding than payload", _padded_headers(200, b"", block(GET)), BROKEN),
     Case("6.2", "HEADERS with END_STREAM and a CONTINUATION",
          (headers(1, block(GET)[:5], True, 0), continuation(1, block(GET)[5:])), Answered()),
-    Case("6.3", "PRIORITY on stream 0", priority(0, 1), BROKEN),
+    Case("6.3", "PRIORITY on stream 0", priority(0, 1), BROKEN,
+         "If a PRIORITY frame is received with a stream identifier of 0x00, the recipient MUST respond with a "
+         "connection error of type PROTOCOL_ERROR. (6.3)"),
     Case("6.3", "PRIORITY of 4 bytes",
          (OPEN, frame(2, 0, 1, bytes(4))), Either((SIZE, Stream(1, (FRAME_SIZE_ERROR,))))),
     Case("6.3", "PRIORITY of 6 bytes",
@@ -82,7 +88,9 @@ CASES = (
     Case("6.8", "an open stream ends after a client's GOAWAY", (OPEN, goaway(), data(1, b"x")),
          Frames(lambda heard: any(one.status for one in heard.of(1, 1))), has_barrier=False),
     Case("6.8", "GOAWAY with 2^31 - 1, then the rest of a request", (OPEN, goaway((1 << 31) - 1), data(1, b"x")),
-         Frames(lambda heard: any(one.status for one in heard.of(1, 1))), has_barrier=False),
+         Frames(lambda heard: any(one.status for one in heard.of(1, 1))),
+         "a GOAWAY frame with the last stream identifier set to 2^31-1 and a NO_ERROR code (6.8) begins a graceful "
+         "shutdown; activity on existing streams goes on", has_barrier=False),
     Case("6.8", "GOAWAY with an unknown error and debug data", (OPEN, goaway(0, 0xdeadbeef, b"why"), data(1)),
          Frames(lambda heard: not any(one.code for one in heard.of(GOAWAY))
                 and (heard.is_done or any(one.status for one in heard.of(1, 1)))), has_barrier=False),
@@ -92,7 +100,8 @@ CASES = (
     Case("6.9", "a WINDOW_UPDATE of 0 on the connection", window_update(0, 0), BROKEN),
     Case("6.9", "a WINDOW_UPDATE of 0 on a stream", (OPEN, window_update(1, 0)),
          Stream(1, (PROTOCOL_ERROR,), is_strict=False)),
-    Case("6.9", "WINDOW_UPDATE with the reserved bit", (window_update(0, 0x80000001), headers(1)), Answered()),
+    Case("6.9", "WINDOW_UPDATE with the reserved bit", (window_update(0, 0x80000001), headers(1)), Answered(),
+         "The frame payload of a WINDOW_UPDATE frame is one reserved bit plus an unsigned 31-bit integer (6.9)"),
     Case("6.10", "CONTINUATION on stream 0", (headers(1, block(GET)[:5], flags=0), continuation(0, block(GET)[5:])),
          BROKEN),
     Case("6.10", "CONTINUATION without HEADERS", continuation(1, block(GET)), BROKEN),

@@ -1,6 +1,7 @@
 """RFC 9113 8.2: names, values, fields of one connection."""
 
-from tests.h2.case import Answered, Case, malformed
+from meshd.http.h2.code import COMPRESSION_ERROR
+from tests.h2.case import Answered, Case, Connection, Either, malformed
 from tests.h2.wire import GET, POST, data, headers
 
 
@@ -9,7 +10,7 @@ def _with(*fields, base=GET):
 
 
 NAMES = {
-    "in upper case": b"Foo", "with one capital": b"fOo", "that is empty": b"", "with a space": b"fo o",
+    "in upper case": b"Foo", "with one capital": b"fOo", "with a space": b"fo o",
     "that begins with a space": b" foo", "that ends with a space": b"foo ", "with a tab": b"fo\to",
     "with a colon": b"fo:o", "that ends with a colon": b"foo:", "with CR": b"fo\ro", "with LF": b"fo\no",
     "with CR LF and a field": b"foo: x\r\nbar", "with NUL": b"fo\0o", "with DEL": b"fo\x7fo", "with 0x80": b"fo\x80o",
@@ -19,6 +20,9 @@ NAMES = {
 }
 VALUES = {
     "with CR": b"a\rb", "with LF": b"a\nb", "with NUL": b"a\0b", "with CR LF and a field": b"a\r\nbar: b",
+}
+SPACES = "A field value MUST NOT start or end with an ASCII whitespace character (8.2.1)"
+SPACED = {
     "that begins with a space": b" a", "that ends with a space": b"a ", "that begins with a tab": b"\ta",
     "that ends with a tab": b"a\t",
 }
@@ -33,7 +37,10 @@ SPECIFIC = {
 
 CASES = (
     *(Case("8.2.1", f"a name {words}", _with((name, b"x")), malformed()) for words, name in NAMES.items()),
+    Case("8.2.1", "a name that is empty", _with((b"", b"x")), Either((malformed(), Connection((COMPRESSION_ERROR,))))),
     *(Case("8.2.1", f"a value {words}", _with((b"foo", value)), malformed()) for words, value in VALUES.items()),
+    *(Case("8.2.1", f"a value {words}", _with((b"foo", value)), malformed(), SPACES)
+      for words, value in SPACED.items()),
     *(Case("8.2.1", f"a value {words}: is taken", _with((b"foo", value)), Answered()) for words, value in GOOD.items()),
     Case("8.2.1", "a name of all token characters", _with((b"a!#$%&'*+-.^`|~0", b"x")), Answered()),
     *(Case("8.2.2", f"{name}: {value.decode()}", _with((name.encode(), value)), malformed())

@@ -45,7 +45,8 @@ CASES = (
          (window_update(0, GREATEST - 65535), window_update(0, 1)), OVER),
     Case("6.9.1", "a window of the connection of 2^31 - 1", (window_update(0, GREATEST - 65535), headers(1)),
          Answered()),
-    Case("6.9.1", "more than a stream's window", _beyond, Either((OVER, Stream(1, (FLOW_CONTROL_ERROR,))))),
+    Case("6.9.1", "more than a stream's window", _beyond, Either((OVER, Stream(1, (FLOW_CONTROL_ERROR,)))),
+         is_ours=True),
     Case("6.9.2", "the initial window is obeyed: none", headers(1), Frames(
         lambda heard: heard.is_alive and heard.of(HEADERS, 1) and not any(one.payload for one in heard.of(DATA))),
         first=START[:24] + settings((4, 0))),
@@ -59,7 +60,9 @@ CASES = (
          (headers(1), settings((4, 1)), window_update(1, 4), window_update(1, 1)), _got(6),
          first=START[:24] + settings((4, 5))),
     Case("6.9.2", "SETTINGS that lift a window above 2^31 - 1",
-         (headers(1, POST, False), window_update(1, GREATEST - 65535), settings((4, 65536))), OVER),
+         (headers(1, POST, False), window_update(1, GREATEST - 65535), settings((4, 65536))), OVER,
+         "An endpoint MUST treat a change to SETTINGS_INITIAL_WINDOW_SIZE that causes any flow-control window to "
+         "exceed the maximum size as a connection error of type FLOW_CONTROL_ERROR. (6.9.2)"),
     Case("6.9.2", "the window of the connection does not follow SETTINGS", headers(1, BIG), _got(65535),
          first=START[:24] + settings((4, GREATEST))),
     Case("6.9.2", "the window of a stream holds where the connection's is wide",

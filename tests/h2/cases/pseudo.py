@@ -1,7 +1,7 @@
 """RFC 9113 8.3 to 8.5, RFC 8441: pseudo-header fields, targets, CONNECT."""
 
-from meshd.http.h2.code import ENABLE_CONNECT_PROTOCOL, PROTOCOL_ERROR
-from tests.h2.case import Answered, Case, Connection, Either, malformed
+from meshd.http.h2.code import ENABLE_CONNECT_PROTOCOL, FRAME_SIZE_ERROR, PROTOCOL_ERROR
+from tests.h2.case import Alive, Answered, Case, Connection, Either, malformed
 from tests.h2.wire import GET, headers, settings
 
 
@@ -44,6 +44,19 @@ BAD_SCHEMES = {
     "with a space": b"ht tp", "with CR LF": b"http\r\nx: y", "with a slash": b"http://a/", "that is empty": b"",
 }
 
+ASTERISK = ("The exceptions to this rule are: An OPTIONS request for an http or https URI that does not include a path "
+            "component; these MUST include a :path pseudo-header field with a value of '*' (8.3.1)")
+AUTHORITY = (":authority MUST NOT include the deprecated userinfo subcomponent for http or https schemed URIs (8.3.1); "
+             "it conveys the authority portion of the target URI (RFC 3986 3.2)")
+EMPTY = ("A recipient that processes such a URI reference (http with an empty host identifier) MUST reject it as "
+         "invalid. (RFC 9110 4.2.1)")
+HOST = ("A server SHOULD treat a request as malformed if it contains a Host header field that identifies an entity "
+        "that differs from the entity in the :authority pseudo-header field. (8.3.1)")
+NO_HOST = ("A user agent MUST generate a Host header field in a request unless it sends that information as an "
+           ":authority pseudo-header field. (RFC 9110 7.2)")
+UNDEFINED = ("Endpoints MUST treat a request or response that contains undefined or invalid pseudo-header fields as "
+             "malformed (8.3)")
+
 CASES = (
     Case("8.3", "a pseudo-header field after a regular one",
          headers(1, (*GET[:3], (b"foo", b"x"), GET[3])), malformed()),
@@ -55,11 +68,11 @@ CASES = (
     Case("8.3.1", "no :scheme", _but(b":scheme"), malformed()),
     Case("8.3.1", "no :path", _but(b":path"), malformed()),
     Case("8.3.1", "no pseudo-header field at all", headers(1, ((b"foo", b"x"),)), malformed()),
-    Case("8.3.1", "no field at all", headers(1, b""), malformed()),
+    Case("8.3.1", "no field at all", headers(1, b""), Either((malformed(), Connection((FRAME_SIZE_ERROR,))))),
     *(Case("8.3.1", f"a :path {words}", _but(b":path", value), malformed()) for words, value in BAD_PATHS.items()),
     Case("8.3.1", "a :path with a fragment", _but(b":path", b"/a#b"), Either((malformed(), Answered()))),
     Case("8.3.1", "a :path with a query", _but(b":path", b"/?a=b&c"), Answered()),
-    Case("8.3.1", "a :path of * with GET", _but(b":path", b"*"), malformed()),
+    Case("8.3.1", "a :path of * with GET", _but(b":path", b"*"), malformed(), ASTERISK),
     Case("8.3.1", "a :path of * with OPTIONS",
          headers(1, ((b":method", b"OPTIONS"), *GET[1:3], (b":path", b"*"))), Answered()),
     *(Case("8.3.1", f"a :method {words}", _but(b":method", value), malformed())
@@ -67,20 +80,23 @@ CASES = (
     *(Case("8.3.1", f"a :scheme {words}", _but(b":scheme", value), malformed())
       for words, value in BAD_SCHEMES.items()),
     Case("8.3.1", "a :scheme in upper case", _but(b":scheme", b"HTTP"), Either((Answered(), malformed()))),
-    *(Case("8.3.1", f"an :authority {words}", _host(value), malformed()) for words, value in BAD_AUTHORITIES.items()),
-    Case("8.3.1", "an :authority that is empty", _host(b""), malformed()),
+    *(Case("8.3.1", f"an :authority {words}", _host(value), malformed(), AUTHORITY)
+      for words, value in BAD_AUTHORITIES.items()),
+    Case("8.3.1", "an :authority that is empty", _host(b""), malformed(), EMPTY),
     Case("8.3.1", "an :authority with a port", _host(b"a.example:8080"), Answered()),
     Case("8.3.1", "Host instead of :authority", _host(None, b"a.example"), Answered()),
     Case("8.3.1", "Host that is equal to :authority", _host(b"a.example", b"a.example"), Answered()),
-    Case("8.3.1", "Host that differs from :authority", _host(b"a.example", b"b.example"), malformed()),
+    Case("8.3.1", "Host that differs from :authority", _host(b"a.example", b"b.example"), malformed(), HOST),
     Case("8.3.1", "Host twice", _host(b"a.example", b"a.example", b"a.example"), Either((malformed(), Answered()))),
-    Case("8.3.1", "two Hosts that differ", _host(b"a.example", b"a.example", b"b.example"), malformed()),
-    Case("8.3.1", "neither Host nor :authority", _host(None), malformed()),
+    Case("8.3.1", "two Hosts that differ", _host(b"a.example", b"a.example", b"b.example"), malformed(),
+         HOST),
+    Case("8.3.1", "neither Host nor :authority", _host(None), malformed(), NO_HOST),
     Case("8.5", "CONNECT with :scheme and :path", _connect(*GET[1:]), malformed()),
     Case("8.5", "CONNECT with :path", _connect((b":authority", b"a.example:80"), (b":path", b"/")), malformed()),
     Case("8.5", "CONNECT without :authority", _connect((b"host", b"a.example:80")), malformed()),
     Case("RFC 8441 4", "extended CONNECT that was not allowed", _protocol, malformed()),
-    Case("RFC 8441 4", ":protocol with GET", headers(1, (*GET, (b":protocol", b"websocket"))), malformed()),
+    Case("RFC 8441 4", ":protocol with GET", headers(1, (*GET, (b":protocol", b"websocket"))), malformed(), UNDEFINED),
     Case("RFC 8441 3", "ENABLE_CONNECT_PROTOCOL of a client", (settings((8, 1)), headers(1)), Answered()),
-    Case("RFC 8441 3", "ENABLE_CONNECT_PROTOCOL of 2", settings((8, 2)), Connection((PROTOCOL_ERROR,))),
+    Case("RFC 8441 3", "ENABLE_CONNECT_PROTOCOL of 2", settings((8, 2)),
+         Either((Alive(), Connection((PROTOCOL_ERROR,))))),
 )
