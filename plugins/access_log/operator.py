@@ -14,6 +14,7 @@ import attrs
 from zope.interface import implementer
 
 from meshd.api import IAccessLogOperator, flag, grpc, value_of
+from meshd_plugins.access_log import secure
 from meshd_plugins.access_log.stamp import Layout, make_stamp
 from meshd_plugins.access_log.term import BYTES, NUMBER, TEXT, Term, sound
 
@@ -321,7 +322,5 @@ _plain("HOSTNAME", repr(socket.gethostname()), TEXT, "this machine's name")
 _plain("IDENTITY", "sound(x.identity.name if x.identity else None)", TEXT, "the authenticated caller (meshd's own)",
        sound=sound)
 _unset("VIRTUAL_CLUSTER_NAME CONNECTION_TERMINATION_DETAILS", "unset")
-_unset("REQUESTED_SERVER_NAME DOWNSTREAM_TLS_VERSION DOWNSTREAM_TLS_CIPHER DOWNSTREAM_TLS_SESSION_ID "
-       "DOWNSTREAM_PEER_URI_SAN DOWNSTREAM_LOCAL_URI_SAN DOWNSTREAM_PEER_DNS_SAN DOWNSTREAM_PEER_SUBJECT "
-       "DOWNSTREAM_LOCAL_SUBJECT DOWNSTREAM_PEER_ISSUER DOWNSTREAM_PEER_SERIAL DOWNSTREAM_PEER_FINGERPRINT_256 "
-       "DOWNSTREAM_PEER_CERT DOWNSTREAM_PEER_CERT_V_START DOWNSTREAM_PEER_CERT_V_END", "unset without TLS")
+for _name, _code, _doc in secure.rows():
+    _plain(_name, f"sound({_code})", TEXT, _doc, sound=sound, **secure.FUNCTIONS)

@@ -137,7 +137,8 @@ class Asking:
     def _dial(self):
         self._parser = ResponseParser(self)
         self._stream = None
-        stream = self._checker.dial(self._address, self, CONNECT_S)
+        checker = self._checker
+        stream = checker.dial(self._address, self, CONNECT_S, checker.options.host or "")
         if self._stream is None and not self.answer.called:
             self._stream = stream
 

@@ -5,7 +5,7 @@ from typing import Any
 from twisted.internet.defer import maybeDeferred
 
 from meshd.admin import (
-    page_cluster, page_config, page_control, page_discovery, page_explain, page_metric, page_status,
+    page_cert, page_cluster, page_config, page_control, page_discovery, page_explain, page_metric, page_status,
 )
 from meshd.admin.page import POST, Page, Query, Reply, table, text
 
@@ -26,6 +26,8 @@ PAGES = (
     Page(path="/stats", render=page_metric.stats, help="all metrics; ?format=text|json|prometheus, ?filter=REGEX"),
     Page(path="/config_dump", render=page_config.config_dump,
          help="configuration in use, secrets masked; ?resource=listeners|clusters|..., ?name=NAME, ?origins=1"),
+    Page(path="/certs", render=page_cert.certs,
+         help="certificates and authorities in use: names, expiry, where from, errors of the last renewal"),
     Page(path="/clusters", render=page_cluster.clusters,
          help="clusters, endpoints, circuit breakers, counters; ?format=text|json, ?name=NAME"),
     Page(path="/discovery", render=page_discovery.discovery,

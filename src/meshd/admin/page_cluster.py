@@ -29,14 +29,15 @@ def cluster_fact(cluster: Any) -> dict:
 
 
 def _endpoint(endpoint: Any, verdicts: Any) -> dict:
-    connections, idle, waiting = endpoint.pool.counts()
+    pools = endpoint.pool.every()
     return {
         "address": endpoint.address, "priority": endpoint.priority,
         "weight": round(endpoint.weight, 3) if endpoint.warm_from else endpoint.spec.weight,
         "locality": endpoint.locality, "labels": dict(endpoint.labels), "healthy": endpoint.healthy,
         "health": words(endpoint.bits), "why": verdicts.why(endpoint.address, endpoint.bits),
         "source": endpoint.spec.source, "active_requests": endpoint.active,
-        "connections": connections, "idle_connections": idle, "pending": waiting,
+        "connections": sum(len(one.connections) for one in pools),
+        "idle_connections": sum(len(one.idle) for one in pools), "pending": sum(len(one.waiters) for one in pools),
     }
 
 

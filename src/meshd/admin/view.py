@@ -17,6 +17,7 @@ class IDaemon(Interface):
     last_reload = Attribute("dict of the last reload's outcome, or None where there was none")
     started_wall = Attribute("float: epoch seconds")
     uptime_s = Attribute("float")
+    world = Attribute("meshd.wire.world.World; ``secrets`` are the certificates in use")
     paths = Attribute("tuple of str: the configuration's files and folders as the command line named them")
 
     heir = Attribute("int: the process of the next generation, which serves already; or None")

@@ -147,6 +147,8 @@ class IExchange(Interface):
     peer = Attribute("str: address HOST:PORT of the downstream's socket")
     client = Attribute("str: address of the client by x-forwarded-for and trusted hops, without port")
     local = Attribute("str: our address HOST:PORT that it connected to")
+    security = Attribute("what TLS has agreed on with the client, None without: version, cipher, server_name, peer...")
+    upstream_security = Attribute("the same of the upstream connection of the last attempt")
     upstream_local = Attribute("str: our address HOST:PORT on the upstream connection, '' if none")
     listener = Attribute("str: the listener's name")
     connection_id = Attribute("int")

@@ -18,6 +18,7 @@ VERBS = {
     "stats": "meshd.cli.ctl_stats:stats",
     "proxy-config": "meshd.cli.ctl_proxy_config:proxy_config",
     "explain": "meshd.cli.ctl_explain:explain",
+    "certs": "meshd.cli.ctl_certs:certs",
     "discovery": "meshd.cli.ctl_discovery:discovery",
     "gateway-api": "meshd.cli.ctl_gateway_api:gateway_api",
     "plugins": "meshd.cli.ctl_plugins:plugins",
@@ -37,6 +38,7 @@ examples:
   meshctl convert mesh.d/                      the same as native configuration; --to istio for the way back
   meshctl stats --filter upstream_rq -o json   numbers, for scripts
   meshctl pc endpoint                          endpoints and their health
+  meshctl certs                                certificates in use, and when they expire
   meshctl discovery users                      what a cluster's source of endpoints has now
   meshctl explain GET http://shop.test/users   what would happen to a request, and why
   meshctl pc log --level meshd.plugin=debug    log more, without a restart

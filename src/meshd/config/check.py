@@ -4,6 +4,7 @@ Works on what was gathered while decoding, so it also runs where other faults we
 """
 
 import os
+from datetime import UTC, datetime
 from itertools import islice
 
 from meshd.config.clash import check_addresses
@@ -15,8 +16,10 @@ from meshd.document.value import missing_hint
 from meshd.model.cluster import Cluster
 from meshd.model.listener import FilterChain, Listener
 from meshd.model.snapshot import Admin, Snapshot
+from meshd.model.tls import Certificate, Validation
 
-WATCHED = frozenset((Cluster, Listener, FilterChain, Admin, Snapshot))
+FILES_OF_TLS = (Certificate, Validation)
+WATCHED = frozenset((Cluster, Listener, FilterChain, Admin, Snapshot, *FILES_OF_TLS))
 CHAINS = (Listener, FilterChain)
 _KINDS = {Cluster: "cluster", Listener: "listener"}
 
@@ -40,6 +43,10 @@ def check(context: Context, is_complete: bool = True) -> None:
             _check_chain(seen, "network_filters", "network_filter", context)
         elif seen.cls is Snapshot:
             _check_documents(seen, context)
+    if any(seen.cls in FILES_OF_TLS for seen in context.seen):
+        from meshd.config.certificate import check_certificates  # imports OpenSSL
+
+        check_certificates(context, datetime.now(UTC).timestamp())
     listeners = [seen for seen in context.seen if seen.cls is Listener]
     check_addresses(listeners, [seen for seen in context.seen if seen.cls is Admin], context)
 

@@ -34,6 +34,7 @@ cdef class Connection:
     cdef public object chain
     cdef public double idle_since
     cdef public bytes early
+    cdef public object security
     cpdef received(self, bytes data)
     @cython.locals(exchange=Exchange)
     cpdef on_request(self, RequestHead head)

@@ -38,7 +38,7 @@ class Connection:
     __slots__ = (
         "listener", "world", "poller", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes",
         "forwarded", "cells", "local", "id", "requests", "is_draining", "is_kept", "is_lingering", "head_since",
-        "since", "limits", "times", "chain", "idle_since", "early",
+        "since", "limits", "times", "chain", "idle_since", "early", "security",
     )
 
     def __init__(self, listener: Any, descriptor: Descriptor, peer: str, host: str, local: str) -> None:
@@ -51,7 +51,9 @@ class Connection:
         self.peer = peer
         self.host = host
         self.host_bytes = host.encode("latin-1", "replace")
-        self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: http" % self.host_bytes
+        self.security = descriptor.security
+        scheme = b"https" if self.security is not None else b"http"
+        self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b" % (self.host_bytes, scheme)
         self.cells = listener.cells
         self.local = local
         self.id = world.unique()
@@ -138,6 +140,9 @@ class Connection:
         listener = self.listener
         self.chain = chain = listener.chain
         exchange = self.exchange = Exchange(self, chain, head, self.poller.now)
+        if self.security is not None:
+            head.scheme = b"https"
+            exchange.security = self.security
         chain.active += 1
         self.requests += 1
         self.cells.requests.value += 1

@@ -19,6 +19,7 @@ cdef class Edge:
     cdef public bytes server
     cdef public bint returns_id
     cdef public bint is_finishing
+    cdef public object client_cert
     @cython.locals(request=RequestHead, headers=Headers, target=bytes)
     cpdef prepare(self, Exchange exchange)
     @cython.locals(lines=bytes)

@@ -6,6 +6,7 @@ Edge is made of a listener's HttpOptions at build time.
 
 from typing import Any
 
+from meshd.downstream.client_cert import ClientCert
 from meshd.errors import ProtocolError
 from meshd.hot import block
 from meshd.http import path
@@ -20,7 +21,7 @@ INTERNAL = (
     b"x-envoy-expected-rq-timeout-ms",
     b"x-envoy-hedge-on-per-try-timeout", b"x-envoy-decorator-operation", b"x-envoy-force-trace", b"x-envoy-ip-tags",
     b"x-envoy-original-path", b"x-envoy-original-dst-host", b"x-envoy-peer-metadata", b"x-envoy-peer-metadata-id",
-    b"x-envoy-attempt-count", b"x-envoy-is-timeout-retry", b"x-forwarded-client-cert",
+    b"x-envoy-attempt-count", b"x-envoy-is-timeout-retry",
 )
 """Fields that only this mesh may set: dropped from a request that comes from outside (reliability row 17)."""
 
@@ -43,6 +44,7 @@ class Edge:
         self.upgrades = frozenset(name.lower().encode() for name in options.upgrades)
         self.server = (options.server_name or "").encode("latin-1", "replace")
         self.returns_id = options.always_set_request_id_in_response
+        self.client_cert = ClientCert(options.forward_client_cert_details, options.set_current_client_cert_details)
         self.is_finishing = bool(self.server) or self.returns_id
 
     def prepare(self, exchange: Any) -> None:
@@ -61,8 +63,11 @@ class Edge:
             request.upgrade = None
         if headers.low.find(b"\r\nx-") >= 0:
             self.sanitize(exchange, headers)
+            self.client_cert.apply(headers, exchange.security)
         else:
             self.stamp(exchange, headers)
+            if self.client_cert.adds and exchange.security is not None:
+                self.client_cert.apply(headers, exchange.security)
 
     def stamp(self, exchange: Any, headers: Any) -> None:
         """No x- field came: add ours in one piece."""
@@ -120,7 +125,7 @@ class Edge:
 
     def drop_internal(self, headers: Any) -> None:
         """Remove the mesh's own control fields."""
-        if b"\r\nx-envoy-" in headers.low or b"\r\nx-forwarded-client-cert:" in headers.low:
+        if b"\r\nx-envoy-" in headers.low:
             for name in INTERNAL:
                 headers.remove(name)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from meshd.downstream.edge import Edge
 from meshd.downstream.h2.rules import Http2Rules
-from meshd.downstream.protocol import CONNECTIONS
+from meshd.downstream.protocol import class_of
 from meshd.exchange.shed import Shed
 
 
@@ -57,7 +57,7 @@ class LiveChain:
 
     def connect(self, descriptor: Any, peer: str, client: str, local: str, protocol: str = "") -> Any:
         """Return the connection that a client is served by; ``protocol`` is what was agreed on with it, if anything."""
-        connection = CONNECTIONS[protocol or self.speaks](self, descriptor, peer, client, local)
+        connection = class_of(self.speaks, protocol)(self, descriptor, peer, client, local)
         self.count += 1
         return connection
 

@@ -65,6 +65,10 @@ class Attempt:
         self.began = True
         self.exchange.on_lease(self)
 
+    def server_name(self) -> str:
+        """Return the host of the request, which TLS may ask for."""
+        return self.exchange.request.host.decode("latin-1")
+
     def on_informational(self, head: Any) -> None:
         """A 1xx on the way."""
         self.exchange.on_informational(head)

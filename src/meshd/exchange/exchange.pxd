@@ -62,6 +62,8 @@ cdef class Exchange:
     cdef public object breaker
     cdef public object trailers
     cdef public bint folds_trailers
+    cdef public object security
+    cdef public object upstream_security
     cpdef on_body(self, bytes data)
     cpdef on_request_end(self, trailers)
     cpdef forward(self, plan)

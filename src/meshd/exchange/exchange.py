@@ -30,7 +30,7 @@ class Exchange:
         "response_transform", "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up",
         "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
         "last_body", "half_ended", "held", "choices", "wanted", "added", "more", "breaker", "trailers",
-        "folds_trailers",
+        "folds_trailers", "security", "upstream_security",
     )
 
     def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
@@ -47,6 +47,7 @@ class Exchange:
         self.notes = self.durations = self.waiting = self.request_transform = self.response_transform = None
         self.upstream_head = self.retry_call = self.reader = self.held = self.choices = None
         self.wanted = self.added = self.more = self.breaker = self.trailers = None
+        self.security = self.upstream_security = None
         self.route_found = False
         self.tried = ()
         self.attempts = self.flags = self.request_bytes = self.response_bytes = 0

@@ -138,6 +138,7 @@ def send_request(exchange: Any, attempt: Any) -> None:
     exchange.upstream_began = attempt.since = now
     connection = attempt.connection
     exchange.upstream_local = connection.local
+    exchange.upstream_security = connection.descriptor.security
     if connection.is_multiplexed:
         stream_request(exchange, attempt, connection)
         return

@@ -57,6 +57,7 @@ def absorbs_head(exchange: Any, attempt: Any, head: Any) -> bool:
     exchange.endpoint = attempt.endpoint
     exchange.upstream_began = attempt.since
     exchange.upstream_local = attempt.connection.local
+    exchange.upstream_security = attempt.connection.descriptor.security
     return False
 
 

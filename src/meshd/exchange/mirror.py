@@ -175,6 +175,10 @@ class Shadow:
 
     # What a pool and a connection ask of an attempt
 
+    def server_name(self) -> str:
+        """Return the host of the copy, which TLS may ask for."""
+        return self.head.host.decode("latin-1")
+
     def on_connection(self, connection: Any) -> None:
         """The lease is here: send the whole request."""
         self.connection = connection

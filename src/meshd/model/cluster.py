@@ -9,6 +9,7 @@ from meshd.model.balancing import HEALTH, Balancing
 from meshd.model.health_check import HealthCheck
 from meshd.model.http2_upstream import Http2Upstream
 from meshd.model.plugin import Plugin
+from meshd.model.tls import UpstreamTls
 
 HTTP1, HTTP2, USE_DOWNSTREAM_PROTOCOL = PROTOCOLS = ("http1", "http2", "use_downstream_protocol")
 NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/*-]*", maximum=200)
@@ -94,6 +95,9 @@ class Cluster:
         PluginOf(kind="circuit_breaker"), default=None, doc="admits work (limits with Envoy's figures when absent)"
     )
     connect_timeout_s: float = option(Duration(minimum=0.001), default=5.0, doc="until a connect is given up")
+    tls: UpstreamTls | None = option(
+        Nested(UpstreamTls), default=None, doc="TLS towards the endpoints (plain when absent)"
+    )
     pool: Pool = option(Nested(Pool), default=Pool(), doc="connections")
     missing: bool = option(
         Boolean(), default=False, doc="it is referred to and not defined: 503 NC, as Envoy answers for such a cluster"

@@ -8,8 +8,20 @@ from meshd.document.option import (
 from meshd.model.chain_match import ChainMatch, ChainTable
 from meshd.model.http2 import Http2Options
 from meshd.model.plugin import Plugin
+from meshd.model.tls import DownstreamTls
 
 NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/-]*", maximum=200)
+
+
+@config
+class ClientCertDetails:
+    """What x-forwarded-client-cert says beside the hash of the client's certificate (and our own URI)."""
+
+    subject: bool = option(Boolean(), default=False, doc="its subject")
+    cert: bool = option(Boolean(), default=False, doc="the certificate itself, URL-encoded PEM")
+    chain: bool = option(Boolean(), default=False, doc="all certificates that the client has sent")
+    dns: bool = option(Boolean(), default=False, doc="its DNS names")
+    uri: bool = option(Boolean(), default=False, doc="its URI names, SPIFFE ids among them")
 
 
 @config
@@ -44,6 +56,13 @@ class HttpOptions:
     )
     headers_with_underscores_action: str = option(
         Choice(("allow", "reject_request", "drop_header")), default="allow", doc="field names with an underscore"
+    )
+    forward_client_cert_details: str = option(
+        Choice(("sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only")),
+        default="sanitize", doc="x-forwarded-client-cert: dropped, passed on, added to or set; always: without TLS too"
+    )
+    set_current_client_cert_details: ClientCertDetails = option(
+        Nested(ClientCertDetails), default=ClientCertDetails(), doc="what is added or set there"
     )
     server_name: str | None = option(
         Text(maximum=200), default=None, doc="overwrite the server header (passed through when absent)"
@@ -100,6 +119,9 @@ class FilterChain:
     network_filters: tuple[Plugin, ...] = option(
         NETWORK_FILTERS, default=(), doc="in place of filters: of bytes, in order; the last is terminal (tcp_proxy)"
     )
+    tls: DownstreamTls | None = option(
+        Nested(DownstreamTls), default=None, doc="TLS, ended here (plain when absent; not the listener's)"
+    )
     telemetry: tuple[Plugin, ...] = option(SINKS, default=(), doc="sinks beside the listener's and the mesh-wide")
     http: HttpOptions | None = option(Nested(HttpOptions), default=None, doc="HTTP rules (the listener's when absent)")
     limits: ListenerLimits | None = option(
@@ -146,6 +168,7 @@ class Listener:
     network_filters: tuple[Plugin, ...] = option(
         NETWORK_FILTERS, default=(), doc="in place of filters: of bytes, in order; the last is terminal (tcp_proxy)"
     )
+    tls: DownstreamTls | None = option(Nested(DownstreamTls), default=None, doc="TLS, ended here (plain when absent)")
     filter_chains: tuple[FilterChain, ...] = option(
         ListOf(item=Nested(FilterChain), maximum=1000, unique="name"), default=(),
         doc="in place of filters: chains by what a connection is like (a server name, say)"
@@ -174,7 +197,7 @@ class Listener:
         if not self.filter_chains and self.default_filter_chain is None:
             yield from one_form(self)
             return
-        for name in ("filters", "network_filters"):
+        for name in ("filters", "network_filters", "tls"):
             if getattr(self, name):
                 yield name, "expected it in one of filter_chains, as there are some"
         yield from self._clashes()
@@ -203,7 +226,7 @@ class Listener:
         """All chains, each with all rules; the one of the short form has the name ``""``."""
         if not self.filter_chains and self.default_filter_chain is None:
             return (FilterChain(
-                name="", filters=self.filters, network_filters=self.network_filters, http=self.http,
+                name="", filters=self.filters, network_filters=self.network_filters, tls=self.tls, http=self.http,
                 limits=self.limits, timeouts=self.timeouts, where=self.where),)
         last = (self.default_filter_chain,) if self.default_filter_chain is not None else ()
         return tuple(one.within(self) for one in self.filter_chains + last)

@@ -13,6 +13,7 @@ from meshd.model.listener import Listener
 from meshd.model.overload import Overload
 from meshd.model.plugin import Plugin, PluginSettings
 from meshd.model.probe import Probe
+from meshd.model.tls import Secrets
 
 
 @config
@@ -88,6 +89,7 @@ class Snapshot:
         ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name"), default=(), doc="sinks for all listeners"
     )
     plugins: PluginSettings = option(Nested(PluginSettings), default=PluginSettings(), doc="plugin loading")
+    secrets: Secrets = option(Nested(Secrets), default=Secrets(), doc="certificates and keys by name")
     drain: Drain = option(Nested(Drain), default=Drain(), doc="how the daemon ends")
     workers: int | str = option(
         Integer(minimum=1, maximum=MAX_WORKERS, words=(AUTO,)), default=1,

@@ -41,6 +41,8 @@ class Assembly:
             raise ConfigurationError(f"{describe(plugin)}: unknown type: expected one of: {known}")
         try:
             site = self.ground.site(name or plugin.name, owner)
+            if plugin.kind == "health_checker":
+                site.tls = self.ground.tls.get(owner)
             if plugin.is_isolated:
                 site.cluster = no_cluster
             made = found.build(plugin.config, site)

@@ -5,7 +5,6 @@
 
 import os
 import random
-import re
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
@@ -14,8 +13,8 @@ from twisted.logger import Logger
 
 from meshd.api import ConfigurationError, Plugin
 from meshd.document.fault import ERROR, Fault
-from meshd.document.mark import Mark
 from meshd.downstream.listener_filters import ListenerFilters
+from meshd.downstream.protocol import alpn_of
 from meshd.exchange.chain import Chain, Use
 from meshd.exchange.share import share_out
 from meshd.isolation.filter import IsolatedFilter
@@ -28,6 +27,7 @@ from meshd.runtime.assembly import Assembly, Built
 from meshd.runtime.clock import Clock
 from meshd.runtime.contract import check_object
 from meshd.runtime.runtime import Parts, Runtime
+from meshd.runtime.secure import Securing, mark_of
 from meshd.runtime.site import Ground, finish
 from meshd.runtime.state import WORKER, Claims, StateTable
 from meshd.telemetry.metrics import Metrics
@@ -43,7 +43,8 @@ BALANCER = "round_robin"
 BREAKER = "limits"
 CODE = "MSH0113"
 CHAIN_CODE = "MSH0202"
-_WHERE = re.compile(r"(.+):(\d+):(\d+)")
+CLIENT_ALPN = ("http/1.1",)
+"""What a cluster offers over TLS where its settings say nothing."""
 
 Steps = Generator[None, None, Any]
 Pairs = list[tuple[Plugin, Any]]
@@ -69,13 +70,15 @@ class Construction:
             world, node=snapshot.node, claims=claims, environment=environment, build=self.assembly.build
         )
         self.runtime = Runtime(snapshot, registry, self.assembly.ground, self.assembly.built)
+        self.securing = Securing(world, snapshot.secrets.directory, self.faults)
 
     def run(self, previous: Runtime | None) -> Steps:
         """Make clusters, then sinks, then chains; raises ConfigurationError with every fault."""
         self._taken = previous.parts if previous is not None else {}
         for spec in self.snapshot.clusters:
             before = previous.clusters.get(spec.name) if previous is not None else None
-            if before is not None and before.spec is spec and spec.name in self._taken:
+            if before is not None and before.spec is spec and spec.name in self._taken and (
+                    spec.tls is None or previous.snapshot.secrets == self.snapshot.secrets):
                 self._share(before)
             else:
                 yield from self._cluster(spec, before)
@@ -99,17 +102,20 @@ class Construction:
 
     def _cluster(self, spec: ClusterSpec, previous: Cluster | None) -> Steps:
         start, self.claims.notes = len(self.assembly.built), []
+        tls = self.securing.client(spec, CLIENT_ALPN) if spec.tls is not None else None
+        self.assembly.ground.tls[f"cluster {spec.name}"] = tls
         balancer = yield from self._part(spec, spec.load_balancer or self._default("load_balancer", BALANCER))
         breaker = yield from self._part(spec, spec.circuit_breaker or self._default("circuit_breaker", BREAKER))
         discovery = yield from self._part(spec, spec.discovery)
         detector = yield from self._part(spec, spec.outlier_detection)
-        if balancer is None or breaker is None or (spec.discovery is not None and discovery is None):
+        is_lacking = spec.discovery is not None and discovery is None or spec.tls is not None and tls is None
+        if balancer is None or breaker is None or is_lacking:
             self.claims.notes = None
             return
         verdicts = self.claims.state(WORKER, ("verdicts", spec.name), Verdicts)
         cluster = self.runtime.clusters[spec.name] = Cluster(
             spec, balancer, breaker, self.world, verdicts=verdicts, node=self.snapshot.node,
-            own_service=self._own_service(spec))
+            own_service=self._own_service(spec), tls=tls)
         checks = yield from self._checks(spec, cluster)
         cluster.observe = observer(balancer, detector, checks)
         if detector is not None:
@@ -217,12 +223,12 @@ class Construction:
         chains = self.runtime.chains[listener.name] = {}
         for spec in listener.chains:
             place = f"{owner}: filter chain {spec.name}" if spec.name else owner
-            chain = yield from self._chain(spec, place, [*shared, *sinks])
+            chain = yield from self._chain(spec, listener.name, place, [*shared, *sinks])
             if chain is not None:
                 chains[spec.name] = chain
             yield
 
-    def _chain(self, spec: FilterChain, owner: str, shared: Pairs) -> Steps:
+    def _chain(self, spec: FilterChain, listener: str, owner: str, shared: Pairs) -> Steps:
         """Return a chain, None after noting why there is none."""
         filters = yield from self._objects(spec.filters or spec.network_filters, owner, self.isolates)
         sinks = yield from self._objects(spec.telemetry, owner)
@@ -234,7 +240,12 @@ class Construction:
         yield from self._overrides(uses, owner)
         share_out(uses, self.world.random.random, self.world.metrics)
         all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
-        return Chain(tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every)
+        chain = Chain(tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every)
+        if spec.tls is not None:
+            chain.transport = self.securing.server(spec.tls, listener, alpn_of(spec.protocol))
+            if chain.transport is None:
+                return None
+        return chain
 
     def _is_whole(self, filters: Pairs, owner: str) -> bool:
         """Note a fault unless exactly the last filter is terminal; say whether it is."""
@@ -299,10 +310,7 @@ def _no_cell() -> Any:
 
 def fault_at(plugin: Plugin | None, text: str, code: str = CODE) -> Fault:
     """Return a fault at the place where ``plugin`` is configured."""
-    place = plugin.where if plugin is not None else ""
-    found = _WHERE.fullmatch(place)
-    mark = Mark(found[1], int(found[2]), int(found[3])) if found else Mark(place or "configuration")
-    return Fault(code, ERROR, text, mark)
+    return Fault(code, ERROR, text, mark_of(plugin.where if plugin is not None else ""))
 
 
 def build(

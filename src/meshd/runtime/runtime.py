@@ -122,6 +122,8 @@ class Runtime:
     def take_over(self) -> set[str]:
         """The swap: pools and log reopening are this runtime's from now on, and the clusters whose names it returns."""
         self.ground.world.node = self.snapshot.node
+        if self.ground.world.secrets is not None:
+            self.ground.world.secrets.poll_s = self.snapshot.secrets.poll_s
         self.ground.world.clusters = self.clusters
         taken, self.shared = self.shared, set()
         for name, cluster in self.clusters.items():

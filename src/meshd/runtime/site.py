@@ -42,6 +42,7 @@ class Site:
         self.environment = ground.environment
         self.reactor = ground.world.reactor
         self.state = ground.claims.state
+        self.tls: Any = None
         self._ground = ground
 
     def ledger(self, key: Hashable, size: int) -> Any:
@@ -94,9 +95,12 @@ class Site:
         """Say whether traffic should come to this proxy."""
         return self._ground.world.is_ready()
 
-    def dial(self, address: str, receiver: Any, timeout_s: float) -> Any:
-        """Open a connection of the plugin's own to HOST:PORT or unix:PATH; raises PluginError in a child process."""
-        return self._ground.world.dial(address, receiver, timeout_s)
+    def dial(self, address: str, receiver: Any, timeout_s: float, host: str = "") -> Any:
+        """Open a connection of the plugin's own to HOST:PORT or unix:PATH; raises PluginError in a child process.
+
+        A health checker's speaks its cluster's TLS, which asks for ``host`` where its settings name nothing else.
+        """
+        return self._ground.world.dial(address, receiver, timeout_s, self.tls, host)
 
     def build(self, plugin: Plugin) -> Any:
         """Build another configured plugin and return the object; it starts and stops with this runtime."""
@@ -159,7 +163,7 @@ class Ground:
     """What the sites of one runtime share: the world, its claims on state, its live clusters.
 
     ``build(plugin, owner)`` is a generator that returns the object of a configured plugin. ``is_past``: another runtime
-    has taken over, whose clusters know better what there is.
+    has taken over, whose clusters know better what there is. ``tls`` is that of its clusters, by owner.
     """
 
     def __init__(
@@ -174,6 +178,7 @@ class Ground:
         self.observer = observer
         self.clock = PluginClock(world)
         self.clusters: dict[str, Any] = {}
+        self.tls: dict[str, Any] = {}
         self.reopeners: list[Callable[[], Any]] = []
         self.is_past = False
 

@@ -34,6 +34,7 @@ from meshd.service.generation import Generations
 from meshd.service.systemd import Systemd
 from meshd.telemetry import process
 from meshd.telemetry.metrics import Metrics
+from meshd.tls.store import SecretStore
 from meshd.wire.world import World
 
 log = Logger(namespace="meshd")
@@ -84,6 +85,7 @@ class Daemon(MultiService):
         self.clock = clock or Clock(reactor)
         self.world = World(reactor, self.clock, random.Random(), self.metrics, log)
         self.world.is_ready = lambda: self.is_ready
+        self.world.secrets = SecretStore(self.world)
         self.monitor = Monitor(self.world)
         self.monitor.on_recycle = self._recycle
         self.started_wall = self.clock.wall()
@@ -130,6 +132,7 @@ class Daemon(MultiService):
         """Start what runs whatever the configuration says; ``end`` ends it."""
         self.world.poller.start()
         self.monitor.start()
+        self.world.secrets.start()
         self._sweep.start(SWEEP_S, now=False)
 
     def _begun(self, outcome: Outcome) -> None:
@@ -153,6 +156,7 @@ class Daemon(MultiService):
     def end(self) -> None:
         """Give back what ``begin`` took; traffic has been drained."""
         self._leave_child()
+        self.world.secrets.stop()
         self.systemd.end()
         if self._sweep.running:
             self._sweep.stop()
@@ -333,6 +337,7 @@ class Daemon(MultiService):
         before = list(self.reloader.listeners.values())
         previous = self.generation
         self.systemd.reloading()
+        self.world.secrets.look()
         outcome = ask().addBoth(self.systemd.reloaded)
         return outcome.addCallback(self._reloaded, before, previous)
 

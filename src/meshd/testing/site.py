@@ -106,10 +106,11 @@ class FakeWorld:
         self.wheel = None
         self.beat = 0.0
         self.bus = Bus()
+        self.secrets: Any = None
         self.is_leaving = False
         self.is_ready: Callable[[], bool] = lambda: not self.is_leaving
 
-    def dial(self, address: str, receiver: Any, timeout_s: float) -> Any:
+    def dial(self, address: str, receiver: Any, timeout_s: float, tls: Any = None, host: str = "") -> Any:
         """Put a function of the test's own here, which returns what ``site.dial`` returns."""
         raise OSError(f"{address}: no test has put a connection in site.world.dial")
 

@@ -90,6 +90,10 @@ class Call:
         if connection is not None:
             self.on_connection(connection)
 
+    def server_name(self) -> str:
+        """Return the host of the request, which TLS may ask for; "" where that is the endpoint's."""
+        return self.request.host.decode("latin-1")
+
     def on_connection(self, connection: Any) -> None:
         """The lease is here: send the request, whole."""
         self.connection = connection

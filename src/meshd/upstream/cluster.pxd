@@ -22,6 +22,7 @@ cdef class Cells:
 
 cdef class Cluster:
     cdef public object spec
+    cdef public object tls
     cdef public bint has_checks
     cdef public str name
     cdef public object balancer

@@ -56,13 +56,15 @@ class Cluster:
     """``spec`` is the model's cluster. ``endpoints`` is the tuple in use, ``idle`` counts unused connections over all
     of them. ``pick(exchange)`` is the endpoint set's, another one after each change.
 
+    ``tls`` is the live TLS towards its endpoints (``meshd.tls.client``), None where that is plain.
     ``verdicts`` is what is known of the health of the endpoints; the old and the new runtime share it.
     ``observe(endpoint, outcome)``, where it is not None, is told how each attempt ended.
     """
 
     def __init__(self, spec: Any, balancer: Any, breaker: Any, world: Any, *, verdicts: Verdicts | None = None,
-                 node: Any = None, own_service: Callable[[], Iterable[Any]] = tuple) -> None:
+                 node: Any = None, own_service: Callable[[], Iterable[Any]] = tuple, tls: Any = None) -> None:
         self.spec = spec
+        self.tls = tls
         self.has_checks = bool(spec.health_checks)
         self.name = spec.name
         self.balancer = balancer
@@ -84,7 +86,12 @@ class Cluster:
         self.calls: dict[str, Any] = {}
 
     def adopt(self, previous: "Cluster") -> None:
-        """Use the pools of ``previous`` for the addresses that stay; it goes on working until ``start``."""
+        """Use the pools of ``previous`` for the addresses that stay; it goes on working until ``start``.
+
+        Where another TLS is spoken the pools are new, and the endpoints with them.
+        """
+        if previous.spec.tls != self.spec.tls:
+            return
         self.inherited = {endpoint.address: endpoint for endpoint in previous.endpoints}
 
     def set_endpoints(self, specs: tuple[EndpointSpec, ...]) -> None:
@@ -216,7 +223,7 @@ class Cluster:
         self.verdicts.join(self)
         self.verdicts.membership = Membership(self)
         self.bind()
-        self.idle = sum(endpoint.pool.counts()[1] for endpoint in self.endpoints)
+        self.idle = sum(len(pool.idle) for endpoint in self.endpoints for pool in endpoint.pool.every())
         self.inherited = {}
         if self.verdicts.bits or self.spec.health_checks or self.spec.balancing.slow_start is not None:
             for endpoint in self.endpoints:

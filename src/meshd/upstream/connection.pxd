@@ -13,6 +13,7 @@ cdef class UpstreamConnection:
     cdef public str local
     cdef public object counted_by
     cdef public bint answered
+    cdef public bint is_ready
     cdef public double since
     cdef public bint is_multiplexed
     cdef public bint is_refused

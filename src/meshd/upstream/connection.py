@@ -37,14 +37,14 @@ class UpstreamConnection:
     """``requests`` counts those served; ``attempt`` is the one that has the lease, or None.
 
     ``counted_by`` is the circuit breaker that admitted it, or None (the first connection of a pool is always made).
-    ``since`` is when it was ready. ``is_multiplexed``: it is one stream of an HTTP/2 connection (``h2/``), which has
-    ``begin`` and ``complete`` in the place of composed bytes. ``is_refused``: the upstream says that it has not
-    processed the request.
+    ``since`` is when it was ready, which with TLS is after the handshake. ``is_multiplexed``: it is one stream of an
+    HTTP/2 connection (``h2/``), which has ``begin`` and ``complete`` in the place of composed bytes. ``is_refused``:
+    the upstream says that it has not processed the request.
     """
 
     __slots__ = (
         "pool", "attempt", "descriptor", "parser", "timer", "requests", "dial", "local", "counted_by", "answered",
-        "since", "is_multiplexed", "is_refused",
+        "since", "is_ready", "is_multiplexed", "is_refused",
     )
 
     def __init__(self, pool: Any, counted_by: Any) -> None:
@@ -55,7 +55,7 @@ class UpstreamConnection:
         self.requests = 0
         self.local = ""
         self.since = 0.0
-        self.answered = self.is_multiplexed = self.is_refused = False
+        self.answered = self.is_ready = self.is_multiplexed = self.is_refused = False
         settings = pool.settings
         self.parser = ResponseParser(IDLE, settings.max_head_bytes, settings.max_fields)
         world = pool.world
@@ -64,20 +64,34 @@ class UpstreamConnection:
 
     def on_dialed(self, fd: int | None, reason: str) -> None:
         """The dial has ended."""
-        self.dial = None
+        dial, self.dial = self.dial, None
         if fd is None:
-            part(self)
-            self.pool.on_dial_failed(self, reason)
+            self.refuse(reason)
             return
-        self.descriptor = Descriptor(fd, self.pool.world.poller, self)
         borrowed = socket.socket(fileno=fd)
         self.local = render(borrowed.getsockname())
-        self.since = self.pool.poller.now
-        keepalive = self.pool.settings.tcp_keepalive
+        pool = self.pool
+        keepalive = pool.settings.tcp_keepalive
         if keepalive is not None and borrowed.family != socket.AF_UNIX:
             keep_alive(borrowed, keepalive)
         borrowed.detach()
+        if pool.tls is None:
+            self.descriptor = Descriptor(fd, pool.poller, self)
+            self.secured()
+        else:
+            rest_s = max(0.0, dial.began + dial.timeout_s - pool.poller.now)
+            pool.tls.connect(fd, self, pool.server_name, pool.address, rest_s)
+
+    def secured(self, protocol: str = "") -> None:
+        """It can be used: there is nothing to agree on, or TLS has done so."""
+        self.is_ready = True
+        self.since = self.pool.poller.now
         self.pool.on_dialed(self)
+
+    def refuse(self, reason: str) -> None:
+        """It has come to nothing."""
+        part(self)
+        self.pool.on_dial_failed(self, reason)
 
     def lease(self, attempt: Any, method: bytes, is_upgrade: bool) -> None:
         """Serve ``attempt`` from now on."""
@@ -130,6 +144,9 @@ class UpstreamConnection:
     def end_of_stream(self, attempt: Any) -> None:
         """End a body that lasts until the close, or cut what is not whole. Part of a head is no HTTP: 502."""
         is_head = self.parser.state == HEAD_STATE
+        if self.descriptor.is_cut and not is_head:
+            self.end(flag.UC, "connection closed by upstream without TLS's close_notify")
+            return
         try:
             self.parser.eof()
         except ProtocolError as error:
@@ -142,8 +159,11 @@ class UpstreamConnection:
             self.end(flag.UC, "connection closed by upstream")
 
     def lost(self, reason: str) -> None:
-        """The socket broke."""
-        self.end(flag.UC, reason)
+        """The socket broke, or the handshake has failed."""
+        if self.is_ready:
+            self.end(flag.UC, reason)
+        else:
+            self.refuse(reason)
 
     def end(self, bit: int, reason: str) -> None:
         """Close, and tell the attempt that had the lease."""

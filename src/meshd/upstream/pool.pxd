@@ -22,6 +22,9 @@ cdef class Pool:
     cdef public object high
     cdef public long max_connections
     cdef public double max_age_s
+    cdef public object tls
+    cdef public str server_name
+    cdef public dict branches
     cpdef bind_as(self, Pool other)
     cpdef retire(self)
     cpdef take(self, attempt)

@@ -1,7 +1,8 @@
 """The connections to one endpoint: idle ones, those being dialed, and the attempts that wait for one.
 
 Strategy: last used, first taken, so that a pool shrinks to what the load needs. A waiting attempt is served by
-whichever comes first, its own dial or another's release. The circuit breaker counts connections and waiters.
+whichever comes first, its own dial or another's release. The circuit breaker counts connections and waiters. Where TLS
+asks for the name of each request's host, there is a pool below for each name: a connection is for one of them.
 """
 
 from functools import partial
@@ -13,14 +14,19 @@ from meshd.wire.address import parse
 from meshd.wire.name import Name
 
 
+MAX_BRANCHES = 100
+"""Names for which an endpoint has pools at once; the one that was not asked for longest makes room."""
+
+
 class Pool:
     """``family`` and ``sockaddr`` are where to connect, or ``name`` knows it; found out with the first connection.
-    ``cluster`` gives settings, breaker and counters; a reload replaces it.
+    ``cluster`` gives settings, breaker, TLS and counters; a reload replaces it. ``server_name`` is what TLS asks for,
+    ``branches`` are the pools by name where requests have a say in that, else None.
     """
 
     __slots__ = ("world", "poller", "address", "family", "sockaddr", "name", "cluster", "settings", "connect_timeout_s",
                  "max_idle", "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing",
-                 "is_retired", "high", "max_connections", "max_age_s")
+                 "is_retired", "high", "max_connections", "max_age_s", "tls", "server_name", "branches")
 
     protocol = "http1"
 
@@ -43,6 +49,9 @@ class Pool:
         self.connections: set[UpstreamConnection] = set()
         self.dialing = 0
         self.is_retired = False
+        self.tls: Any = None
+        self.server_name = ""
+        self.branches: dict[str, Pool] | None = None
 
     def bind(self, cluster: Any) -> None:
         """Take settings and counters from ``cluster`` from now on."""
@@ -56,6 +65,7 @@ class Pool:
         self.max_connections = getattr(cluster.breaker, "max_connections_per_endpoint", 0)
         self.connect_timeout_s = cluster.spec.connect_timeout_s
         self.is_retired = False
+        self.secure(cluster.tls)
 
     def bind_as(self, other: "Pool") -> None:
         """Take what ``other`` has from its cluster: the same for a thousand pools."""
@@ -69,9 +79,43 @@ class Pool:
         self.max_connections = other.max_connections
         self.connect_timeout_s = other.connect_timeout_s
         self.is_retired = False
+        self.secure(other.tls)
+
+    def secure(self, tls: Any) -> None:
+        """Take the TLS for new connections, None for plain ones; a pool of one name keeps to it."""
+        self.tls = tls
+        if tls is None or self.server_name:
+            return
+        if not tls.is_auto:
+            self.server_name = tls.name_for("", self.address)
+        elif self.branches is None:
+            self.branches = {}
+        else:
+            for branch in self.branches.values():
+                branch.bind_as(self)
+
+    def branch(self, attempt: Any) -> "Pool":
+        """Return the pool for the host of a request."""
+        branches = self.branches
+        name = self.tls.name_for(attempt.server_name(), self.address)
+        found = branches.pop(name, None)
+        if found is None:
+            found = type(self)(self.world, self.address)
+            found.server_name, found.name = name, self.name
+            found.bind_as(self)
+            if len(branches) >= MAX_BRANCHES:
+                branches.pop(next(iter(branches))).retire()
+        branches[name] = found
+        return found
+
+    def every(self) -> list["Pool"]:
+        """Return this pool and those below it."""
+        return [self, *self.branches.values()] if self.branches else [self]
 
     def take(self, attempt: Any) -> UpstreamConnection | None:
         """Return an idle connection, or None: then ``attempt.on_connection`` or ``attempt.on_failure`` follows."""
+        if self.branches is not None:
+            return self.branch(attempt).take(attempt)
         if self.idle:
             cluster = self.cluster
             cluster.idle -= 1
@@ -207,10 +251,9 @@ class Pool:
         if attempt in self.waiters:
             self.waiters.remove(attempt)
             self.breaker_of(attempt).release_pending()
-
-    def counts(self) -> tuple[int, int, int]:
-        """Return the numbers of connections, of idle ones, and of attempts that wait."""
-        return len(self.connections), len(self.idle), len(self.waiters)
+        elif self.branches:
+            for branch in self.branches.values():
+                branch.give_up(attempt)
 
     def retire(self) -> None:
         """Close what is idle now and the rest when it comes back."""
@@ -218,6 +261,9 @@ class Pool:
         if self.idle:
             for connection in list(self.idle):
                 connection.close()
+        if self.branches:
+            for branch in self.branches.values():
+                branch.retire()
 
 
 def target_of(address: str) -> tuple[int, Any] | None:

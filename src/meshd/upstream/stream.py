@@ -36,7 +36,8 @@ class Stream:
     ``address`` is the endpoint's. Bytes sent before ``opened`` are dropped.
     """
 
-    __slots__ = ("world", "cluster", "receiver", "address", "descriptor", "dial", "name", "is_counted", "is_over")
+    __slots__ = ("world", "cluster", "receiver", "address", "descriptor", "dial", "name", "is_counted", "is_over",
+                 "is_ready")
 
     def __init__(self, world: Any, cluster: Any, receiver: Any) -> None:
         self.world = world
@@ -46,7 +47,7 @@ class Stream:
         self.descriptor: Descriptor | None = None
         self.dial: Dial | None = None
         self.name: Name | None = None
-        self.is_counted = self.is_over = False
+        self.is_counted = self.is_over = self.is_ready = False
 
     def begin(self, address: str) -> None:
         """Pick an endpoint (the one at ``address`` where that is given) and dial; failures come later, never now."""
@@ -89,7 +90,17 @@ class Stream:
             self.cluster.cells.connect_failures.value += 1
             self.later(reason)
             return
-        self.descriptor = Descriptor(fd, self.world.poller, self)
+        tls = self.cluster.tls
+        if tls is None:
+            self.descriptor = Descriptor(fd, self.world.poller, self)
+            self.secured()
+        else:
+            timeout_s = self.cluster.spec.connect_timeout_s
+            tls.connect(fd, self, tls.name_for("", self.address), self.address, timeout_s)
+
+    def secured(self, protocol: str = "") -> None:
+        """It can be used: there is nothing to agree on, or TLS has done so."""
+        self.is_ready = True
         self.receiver.opened()
 
     def later(self, reason: str) -> None:
@@ -107,7 +118,7 @@ class Stream:
 
     def send(self, data: bytes) -> None:
         """Write; what the kernel does not take is kept (``pending_bytes``)."""
-        if self.descriptor is not None:
+        if self.is_ready:
             self.descriptor.send(data)
 
     @property
@@ -117,12 +128,12 @@ class Stream:
 
     def pause(self) -> None:
         """Read no more for now."""
-        if self.descriptor is not None:
+        if self.is_ready:
             self.descriptor.pause()
 
     def resume(self) -> None:
         """Read again."""
-        if self.descriptor is not None:
+        if self.is_ready:
             self.descriptor.resume()
 
     def close(self) -> None:
@@ -161,7 +172,11 @@ class Stream:
             drained()
 
     def lost(self, reason: str) -> None:
-        """The socket broke."""
+        """The socket broke, or the handshake has failed."""
+        if not self.is_ready:
+            self.cluster.cells.connect_failures.value += 1
+            self.later(reason)
+            return
         self.release()
         self.tell(reason)
 

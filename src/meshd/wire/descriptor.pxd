@@ -13,6 +13,8 @@ cdef class Descriptor:
     cdef public bint is_half_closing
     cdef public bint is_eof
     cdef public bint is_held
+    cdef public bint is_cut
+    cdef public object security
     cdef public double last
     cdef public bytes queued
     cpdef on_event(self, int mask)

@@ -28,11 +28,12 @@ class Descriptor:
     """A connected, non-blocking stream socket. ``pending_bytes`` waits for the kernel; the owner bounds it by pausing
     its source.
 
-    ``last`` is the monotonic time of the last byte either way, in seconds.
+    ``last`` is the monotonic time of the last byte either way, in seconds. ``security`` is what TLS has agreed on, None
+    on a plain one; ``is_cut``: the peer's end came without TLS's own, so somebody else may have made it.
     """
 
     __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing",
-                 "is_half_closing", "is_eof", "is_held", "last", "queued")
+                 "is_half_closing", "is_eof", "is_held", "last", "queued", "is_cut", "security")
 
     def __init__(self, fd: int, poller: Poller, owner: Any) -> None:
         self.fd = fd
@@ -46,6 +47,8 @@ class Descriptor:
         self.is_half_closing = False
         self.is_eof = False
         self.is_held = False
+        self.is_cut = False
+        self.security: Any = None
         self.queued: bytes | None = None
         self.last = poller.now
         poller.register(fd, READ, self)
@@ -236,6 +239,12 @@ class Descriptor:
             except OSError:
                 pass
             self.release()
+
+    def hand_over(self) -> int:
+        """Watch the socket no more and return its number: it is another's, who closes it. Nothing may be pending."""
+        self.is_open = False
+        self.poller.detach(self.fd)
+        return self.fd
 
     def release(self) -> None:
         """Give the descriptor up."""

@@ -16,16 +16,17 @@ class Dial:
     not.
 
     ``cancel()`` gives it up silently. Errors that the kernel names at once (EMFILE, no route) come through ``done``
-    too, from within ``begin``.
+    too, from within ``begin``. ``began`` is when that was, in monotonic seconds.
     """
 
-    __slots__ = ("poller", "done", "fd", "timer", "timeout_s")
+    __slots__ = ("poller", "done", "fd", "timer", "timeout_s", "began")
 
     def __init__(self, poller: Poller, wheel: Wheel, timeout_s: float, done: Callable[[int | None, str], Any]) -> None:
         self.poller = poller
         self.done = done
         self.fd = -1
         self.timeout_s = timeout_s
+        self.began = poller.now
         self.timer = wheel.timer(self.on_timeout)
 
     def expect(self) -> None:
@@ -34,6 +35,7 @@ class Dial:
 
     def begin(self, family: int, sockaddr: Any) -> None:
         """Start connecting."""
+        self.began = self.poller.now
         try:
             sock = open_socket(family)
         except OSError as error:

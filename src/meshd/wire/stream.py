@@ -12,13 +12,20 @@ from meshd.wire.nobody import NOBODY
 class Stream:
     """``receiver``, which may be replaced, has ``opened()``, ``received(data)`` and, once and last, ``lost(reason)``.
 
-    Nothing comes after ``close``.
+    Nothing comes after ``close``. ``tls``, where it is given, is spoken (``meshd.tls.client``); ``host`` is the name that
+    it asks for where its settings name none.
     """
 
-    def __init__(self, world: Any, address: str, receiver: Any, timeout_s: float) -> None:
+    def __init__(self, world: Any, address: str, receiver: Any, timeout_s: float, tls: Any = None,
+                 host: str = "") -> None:
         self.receiver: Any = receiver
+        self._address = address
+        self._timeout_s = timeout_s
+        self._tls = tls
+        self._host = host
+        self._is_ready = tls is None
         self._world = world
-        self._descriptor: Descriptor | None = None
+        self.descriptor: Descriptor | None = None
         self._dial: Dial | None = Dial(world.poller, world.wheel, timeout_s, self._dialed)
         try:
             target = parse(address)
@@ -43,13 +50,22 @@ class Stream:
         if fd is None:
             self._end(reason)
             return
-        self._descriptor = Descriptor(fd, self._world.poller, self)
+        tls = self._tls
+        if tls is None:
+            self.descriptor = Descriptor(fd, self._world.poller, self)
+            self.receiver.opened()
+        else:
+            tls.connect(fd, self, tls.name_for(self._host, self._address), self._address, self._timeout_s)
+
+    def secured(self, protocol: str = "") -> None:
+        """TLS has agreed on everything."""
+        self._is_ready = True
         self.receiver.opened()
 
     def send(self, data: bytes) -> None:
         """Write ``data``; nothing happens before ``opened`` and after the end."""
-        if self._descriptor is not None:
-            self._descriptor.send(data)
+        if self._is_ready and self.descriptor is not None:
+            self.descriptor.send(data)
 
     def close(self) -> None:
         """Nobody wants it any more."""
@@ -57,8 +73,8 @@ class Stream:
         if self._dial is not None:
             self._dial.cancel()
             self._dial = None
-        if self._descriptor is not None:
-            descriptor, self._descriptor = self._descriptor, None
+        if self.descriptor is not None:
+            descriptor, self.descriptor = self.descriptor, None
             descriptor.owner = NOBODY
             descriptor.write_queued()
             descriptor.release()
@@ -76,7 +92,7 @@ class Stream:
 
     def lost(self, reason: str) -> None:
         """The socket broke."""
-        self._descriptor = None
+        self.descriptor = None
         self._end(reason)
 
     def drained(self) -> None:

@@ -28,7 +28,7 @@ class World:
     ``overload`` says what is refused at the moment; its monitor is the daemon's. ``arena`` is the memory shared with
     the other workers of this host (``wire/cell.py``), None where there are no others; ``bus`` tells them things.
     ``clusters`` are the live ones of the runtime in force, by name. ``is_leaving``: this process drains, and leads
-    nothing any more; ``is_ready()``: traffic should come here.
+    nothing any more; ``secrets`` renews certificates (``meshd.tls.store``), None where nothing is served; ``is_ready()``: traffic should come here.
     """
 
     def __init__(self, reactor: Any, clock: Any, random: Any, metrics: Any, log: Any) -> None:
@@ -45,6 +45,7 @@ class World:
         self.sockets = Sockets()
         self.overload = Overload()
         self.bus = Bus()
+        self.secrets: Any = None
         self.is_leaving = False
         self.is_ready: Callable[[], bool] = lambda: not self.is_leaving
         self.on_reopen: list[Callable[[], Any]] = []
@@ -72,9 +73,9 @@ class World:
             if poller.closing or poller.unsent:
                 poller.settle()
 
-    def dial(self, address: str, receiver: Any, timeout_s: float) -> Stream:
+    def dial(self, address: str, receiver: Any, timeout_s: float, tls: Any = None, host: str = "") -> Stream:
         """Open a connection that is no pool's (``wire/stream.py``)."""
-        return Stream(self, address, receiver, timeout_s)
+        return Stream(self, address, receiver, timeout_s, tls, host)
 
     def resolve(self, host: str) -> Deferred:
         """Return a Deferred of the addresses of ``host`` (list of str), asked of the system's resolver in a thread."""

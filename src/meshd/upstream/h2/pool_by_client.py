@@ -41,10 +41,9 @@ class PoolByClient(Pool):
         super().give_up(attempt)
         self.streams.give_up(attempt)
 
-    def counts(self) -> tuple[int, int, int]:
-        """Return the numbers of connections, of idle ones, and of attempts that wait."""
-        here, there = super().counts(), self.streams.counts()
-        return here[0] + there[0], here[1] + there[1], here[2] + there[2]
+    def every(self) -> list[Pool]:
+        """Return this pool, that of streams, and those below them."""
+        return [*super().every(), *self.streams.every()]
 
     def retire(self) -> None:
         """Close what is idle now and the rest when it comes back."""

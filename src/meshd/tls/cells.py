@@ -1,0 +1,42 @@
+"""Counters of TLS: of a listener's (``envoy_listener_ssl_...``) or a cluster's (``envoy_cluster_ssl_...``)."""
+
+from typing import Any
+
+ROWS = (
+    ("handshake", "TLS handshakes that succeeded"),
+    ("connection_error", "TLS connections that failed, but for certificates that were refused"),
+    ("session_reused", "TLS handshakes that went on with a known session"),
+    ("no_certificate", "TLS connections whose peer has shown no certificate"),
+    ("fail_verify_no_cert", "TLS connections refused for want of the peer's certificate"),
+    ("fail_verify_error", "TLS connections refused because the peer's certificate is not trusted"),
+    ("fail_verify_san", "TLS connections refused by the names in the peer's certificate"),
+    ("fail_verify_cert_hash", "TLS connections refused by the hash of the peer's certificate"),
+)
+KINDS = (
+    ("ciphers", "cipher", "TLS connections by cipher suite"),
+    ("versions", "version", "TLS connections by version"),
+)
+MOST = 64
+"""Different suites or versions that are counted by name: OpenSSL knows fewer."""
+
+
+class TlsCells:
+    """Each attribute is a cell with ``value``; ``count`` counts what was agreed on."""
+
+    def __init__(self, metrics: Any, scope: str, label: str, name: str) -> None:
+        self._name = name
+        for attribute, doc in ROWS:
+            setattr(self, attribute, metrics.counter(f"envoy_{scope}_ssl_{attribute}", doc, (label,)).cell(name))
+        self._families = [metrics.counter(f"envoy_{scope}_ssl_{metric}", doc, (label, f"ssl_{word}"))
+                          for metric, word, doc in KINDS]
+        self._known: list[dict[str, Any]] = [{}, {}]
+
+    def count(self, cipher: str, version: str) -> None:
+        """Count one more connection."""
+        for family, known, value in zip(self._families, self._known, (cipher, version), strict=True):
+            cell = known.get(value)
+            if cell is None:
+                if len(known) >= MOST:
+                    continue
+                cell = known[value] = family.cell(self._name, value)
+            cell.value += 1

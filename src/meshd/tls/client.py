@@ -1,0 +1,112 @@
+"""TLS towards endpoints: which name is asked for, what must come back, and sessions to come back with."""
+
+import ssl
+from collections import OrderedDict
+from typing import Any
+
+from meshd.tls import context as contexts
+from meshd.tls import material
+from meshd.tls.cells import TlsCells
+from meshd.tls.live import Live, authority_rows, chain_rows
+from meshd.wire.tls.certificate import Certificate
+from meshd.wire.tls.layer import TlsDescriptor
+from meshd.wire.tls.security import Security
+
+SESSIONS = 1024
+"""Sessions kept for the endpoints of one cluster, one for each endpoint and name."""
+
+
+class ClientTls(Live):
+    """The TLS of a cluster. ``alpn`` is offered where the settings say nothing."""
+
+    is_client_side = True
+
+    def __init__(self, spec: Any, where: str, directory: str, world: Any, cells: TlsCells,
+                 alpn: tuple[str, ...] = ()) -> None:
+        Live.__init__(self, spec, where, directory, world, cells)
+        self.alpn = alpn if spec.alpn is None else spec.alpn
+        self.is_auto = spec.sni is None and spec.auto_sni
+        self.context: contexts.Context
+        self.sessions: OrderedDict[tuple[str, str], Any] = OrderedDict()
+        is_named = not self.verifier.tests and spec.auto_san_validation
+        self.checks_name = is_named and not (spec.insecure_skip_verify or self.goes_by_hash())
+        self.load()
+
+    def goes_by_hash(self) -> bool:
+        """Say whether hashes alone decide whom to trust."""
+        validation = self.spec.validation
+        return validation is not None and not validation.has_authorities
+
+    def certificates(self) -> tuple[Any, ...]:
+        """Return the model's certificates."""
+        return () if self.spec.certificate is None else (self.spec.certificate,)
+
+    def make(self) -> list[tuple[str, str, Certificate]]:
+        """Read the files and put what they hold in force; known sessions are of the old."""
+        spec, rows = self.spec, []
+        context = contexts.make(spec, ssl.PROTOCOL_TLS_CLIENT, self.alpn)
+        if spec.certificate is not None:
+            path, key_path = material.pair_paths(spec.certificate, self.directory)
+            chain, found = material.read_certificates(path, "certificate_file")
+            material.load_pair(context, path, chain, key_path, material.read(key_path, "key_file"))
+            context.local = found[0]
+            rows += chain_rows(path, found)
+        if spec.validation is None:
+            if not spec.insecure_skip_verify:
+                context.set_default_verify_paths()
+                context.verify_mode = ssl.CERT_REQUIRED
+        elif not self.goes_by_hash():
+            authorities = contexts.Authorities(spec.validation, self.directory)
+            authorities.load(context)
+            context.verify_mode = ssl.CERT_REQUIRED
+            rows += authority_rows(authorities.path, authorities.found)
+        self.context = context
+        self.sessions = OrderedDict()
+        return rows
+
+    def name_for(self, host: str, address: str) -> str:
+        """Return the name to ask for: the configured one, the host of a request, the endpoint's own name, or ""."""
+        if self.spec.sni is not None:
+            return self.spec.sni
+        if not self.is_auto:
+            return ""
+        return bare(host) or ("" if address.startswith("unix:") else bare(address))
+
+    def connect(self, fd: int, owner: Any, name: str, address: str, timeout_s: float) -> TlsDescriptor:
+        """Take a connected socket to ``address`` and ask for ``name``. ``owner`` hears ``secured`` or ``lost``, perhaps
+        before this returns.
+        """
+        world = self.world
+        made = TlsDescriptor(fd, world.poller, owner, self)
+        owner.descriptor = made
+        key = (address, name)
+        session = self.sessions.pop(key, None)
+        try:
+            engine = self.context.wrap_bio(
+                made.incoming, made.outgoing, server_side=False, server_hostname=name or None, session=session)
+        except (ValueError, ssl.SSLError) as error:
+            made.fail(f"TLS_error:{name!r} cannot be asked for: {error}")
+            return made
+        made.session_key = key
+        made.keeps_session = self.spec.session_resumption
+        made.begin(engine, world.wheel.timer(made.on_late), timeout_s)
+        return made
+
+    def keep(self, made: TlsDescriptor) -> None:
+        """Remember a connection's session for the next one."""
+        session = made.engine.session
+        if session is not None and made.engine.context is self.context:
+            self.sessions[made.session_key] = session
+            if len(self.sessions) > SESSIONS:
+                self.sessions.popitem(last=False)
+
+    def expected(self, security: Security) -> str:
+        """Return the name that the endpoint's certificate must have, "" for any."""
+        return security.server_name if self.checks_name else ""
+
+
+def bare(host: str) -> str:
+    """Return a host less its port and brackets, lower case."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.rpartition(":")[0].lower() if host.count(":") == 1 else host.lower()

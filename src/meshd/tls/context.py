@@ -1,0 +1,73 @@
+"""OpenSSL's contexts from the model's settings: versions, ciphers, certificates, authorities."""
+
+import ssl
+from typing import Any
+
+from meshd.errors import MeshdError
+from meshd.tls import material
+from meshd.wire.tls.certificate import Certificate
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+TICKETS = 1
+"""Session tickets given after a full handshake of TLS 1.3; a client uses one at a time."""
+
+
+class Context(ssl.SSLContext):
+    """``local`` is the certificate that is shown, or the first where there is one for each type of key."""
+
+    local: Certificate | None = None
+
+
+def make(spec: Any, side: int, alpn: tuple[str, ...]) -> Context:
+    """Return a context of ``side`` (``ssl.PROTOCOL_TLS_SERVER`` or ``..._CLIENT``). Raises MeshdError."""
+    context = Context(side)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = _VERSIONS[spec.min_version]
+    context.maximum_version = _VERSIONS[spec.max_version]
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    try:
+        context.set_ciphers(spec.ciphers)
+    except ssl.SSLError:
+        raise MeshdError(f"ciphers: {spec.ciphers!r}: OpenSSL knows none of them") from None
+    if spec.ecdh_curve is not None:
+        try:
+            context.set_ecdh_curve(spec.ecdh_curve)
+        except (ValueError, ssl.SSLError):
+            raise MeshdError(f"ecdh_curve: {spec.ecdh_curve!r}: OpenSSL does not know it") from None
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
+    if side == ssl.PROTOCOL_TLS_SERVER:
+        if spec.session_tickets:
+            context.num_tickets = TICKETS
+        else:
+            context.num_tickets = 0
+            context.options |= ssl.OP_NO_TICKET
+    return context
+
+
+class Authorities:
+    """Who is trusted, read once and given to each context. ``found`` are the certificates, for pages and metrics."""
+
+    def __init__(self, validation: Any, directory: str) -> None:
+        self._validation = validation
+        self._ca, self._crl = material.authority_paths(validation, directory)
+        self._data = b""
+        self.found: list[Certificate] = []
+        if self._ca is not None:
+            self._data, self.found = material.read_certificates(self._ca, "ca_file")
+
+    @property
+    def path(self) -> str:
+        """The file of the authorities, "" for the system's."""
+        return self._ca or ""
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Make ``context`` trust them. Raises BadSecret."""
+        if self._ca is not None:
+            material.load_authorities(context, self._ca, self._data)
+        if self._validation.system_roots:
+            context.set_default_verify_paths()
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if self._crl is not None:
+            material.load_lists(context, self._crl, self._validation.only_verify_leaf_cert_crl)

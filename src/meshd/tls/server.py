@@ -1,0 +1,138 @@
+"""TLS towards clients: several certificates, chosen by the name that is asked for and by the client's kinds of key.
+
+OpenSSL chooses between an RSA and an ECDSA chain by itself where both are in one context, so there is a context for
+each set of certificates that some name has; a table says which.
+"""
+
+import ssl
+import weakref
+from typing import Any
+
+from meshd.tls import context as contexts
+from meshd.tls import material
+from meshd.tls.cells import TlsCells
+from meshd.tls.live import Live, authority_rows, chain_rows
+from meshd.wire.tls.certificate import DNS, Certificate
+from meshd.wire.tls.layer import TlsDescriptor
+
+_MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+
+
+class Pair:
+    """A chain and its key, read; the key is let go of with this object, once the contexts are made."""
+
+    def __init__(self, spec: Any, directory: str) -> None:
+        self.path, self.key_path = material.pair_paths(spec, directory)
+        self.chain, found = material.read_certificates(self.path, "certificate_file")
+        self.key = material.read(self.key_path, "key_file")
+        self.found = found
+        self.leaf: Certificate = found[0]
+
+    def names(self) -> list[str]:
+        """Return the names that it is for, lower case; its common name where it has no other."""
+        return [name.lower() for name in self.leaf.values(DNS) or [self.leaf.common_name] if name]
+
+
+class Choice:
+    """Contexts by name. ``default`` is shown to who asks for no name, or for one that no certificate has."""
+
+    def __init__(self, default: contexts.Context, exact: dict[str, Any], wildcards: dict[str, Any]) -> None:
+        self.default = default
+        self.exact = exact
+        self.wildcards = wildcards
+
+    def of(self, name: str) -> contexts.Context:
+        """Return the context for a server name."""
+        name = name.lower().rstrip(".")
+        found = self.exact.get(name)
+        if found is None and self.wildcards:
+            found = self.wildcards.get(name.partition(".")[2])
+        return self.default if found is None else found
+
+
+class ServerTls(Live):
+    """The TLS of a listener's chain. ``alpn`` is offered where the settings say nothing."""
+
+    def __init__(self, spec: Any, where: str, directory: str, world: Any, cells: TlsCells,
+                 alpn: tuple[str, ...] = ()) -> None:
+        Live.__init__(self, spec, where, directory, world, cells)
+        self.alpn = alpn if spec.alpn is None else spec.alpn
+        self.handshake_timeout_s = spec.handshake_timeout_s
+        self.choice: Choice
+        self.load()
+
+    def certificates(self) -> tuple[Any, ...]:
+        """Return the model's certificates."""
+        return self.spec.certificates
+
+    def make(self) -> list[tuple[str, str, Certificate]]:
+        """Read the files and put what they hold in force."""
+        pairs = [Pair(one, self.directory) for one in self.spec.certificates]
+        authorities = None
+        if self.spec.validation is not None:
+            authorities = contexts.Authorities(self.spec.validation, self.directory)
+        made: dict[tuple[int, ...], contexts.Context] = {}
+
+        def context_for(chosen: tuple[int, ...]) -> contexts.Context:
+            if chosen not in made:
+                made[chosen] = self._context([pairs[number] for number in chosen], authorities)
+            return made[chosen]
+
+        for number in range(len(pairs)):
+            context_for((number,))  # a pair that does not fit is a fault even where it is never shown
+        tables: tuple[dict, dict] = ({}, {})
+        for name in dict.fromkeys(name for pair in pairs for name in pair.names()):
+            is_wild = name.startswith("*.")
+            wildcard = "*." + name.partition(".")[2]
+            fitting = [number for number, pair in enumerate(pairs)
+                       if name in pair.names() or not is_wild and wildcard in pair.names()]
+            fitting.sort(key=lambda number: name not in pairs[number].names())
+            tables[is_wild][name[2:] if is_wild else name] = context_for(one_of_each(pairs, fitting))
+        self.choice = Choice(context_for(one_of_each(pairs, list(range(len(pairs))))), *tables)
+        rows = [row for pair in pairs for row in chain_rows(pair.path, pair.found)]
+        return rows + (authority_rows(authorities.path, authorities.found) if authorities is not None else [])
+
+    def _context(self, pairs: list[Pair], authorities: Any) -> contexts.Context:
+        context = contexts.make(self.spec, ssl.PROTOCOL_TLS_SERVER, self.alpn)
+        for pair in pairs:
+            material.load_pair(context, pair.path, pair.chain, pair.key_path, pair.key)
+        context.local = pairs[0].leaf
+        if authorities is not None:
+            authorities.load(context)
+            context.verify_mode = _MODES[self.spec.client_certificate]
+        ours = weakref.ref(self)
+        context.sni_callback = lambda engine, name, first: choose(ours(), engine, name)
+        return context
+
+    def wrap(self, descriptor: Any, owner: Any, early: bytes) -> TlsDescriptor:
+        """Take the place of a plain descriptor, from which ``early`` has been read; see ``accept``."""
+        return self.accept(descriptor.hand_over(), owner, early)
+
+    def accept(self, fd: int, owner: Any, early: bytes = b"") -> TlsDescriptor:
+        """Take a client's connected socket; ``early`` has been read of it. ``owner`` hears ``secured`` or ``lost``,
+        perhaps before this returns.
+        """
+        world = self.world
+        made = TlsDescriptor(fd, world.poller, owner, self)
+        engine = self.choice.default.wrap_bio(made.incoming, made.outgoing, server_side=True)
+        owner.descriptor = made
+        made.begin(engine, world.wheel.timer(made.on_late), self.handshake_timeout_s, early)
+        return made
+
+
+def choose(tls: ServerTls | None, engine: Any, name: str | None) -> None:
+    """A client has said its hello: show what fits the name that it asks for (OpenSSL's callback)."""
+    if name:
+        engine.requested_name = name
+        if tls is not None:
+            context = tls.choice.of(name)
+            if context is not engine.context:
+                engine.context = context
+
+
+def one_of_each(pairs: list[Pair], numbers: list[int]) -> tuple[int, ...]:
+    """Return the first of each type of key."""
+    first: dict[str, int] = {}
+    for number in numbers:
+        first.setdefault(pairs[number].leaf.key_type, number)
+    return tuple(first.values())

@@ -1,0 +1,79 @@
+"""Looks after the files of all live TLS of a process: what has changed is read again, with no connection touched.
+
+Strategy: files are looked at (``stat``) every ``Secrets.poll``, some in a turn of the reactor. A watch by the kernel
+would not see what is mounted or linked in, and a look costs two microseconds.
+"""
+
+import weakref
+from typing import Any
+
+SLICE = 32
+"""Owners of files looked after in one turn of the reactor."""
+EXPIRY = "meshd_cert_expiry_timestamp_seconds"
+
+
+class SecretStore:
+    """``world.secrets`` of a daemon: what it looks after are ``meshd.tls.live.Live``. ``poll_s`` is the configuration's, set at each change of it."""
+
+    def __init__(self, world: Any, poll_s: float = 1.0) -> None:
+        self.world = world
+        self.poll_s = poll_s
+        self.owners: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._call: Any = None
+        self._coming: list[Any] = []
+        metrics = world.metrics
+        self._updates = metrics.counter(
+            "meshd_secret_updates_total", "times that changed files of TLS were put in force").cell()
+        self._errors = metrics.counter(
+            "meshd_secret_errors_total", "times that changed files of TLS could not be used").cell()
+        self._expiry = metrics.gauge(
+            EXPIRY, "when a certificate in use expires, epoch seconds", ("kind", "name", "spiffe_id"), "host")
+
+    def add(self, owner: Any) -> None:
+        """Look after ``owner`` as long as it lives."""
+        self.owners.add(owner)
+        self._tell(owner)
+
+    def start(self) -> None:
+        """Look from now on."""
+        if self._call is None:
+            self._call = self.world.call_later(self.poll_s, self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        call, self._call = self._call, None
+        if call is not None and call.active():
+            call.cancel()
+
+    def look(self) -> None:
+        """Look now, at all."""
+        for owner in list(self.owners):
+            self._refresh(owner)
+
+    def _look(self) -> None:
+        """Look at some; after the last of them, rest."""
+        if not self._coming:
+            self._coming = list(self.owners)
+        for _ in range(min(SLICE, len(self._coming))):
+            self._refresh(self._coming.pop())
+        self._call = self.world.call_later(0 if self._coming else self.poll_s, self._look)
+
+    def _refresh(self, owner: Any) -> None:
+        before = owner.trouble
+        done = owner.refresh()
+        if done:
+            self._updates.value += 1
+            self._tell(owner)
+        elif owner.trouble != before:
+            self._errors.value += 1
+
+    def _tell(self, owner: Any) -> None:
+        owner.expiries = []
+        for kind, path, one in owner.loaded:
+            cell = self._expiry.cell(kind, path, one.spiffe_id)
+            cell.value = one.not_after_s
+            owner.expiries.append(cell)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what pages say, by owner."""
+        return sorted((owner.facts() for owner in list(self.owners)), key=lambda row: row["owner"])

@@ -1,0 +1,70 @@
+"""What a TLS connection has agreed on: asked by access logs, x-forwarded-client-cert and whoever chooses a codec."""
+
+import hashlib
+from typing import Any
+
+from meshd.wire.tls.certificate import Certificate, certificates
+
+
+class Security:
+    """``alpn`` is the protocol that was agreed on ("" for none), ``server_name`` what the client asked for (SNI).
+
+    ``peer`` is the other side's Certificate, None where it has shown none; ``is_resumed``: the handshake was a short
+    one. ``forwarded`` is kept for whoever tells upstreams of the peer.
+    """
+
+    __slots__ = ("engine", "alpn", "server_name", "is_resumed", "local", "forwarded", "_peer")
+
+    def __init__(self, engine: Any, tls: Any) -> None:
+        self.engine = engine
+        self.alpn = engine.selected_alpn_protocol() or ""
+        self.server_name = getattr(engine, "requested_name", None) or engine.server_hostname or ""
+        self.is_resumed = bool(engine.session_reused)
+        self.local: Certificate | None = tls.local_of(engine)
+        self.forwarded: Any = None
+        self._peer: Any = False
+
+    @property
+    def peer(self) -> Certificate | None:
+        """The other side's certificate. Raises ValueError where OpenSSL took one that cannot be read here."""
+        if self._peer is False:
+            data = self.engine.getpeercert(True)
+            self._peer = Certificate(data) if data else None
+        return self._peer
+
+    @property
+    def has_peer(self) -> bool:
+        """Say whether the other side has shown a certificate."""
+        return bool(self.engine.getpeercert(True)) if self._peer is False else self._peer is not None
+
+    @property
+    def version(self) -> str:
+        """``TLSv1.3`` or ``TLSv1.2``."""
+        return self.engine.version() or ""
+
+    @property
+    def cipher(self) -> str:
+        """The cipher suite by OpenSSL's name."""
+        row = self.engine.cipher()
+        return row[0] if row else ""
+
+    @property
+    def session_id(self) -> str:
+        """The session's id, hexadecimal; "" where it has none."""
+        session = self.engine.session
+        return session.id.hex() if session is not None else ""
+
+    @property
+    def peer_chain(self) -> list[Certificate]:
+        """All certificates that the peer has sent, its own first."""
+        ask = getattr(self.engine, "get_unverified_chain", None)
+        if ask is not None:
+            return [Certificate(data) for data in ask()]
+        chain = self.engine._sslobj.get_unverified_chain() or ()  # public from Python 3.13 on
+        return certificates("".join(one.public_bytes() for one in chain).encode())
+
+    @property
+    def peer_digest(self) -> str:
+        """The SHA-256 of the peer's certificate, hexadecimal; "" without one."""
+        data = self.engine.getpeercert(True)
+        return hashlib.sha256(data).hexdigest() if data else ""

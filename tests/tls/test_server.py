@@ -1,0 +1,179 @@
+"""TLS towards clients: which certificate is shown, who is let in, and what comes back for a session."""
+
+import ssl
+
+from tests.pki import Authority
+from tests.tls.side import TlsCase
+
+RSA_ONLY = "ECDHE-RSA-AES128-GCM-SHA256"
+ECDSA_ONLY = "ECDHE-ECDSA-AES128-GCM-SHA256"
+
+
+class Choosing(TlsCase):
+    def shown(self, tls, name, ciphers=None):
+        """Return the certificate that a client sees who asks for ``name``."""
+        context = self.peer_context()
+        if ciphers:
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(ciphers)
+        layer, peer = self.serve(tls, context=context, name=name)
+        self.settle(peer)
+        self.assertEqual(layer.owner.said, ["secured"])
+        return peer.engine.getpeercert(True)
+
+    def test_by_name_exact_before_wildcard_before_the_first(self):
+        first, wild, exact = self.root.leaf("first"), self.root.leaf("*.example"), self.root.leaf("b.example")
+        tls = self.server(first, wild, exact)
+        for name, leaf in (("b.example", exact), ("B.Example", exact), ("c.example", wild), ("x.c.example", first),
+                           ("other", first), (None, first)):
+            self.assertEqual(self.shown(tls, name), leaf.der, name)
+
+    def test_by_the_clients_kinds_of_key(self):
+        rsa, ecdsa = self.root.leaf("a.example", kind="rsa"), self.root.leaf("a.example")
+        tls = self.server(rsa, ecdsa)
+        self.assertEqual(self.shown(tls, "a.example", RSA_ONLY), rsa.der)
+        self.assertEqual(self.shown(tls, "a.example", ECDSA_ONLY), ecdsa.der)
+
+    def test_a_chain_is_shown_whole_for_each_kind_of_key(self):
+        between = Authority("between", above=self.root)
+        rsa, ecdsa = between.leaf("a.example", kind="rsa"), between.leaf("a.example")
+        tls = self.server(rsa, ecdsa)
+        for ciphers in (RSA_ONLY, ECDSA_ONLY):
+            context = self.peer_context()
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers(ciphers)
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(cadata=self.root.pem.decode())
+            layer, peer = self.serve(tls, context=context)
+            self.settle(peer)
+            self.assertEqual(layer.owner.said, ["secured"])
+
+    def test_a_name_without_san_is_the_common_name(self):
+        leaf = self.root.leaf()
+        tls = self.server(self.root.leaf("first"), leaf)
+        self.assertEqual(self.shown(tls, "nobody"), leaf.der)
+
+
+class Alpn(TlsCase):
+    def agreed(self, ours, theirs):
+        context = self.peer_context()
+        context.set_alpn_protocols(theirs)
+        layer, peer = self.serve(self.server(alpn=ours), context=context)
+        self.settle(peer)
+        return layer.security.alpn
+
+    def test_our_order_decides_and_strangers_agree_on_nothing(self):
+        self.assertEqual(self.agreed(("h2", "http/1.1"), ["http/1.1", "h2"]), "h2")
+        self.assertEqual(self.agreed(("http/1.1",), ["h2", "http/1.1"]), "http/1.1")
+        self.assertEqual(self.agreed(("h2",), ["smtp"]), "")
+
+
+class Clients(TlsCase):
+    """Client certificates, in every mode."""
+
+    def attempt(self, tls, leaf=None):
+        """Return what the owner heard of a client that shows ``leaf``."""
+        context = self.peer_context(leaf=leaf)
+        layer, peer = self.serve(tls, context=context)
+        self.settle(peer)
+        self.layer, self.peer = layer, peer
+        return layer.owner.said
+
+    def asking(self, mode, **rules):
+        return self.server(client_certificate=mode, validation=self.validation(**rules))
+
+    def test_required(self):
+        tls = self.asking("required")
+        good, strange = self.root.leaf("uri:spiffe://mesh/ns/a/sa/c"), Authority("other").leaf("x")
+        self.assertEqual(self.attempt(tls, good), ["secured"])
+        self.assertEqual(self.layer.security.peer.spiffe_id, "spiffe://mesh/ns/a/sa/c")
+        self.assertEqual(self.attempt(tls), ["TLS_error:SSL routines:PEER_DID_NOT_RETURN_A_CERTIFICATE", "lost"])
+        said = self.attempt(tls, strange)
+        self.assertIn("verify cert failed: unable to get local issuer certificate", said[0])
+        cells = tls.cells
+        self.assertEqual((cells.handshake.value, cells.fail_verify_no_cert.value, cells.fail_verify_error.value,
+                          cells.connection_error.value, cells.no_certificate.value), (1, 1, 1, 0, 0))
+
+    def test_optional_takes_none_and_refuses_a_bad_one(self):
+        tls = self.asking("optional")
+        self.assertEqual(self.attempt(tls), ["secured"])
+        self.assertIsNone(self.layer.security.peer)
+        self.assertEqual(tls.cells.no_certificate.value, 1)
+        self.assertEqual(self.attempt(tls, self.root.leaf("x")), ["secured"])
+        self.assertEqual(self.attempt(tls, Authority("other").leaf("x"))[-1], "lost")
+
+    def test_an_expired_one_and_one_for_servers_only_are_refused(self):
+        from tests.pki import ExtendedKeyUsageOID
+
+        tls = self.asking("required")
+        self.assertIn("certificate has expired", self.attempt(tls, self.root.leaf("x", days=-1))[0])
+        server_only = self.root.leaf("x", uses=(ExtendedKeyUsageOID.SERVER_AUTH,))
+        self.assertIn("verify cert failed", self.attempt(tls, server_only)[0])
+
+    def test_revoked_ones_are_refused(self):
+        good, bad = self.root.leaf("good"), self.root.leaf("bad")
+        tls = self.asking("required", crl_file=self.file("ca.crl", self.root.revoke(bad)))
+        self.assertEqual(self.attempt(tls, good), ["secured"])
+        self.assertIn("certificate revoked", self.attempt(tls, bad)[0])
+
+    def test_names_and_hashes_are_asked_after_the_chain(self):
+        from meshd.model.tls import SanMatch
+
+        tls = self.asking("required", subject_alt_names=(SanMatch(prefix="spiffe://mesh/", type="uri"),))
+        self.assertEqual(self.attempt(tls, self.root.leaf("uri:spiffe://mesh/ns/a/sa/c")), ["secured"])
+        self.assertIn("SAN matcher", self.attempt(tls, self.root.leaf("spiffe.mesh"))[0])
+        self.assertEqual(tls.cells.fail_verify_san.value, 1)
+        leaf = self.root.leaf("x")
+        tls = self.asking("required", verify_certificate_hash=("00" * 32,))
+        self.assertIn("cert hash and spki", self.attempt(tls, leaf)[0])
+        self.assertEqual(tls.cells.fail_verify_cert_hash.value, 1)
+
+    def test_an_authority_between_is_enough_of_a_root(self):
+        between = Authority("between", above=self.root)
+        tls = self.server(client_certificate="required", validation=self.validation(root=between))
+        self.assertEqual(self.attempt(tls, between.leaf("x")), ["secured"])
+
+
+class Sessions(TlsCase):
+    def visit(self, tls, context, session=None, name="a.example"):
+        """Return the session that a client gets."""
+        layer, peer = self.serve(tls, context=context, name=name)
+        if session is not None:
+            peer.engine = context.wrap_bio(peer.incoming, peer.outgoing, server_hostname=name, session=session)
+        self.settle(peer)
+        layer.send(b"x")
+        self.settle(peer)
+        self.layer = layer
+        return peer.engine.session
+
+    def test_a_client_comes_back_with_a_short_handshake_in_both_versions(self):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            tls, context = self.server(), self.peer_context()
+            context.maximum_version = version
+            session = self.visit(tls, context)
+            self.visit(tls, context, session)
+            self.assertTrue(self.layer.security.is_resumed, version)
+
+    def test_rules_for_clients_hold_for_short_handshakes(self):
+        leaf = self.root.leaf("uri:spiffe://mesh/ns/a/sa/c")
+        tls = self.server(client_certificate="required", validation=self.validation(spiffe=True))
+        context = self.peer_context(leaf=leaf)
+        session = self.visit(tls, context)
+        self.visit(tls, context, session)
+        self.assertTrue(self.layer.security.is_resumed)
+        self.assertEqual(self.layer.security.peer.spiffe_id, "spiffe://mesh/ns/a/sa/c")
+
+    def test_a_session_of_another_listener_or_of_before_a_change_is_worth_nothing(self):
+        first, context = self.server(), self.peer_context()
+        session = self.visit(first, context)
+        self.visit(self.server(), context, session)
+        self.assertFalse(self.layer.security.is_resumed)
+        first.load()
+        self.visit(first, context, session)
+        self.assertFalse(self.layer.security.is_resumed)
+
+    def test_without_tickets_there_is_nothing_to_come_back_with(self):
+        tls, context = self.server(session_tickets=False), self.peer_context()
+        session = self.visit(tls, context)
+        self.visit(tls, context, session)
+        self.assertFalse(self.layer.security.is_resumed)
