@@ -60,10 +60,10 @@ cdef class Exchange:
     cdef public list added
     cdef public object more
     cdef public object breaker
-    cdef public object security
-    cdef public object upstream_security
     cdef public object trailers
     cdef public bint folds_trailers
+    cdef public object security
+    cdef public object upstream_security
     cpdef on_body(self, bytes data)
     cpdef on_request_end(self, trailers)
     cpdef forward(self, plan)

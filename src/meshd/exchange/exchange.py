@@ -29,8 +29,8 @@ class Exchange:
         "is_local_reply", "is_ended", "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform",
         "response_transform", "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up",
         "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
-        "last_body", "half_ended", "held", "choices", "wanted", "added", "more", "breaker", "security", "upstream_security",
-        "trailers", "folds_trailers",
+        "last_body", "half_ended", "held", "choices", "wanted", "added", "more", "breaker", "trailers",
+        "folds_trailers", "security", "upstream_security",
     )
 
     def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
@@ -46,8 +46,8 @@ class Exchange:
         self.response = self.plan = self.cluster = self.endpoint = self.attempt = self.identity = None
         self.notes = self.durations = self.waiting = self.request_transform = self.response_transform = None
         self.upstream_head = self.retry_call = self.reader = self.held = self.choices = None
-        self.wanted = self.added = self.more = self.breaker = self.security = self.upstream_security = None
-        self.trailers = None
+        self.wanted = self.added = self.more = self.breaker = self.trailers = None
+        self.security = self.upstream_security = None
         self.route_found = False
         self.tried = ()
         self.attempts = self.flags = self.request_bytes = self.response_bytes = 0

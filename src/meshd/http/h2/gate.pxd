@@ -39,6 +39,7 @@ cdef class Gate:
     @cython.locals(length=Py_ssize_t, kind=int, flags=int)
     cdef _open(self, bytes data, Py_ssize_t at)
     cdef _begin(self, long long stream_id)
+    cdef _begin_own(self, long long stream_id)
     cdef _look(self, Py_ssize_t length, int flags)
     cdef _padded(self, int pad_bytes)
     cdef _count_empty(self)

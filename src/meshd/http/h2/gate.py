@@ -145,6 +145,12 @@ class Gate:
         elif stream_id not in self.known:
             self.code = STREAM_CLOSED
 
+    def _begin_own(self, stream_id: int) -> None:
+        """HEADERS of ours: of a new stream, or trailers. A server may answer each stream with updates of its windows."""
+        if stream_id > self._last_stream_id:
+            self._last_stream_id = stream_id
+            self._opened += 1
+
     def _look(self, length: int, flags: int) -> None:
         """Count frames without payload that end nothing; of a padded one the next byte tells."""
         if length and (not flags & PADDED or flags & END_STREAM) or flags & END_STREAM:
@@ -196,6 +202,8 @@ class Gate:
             kind = data[at + 3]
             if kind == DATA:
                 self._data_sent += 1
+            elif kind == HEADERS and not self._is_server:
+                self._begin_own((data[at + 5] & 127) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8])
             elif kind == RST_STREAM:
                 self.resets += 1
             at += 9 + (data[at] << 16 | data[at + 1] << 8 | data[at + 2])
