@@ -1,15 +1,17 @@
 """What a protocol is spoken by: the classes of downstream connections by name.
 
 Each is made with (live chain, descriptor, peer, client, local), takes the descriptor's ownership, and has ``drain()``,
-``lost(reason)``, ``abort()`` and ``descriptor`` for its listener, ``received(data)`` for bytes that came before it.
+``lost(reason)``, ``abort()`` and ``descriptor`` for its listener, and ``serve(early, arrival)``, called once it is
+counted: with bytes that came before it, and the Arrival that it was, or None.
 """
 
 from typing import Any
 
 from meshd.downstream.connection import Connection
 from meshd.downstream.h2.connection import H2Connection
+from meshd.downstream.tcp import TcpConnection
 
-CONNECTIONS = {"http": Connection, "http1": Connection, "h2": H2Connection}
+CONNECTIONS = {"http": Connection, "http1": Connection, "h2": H2Connection, "tcp": TcpConnection}
 """By what a chain speaks (``speech_of``) or what was agreed on with the client (ALPN)."""
 ALIASES = {"istio-h2": "h2"}
 """Istio's words for what its sidecars agree on: those of HTTP/1 mean what the chain speaks anyway."""

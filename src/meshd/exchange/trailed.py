@@ -8,8 +8,9 @@ streams has sent its head alone, or a message with it, and that goes on as ever.
 from typing import Any
 
 from meshd.exchange import forward
-from meshd.exchange.attempt import Attempt, Outcome
+from meshd.exchange.attempt import Attempt
 from meshd.http import grpc
+from meshd.upstream.outcome import Outcome
 
 
 class TrailedAttempt(Attempt):

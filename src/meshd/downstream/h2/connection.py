@@ -84,6 +84,11 @@ class H2Connection:
 
     # Bytes
 
+    def serve(self, early: bytes, arrival: Any) -> None:
+        """Serve from now on; ``early`` are bytes that have come already."""
+        if early:
+            self.received(early)
+
     def received(self, data: bytes) -> None:
         """Feed the session, then write what came of it."""
         if self.is_lingering:
