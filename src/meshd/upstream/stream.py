@@ -116,10 +116,7 @@ class Stream:
         """The dial has ended."""
         self.dial = None
         if fd is None:
-            self.cluster.cells.connect_failures.value += 1
-            self.flag = flags.UF
-            self.observe(0, flags.UF | (flags.UT if "timed out" in reason else 0), reason)
-            self.later(reason)
+            self.fail(reason)
             return
         with_socket(fd, self.look_at)
         tls = self.cluster.tls
@@ -135,6 +132,13 @@ class Stream:
         self.is_ready = True
         self.observe(200, 0, "")
         self.receiver.opened()
+
+    def fail(self, reason: str) -> None:
+        """It has come to nothing: no connect, or no TLS."""
+        self.cluster.cells.connect_failures.value += 1
+        self.flag = flags.UF
+        self.observe(0, flags.UF | (flags.UT if "timed out" in reason else 0), reason)
+        self.later(reason)
 
     def look_at(self, sock: socket.socket) -> None:
         """Note our address, and have the kernel probe it where the cluster asks for that."""
@@ -237,8 +241,7 @@ class Stream:
     def lost(self, reason: str) -> None:
         """The socket broke, or the handshake has failed."""
         if not self.is_ready:
-            self.cluster.cells.connect_failures.value += 1
-            self.later(reason)
+            self.fail(reason)
             return
         self.release()
         self.tell(reason)
