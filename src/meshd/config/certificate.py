@@ -1,4 +1,4 @@
-"""What ``--check`` looks at in the files of TLS: that they are there, belong together, are in time, and are kept well."""
+"""What ``--check`` looks at in the files of TLS: are they there, do they belong together, are they in time, kept well?"""
 
 import os
 import ssl

@@ -28,8 +28,8 @@ class Exchange:
         "started", "request_ended", "upstream_began", "response_began", "ended", "request_bytes", "response_bytes",
         "is_local_reply", "is_ended", "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform",
         "response_transform", "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up",
-        "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
-        "last_body", "half_ended", "held", "choices", "wanted", "added", "more", "breaker", "security", "upstream_security",
+        "upstream_security", "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
+        "last_body", "half_ended", "held", "choices", "wanted", "added", "more", "breaker", "security",
     )
 
     def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
