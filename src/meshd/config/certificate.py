@@ -1,4 +1,4 @@
-"""What ``--check`` looks at in the files of TLS: are they there, do they belong together, are they in time, kept well?"""
+"""What ``--check`` looks at in the files of TLS: are they there, in time, kept well, do they belong together?"""
 
 import os
 import ssl

@@ -1,7 +1,8 @@
 """One downstream TCP connection: asks the network filters, connects to an endpoint, and relays.
 
 Strategy: until the upstream is there only a little is read of what the client says, which shows whether it is still
-there; those bytes go first, behind what the listener filters have seen. Its one timer looks at idleness, age, and what sinks are to be told.
+there; those bytes go first, behind what the listener filters have seen. Its one timer looks at idleness, age, and what
+sinks are to be told.
 It outlives reloads: what it still asks is its live chain's, whatever that is by then.
 """
 
@@ -93,8 +94,11 @@ class TcpConnection:
     def heed(self, verdict: Any) -> bool:
         """Do what a filter says; say whether it is the next one's turn. One that stops has forwarded or refused."""
         if verdict is STOP:
-            if not self.is_over and self.session.plan is None:
-                self.refuse()
+            if not self.is_over:
+                if self.session.plan is None:
+                    self.refuse()
+                else:
+                    self.connect(self.session.plan)
             return False
         self.place += 1
         return True
