@@ -56,6 +56,7 @@ class TcpConnection:
         self.id = world.unique()
         self.chain = chain = listener.chain
         self.session = Session(self, chain, self.poller.now)
+        self.session.security = descriptor.security
         self.early = b""
         self.place = 0
         self.stream: Stream | None = None
@@ -169,6 +170,7 @@ class TcpConnection:
         session, stream, descriptor, chain = self.session, self.stream, self.descriptor, self.chain
         limits = self.listener.spec.limits
         session.upstream_local = stream.local
+        session.upstream_security = stream.descriptor.security
         relay = self.relay = Relay(self, descriptor, stream.descriptor, self.world.pipes, limits)
         relay.look(chain.changer(chain.data_steps, "on_data", session),
                    chain.changer(chain.write_steps, "on_write", session))

@@ -50,7 +50,7 @@ class Exchange:
         self.security = self.upstream_security = None
         self.route_found = False
         self.tried = ()
-        self.attempts = self.flags = self.request_bytes = self.response_bytes = 0
+        self.attempts = self.flags = self.request_bytes = self.response_bytes = self.half_ended = 0
         self.detail = self.failure = self.upstream_local = ""
         self.upstream_began = self.response_began = self.ended = 0.0
         self.deadline = self.try_deadline = 0.0
