@@ -63,11 +63,13 @@ class FastSession(CommonSession):
         self._dispatch()
         if data:
             self._has_sent(data)
-        if self._over:
-            self._look_at_queues()
+        if self._over and self._look_at_queues():
+            data += self.take()
         return data
 
-    def _look_at_queues(self) -> None:
+    def _look_at_queues(self) -> bool:
+        """Tell of queues that have emptied; say whether there were any, as the sink may have sent more."""
+        was_told = False
         low = self.settings.write_low_bytes
         for stream_id in list(self._over):
             stream = self.streams.get(stream_id)
@@ -77,6 +79,8 @@ class FastSession(CommonSession):
                 self._over.remove(stream_id)
                 stream.is_over = False
                 self.sink.on_writable(stream_id)
+                was_told = True
+        return was_told
 
     def _dispatch(self) -> None:
         for event in self._events():
@@ -143,11 +147,15 @@ class FastSession(CommonSession):
 
     def trailers(self, stream_id: int, headers: Headers) -> None:
         stream = self.streams.get(stream_id)
-        if stream is not None and not self.is_closed and not stream.is_closed:
-            self._try(self._core.send_trailers, stream_id, fields.write_trailers(headers))
+        if stream is None or self.is_closed or stream.is_closed:
+            return
+        if section := fields.write_trailers(headers):
+            self._try(self._core.send_trailers, stream_id, section)
+        else:
+            self.send(stream_id, b"", True)
 
     def queued(self, stream_id: int) -> int:
-        return 0 if self.is_closed else self._queued(stream_id)
+        return self._queued(stream_id) if stream_id in self.streams and not self.is_closed else 0
 
     def _try(self, method, *arguments, **options) -> None:
         """Call a method of the library for a stream or a connection that may be gone, of which an event tells."""

@@ -264,7 +264,9 @@ class PureSession(CommonSession):
         return data
 
     def _send_some(self, stream_id: int) -> None:
-        queue, core = self._queues[stream_id], self._core
+        queue, core = self._queues.get(stream_id), self._core
+        if queue is None:
+            return
         try:
             while queue.parts:
                 room = min(core.local_flow_control_window(stream_id), core.max_outbound_frame_size)
@@ -286,6 +288,8 @@ class PureSession(CommonSession):
         if stream is not None and stream.is_over and queue.size <= self.settings.write_low_bytes:
             stream.is_over = False
             self.sink.on_writable(stream_id)
+            self._send_some(stream_id)
+            return
         if queue.is_sent:
             self._close(stream_id)
 
