@@ -38,6 +38,11 @@ def closed_loop(connections: int, path: str = "/", *extra: str) -> Callable[[Tar
     return lambda target: measure.wrk(target.url(path), connections, target.seconds, *extra)
 
 
+def streams(connections: int, each: int, path: str = "/") -> Callable[[Target], dict]:
+    """Return a case that keeps so many HTTP/2 connections busy with so many streams each, by prior knowledge."""
+    return lambda target: measure.h2load(target.url(path), connections, each, target.seconds)
+
+
 def fixed_rate(target: Target) -> dict:
     """Ask at a rate that every proxy can serve, and look at how long each answer takes."""
     return measure.h2load_rate(target.url(), 64, target.seconds, target.rate)
@@ -62,6 +67,8 @@ CASES = {
         Case("small-512c", closed_loop(512)),
         Case("one-conn", closed_loop(1)),
         Case("big-1MiB", closed_loop(16, "/big")),
+        Case("h2-small", streams(8, 16)),
+        Case("h2-big", streams(4, 4, "/big")),
         Case("churn", closed_loop(32, "/", "-H", "Connection: close")),
         Case("fixed-rate", fixed_rate, "p99_ms"),
         Case("idle-2000", idle, "kib_per_connection", has_load=False),

@@ -69,6 +69,19 @@ def h2load_rate(url: str, connections: int, seconds: int, rate: int) -> dict:
     return {**at, "rate": len(times) / seconds, "bad": bad}
 
 
+def h2load(url: str, connections: int, streams: int, seconds: int) -> dict:
+    """Closed loop over HTTP/2, by prior knowledge where the address says http: requests per second, errors."""
+    command = ["h2load", f"-c{connections}", f"-m{streams}", f"-D{seconds}", url]
+    out = on_load_core(command, seconds + 30)
+    found = find(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)
+    codes = find(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", out)
+    rate = float(find(r"finished in [\d.]+\w+, ([\d.]+) req/s", out)[1])
+    bad = sum(int(found[number]) for number in (2, 3, 4)) + int(codes[3]) + int(codes[4])
+    if int(codes[1]) == 0:
+        raise LoadFault(f"h2load had no answer: {out[-300:]!r}")
+    return {"rps": rate, "bad": bad}
+
+
 def tree(pid: int) -> list[int]:
     """Return a process and all that it has started."""
     found, todo = [], [pid]

@@ -4,7 +4,7 @@ import socket
 import sys
 import time
 
-from meshd.http.h2.code import CONTINUATION, SETTINGS
+from meshd.http.h2.code import SETTINGS
 from meshd.http.h2.session import start
 from meshd.http.h2.settings import Settings
 from meshd.http.h2.sink import Sink
@@ -22,7 +22,7 @@ PATIENCE_S = 1.0
 
 
 class App(Sink):
-    """Answers every request once it is whole: ``/big`` with 100,000 bytes, all else with a few. ``/hold`` is not consumed."""
+    """Answers a request once it is whole: ``/big`` with 100,000 bytes, others with a few. ``/hold`` is not consumed."""
 
     def __init__(self) -> None:
         self.session = None

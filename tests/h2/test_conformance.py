@@ -2,9 +2,17 @@
 
 from unittest import TestCase
 
+from meshd.http.h2.code import GOAWAY, RST_STREAM
+from meshd.http.h2.session import start
+from meshd.http.h2.settings import Settings
+from meshd.http.head import RequestHead
+from meshd.http.headers import Headers
 from tests.h2.case import Stream
 from tests.h2.cases import SERVER
-from tests.h2.runner import NOT_TRIED, MemoryTalk, run
+from tests.h2.cases.client import CASES as CLIENT
+from tests.h2.pair import Log
+from tests.h2.runner import MemoryTalk, run
+from tests.h2.wire import Reader
 
 ENGINES = ("fast", "pure")
 
@@ -24,3 +32,31 @@ class ServerTest(TestCase):
                     self.assertEqual(run(case, talk), "")
                     if isinstance(case.expect, Stream) and case.expect.is_strict:
                         self.assertFalse(talk.session.is_closed, "a stream error, not a connection error")
+
+
+class ClientTest(TestCase):
+    """A client of ours does as each case says; its peer is a script."""
+
+    def test_every_case(self):
+        for engine in ENGINES:
+            for case in CLIENT:
+                with self.subTest(case.id, engine=engine):
+                    self.check(case, engine)
+
+    def check(self, case, engine):
+        """Play one case."""
+        log = Log()
+        session = log.session = start("client", Settings(), log, engine)
+        session.request(RequestHead(case.method, b"/", b"a.example", 11, Headers.of((b"host", b"a.example"))), True)
+        session.take()
+        session.receive(case.first)
+        log.take()
+        session.receive(case.send)
+        said = Reader().read(session.take())
+        told = [event[0] for event in log.take() if event[0] != "settings"]
+        self.assertIn(tuple(told), (case.told, *case.others))
+        self.assertEqual(log.bodies.get(1, b""), case.body)
+        self.assertEqual(session.is_closed, "error" in told)
+        codes = [frame.code for frame in said if frame.kind == (GOAWAY if session.is_closed else RST_STREAM)]
+        self.assertTrue(codes or engine == "pure" or not case.codes or tuple(told) in case.others)
+        self.assertTrue(set(codes) <= set(case.codes), codes)

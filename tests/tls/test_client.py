@@ -3,7 +3,8 @@
 import ssl
 
 from meshd.model.tls import SanMatch, Validation
-from tests.pki import Authority
+from meshd.wire.tls.certificate import Certificate
+from tests.pki import Authority, Leaf
 from tests.tls.side import TlsCase
 
 
@@ -36,8 +37,6 @@ class Believing(TlsCase):
         self.assertEqual(self.attempt(tls, Authority("other").leaf("a.example"))[-1], "lost")
 
     def test_hashes_alone(self):
-        from meshd.wire.tls.certificate import Certificate
-
         pin = Certificate(self.leaf.der).spki_hash
         tls = self.client(validation=Validation(verify_certificate_spki=(pin,)))
         self.assertEqual(self.attempt(tls), ["secured"])
@@ -114,6 +113,4 @@ class Resumption(TlsCase):
 def self_signed():
     """Return a leaf that is its own authority."""
     root = Authority("a.example")
-    from tests.pki import Leaf
-
     return Leaf(root.certificate, root.key)

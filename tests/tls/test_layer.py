@@ -1,6 +1,8 @@
 """The TLS layer: a descriptor whose bytes are encrypted; conversations with the standard library's own TLS."""
 
+import gc
 import ssl
+import weakref
 
 from meshd.tls.server import ServerTls
 from meshd.wire.descriptor import Descriptor
@@ -236,8 +238,6 @@ class Ends(TlsCase):
 
     def test_a_layer_that_has_ended_is_freed_by_counts_alone(self):
         import gc
-        import weakref
-
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)

@@ -2,7 +2,8 @@
 
 import ssl
 
-from tests.pki import Authority
+from meshd.model.tls import SanMatch
+from tests.pki import Authority, ExtendedKeyUsageOID
 from tests.tls.side import TlsCase
 
 RSA_ONLY = "ECDHE-RSA-AES128-GCM-SHA256"
@@ -103,7 +104,6 @@ class Clients(TlsCase):
         self.assertEqual(self.attempt(tls, Authority("other").leaf("x"))[-1], "lost")
 
     def test_an_expired_one_and_one_for_servers_only_are_refused(self):
-        from tests.pki import ExtendedKeyUsageOID
 
         tls = self.asking("required")
         self.assertIn("certificate has expired", self.attempt(tls, self.root.leaf("x", days=-1))[0])
@@ -117,8 +117,6 @@ class Clients(TlsCase):
         self.assertIn("certificate revoked", self.attempt(tls, bad)[0])
 
     def test_names_and_hashes_are_asked_after_the_chain(self):
-        from meshd.model.tls import SanMatch
-
         tls = self.asking("required", subject_alt_names=(SanMatch(prefix="spiffe://mesh/", type="uri"),))
         self.assertEqual(self.attempt(tls, self.root.leaf("uri:spiffe://mesh/ns/a/sa/c")), ["secured"])
         self.assertIn("SAN matcher", self.attempt(tls, self.root.leaf("spiffe.mesh"))[0])

@@ -3,6 +3,8 @@
 import os
 import time
 
+from cryptography.hazmat.primitives import serialization
+
 from meshd.model.tls import Certificate, DownstreamTls
 from meshd.tls.material import BadSecret
 from meshd.tls.server import ServerTls
@@ -127,8 +129,6 @@ class Bad(TlsCase):
         self.assertEqual((error.path, error.attribute), (other[1], "key_file"))
 
     def test_no_pem_and_an_encrypted_key(self):
-        from cryptography.hazmat.primitives import serialization
-
         files = self.leaf.write(self.folder)
         self.refuse("expected a certificate in PEM", Certificate(
             certificate_file=self.file("empty", b"# nothing\n"), key_file=files[1]))

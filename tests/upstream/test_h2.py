@@ -87,7 +87,7 @@ class Passing(H2Case):
         server.answer(number, b"no", status=413, fields=((b"content-length", b"2"),))
         self.assertEqual(server.told("reset"), [("reset", number, 0, False)])
         self.assertEqual(status_of(client.read()), 413)
-        self.assertEqual(mesh.cluster.endpoints[0].pool.counts()[0], 1)
+        self.assertEqual(len(mesh.cluster.endpoints[0].pool.connections), 1)
 
     def test_expect_continue_is_answered_here(self):
         mesh = self.h2()

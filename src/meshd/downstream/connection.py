@@ -30,15 +30,14 @@ UNDERSCORES = {"allow": "allow", "reject_request": "reject", "drop_header": "dro
 
 
 class Connection:
-    """``listener`` is the live chain (or the lobby) that it belongs to. ``host`` is the client's address without port;
+    """``listener`` is the live chain or lobby that it belongs to, ``host`` the client's address without port;
     ``is_draining``: the next answer is the last. ``early`` are first bytes that may be HTTP/2's preface, None once it
-    is known that they are not.
-    """
+    is known that they are not."""
 
     __slots__ = (
         "listener", "world", "poller", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes",
         "forwarded", "cells", "local", "id", "requests", "is_draining", "is_kept", "is_lingering", "head_since",
-        "since", "limits", "times", "chain", "idle_since", "early", "security",
+        "since", "limits", "times", "chain", "idle_since", "security", "early",
     )
 
     def __init__(self, listener: Any, descriptor: Descriptor, peer: str, host: str, local: str) -> None:

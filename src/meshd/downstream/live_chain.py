@@ -6,14 +6,14 @@ from typing import Any
 
 from meshd.downstream.edge import Edge
 from meshd.downstream.h2.rules import Http2Rules
-from meshd.downstream.protocol import class_of
+from meshd.downstream.protocol import class_of, speech_of
 from meshd.exchange.shed import Shed
 
 
 class LiveChain:
     """Stands for ``listener`` towards the connections that it took. ``spec`` is the model's FilterChain with all
     rules, ``chain`` is what the next request (of HTTP) or the next connection (of TCP) gets; ``count`` are those open.
-    ``name`` is the listener's. ``speaks`` is the connection class of clients with which nothing was agreed on.
+    ``name`` is the listener's. ``speaks`` is what its protocol and codec come to.
 
     Overload changes ``chain`` (for one that refuses) and ``is_keeping`` (answers leave their connections open).
     ``transport`` is a byte layer below the protocol, None for plain text: it has ``wrap(descriptor, owner, early)``,
@@ -40,7 +40,7 @@ class LiveChain:
         self.edge = Edge(spec.http, self.world.random)
         self.rules: Http2Rules | None = None
         is_http = self.protocol == "http"
-        self.speaks = "h2" if is_http and spec.http.codec == "http2" else self.protocol
+        self.speaks = speech_of(spec)
         self.refusing = Shed(chain, self.world.overload, self.cells.shed) if is_http else chain
         self.heed()
 

@@ -9,20 +9,25 @@ from typing import Any
 from meshd.downstream.connection import Connection
 from meshd.downstream.h2.connection import H2Connection
 
-CONNECTIONS = {"http": Connection, "http/1.1": Connection, "h2": H2Connection}
-"""``http`` and ``tcp`` are what chains speak; others are agreed on (ALPN), or forced by ``http.codec``."""
+CONNECTIONS = {"http": Connection, "http1": Connection, "h2": H2Connection}
+"""By what a chain speaks (``speech_of``) or what was agreed on with the client (ALPN)."""
 ALIASES = {"istio-h2": "h2"}
 """Istio's words for what its sidecars agree on: those of HTTP/1 mean what the chain speaks anyway."""
+SPEECHES = {"auto": "http", "http1": "http1", "http2": "h2"}
+OFFERS = {"http": ("h2", "http/1.1"), "http1": ("http/1.1",), "h2": ("h2",)}
 
 
-def class_of(protocol: str, agreed: str) -> Any:
-    """Return the class for a chain of ``protocol`` and a client with which ``agreed`` was agreed on ("": nothing)."""
-    found = CONNECTIONS.get(ALIASES.get(agreed, agreed)) if protocol == "http" and agreed else None
-    return CONNECTIONS[protocol] if found is None else found
+def speech_of(spec: Any) -> str:
+    """Return what a chain speaks: its protocol, of HTTP by its codec; ``http`` is either version."""
+    return SPEECHES[spec.http.codec] if spec.protocol == "http" else spec.protocol
 
 
-def alpn_of(protocol: str) -> tuple[str, ...]:
-    """Return what a chain of ``protocol`` offers over TLS where its settings say nothing."""
-    if protocol != "http":
-        return ()
-    return ("h2", "http/1.1") if "h2" in CONNECTIONS else ("http/1.1",)
+def class_of(speech: str, agreed: str) -> Any:
+    """Return the class for a chain and a client with which ``agreed`` was agreed on ("": nothing)."""
+    found = CONNECTIONS.get(ALIASES.get(agreed, agreed)) if speech == "http" and agreed else None
+    return CONNECTIONS[speech] if found is None else found
+
+
+def alpn_of(spec: Any) -> tuple[str, ...]:
+    """Return what a chain offers over TLS where its settings say nothing."""
+    return OFFERS.get(speech_of(spec), ())

@@ -11,7 +11,7 @@ from meshd.model.http2_upstream import Http2Upstream
 from meshd.model.plugin import Plugin
 from meshd.model.tls import UpstreamTls
 
-HTTP1, HTTP2, USE_DOWNSTREAM_PROTOCOL = PROTOCOLS = ("http1", "http2", "use_downstream_protocol")
+HTTP1, HTTP2, AUTO, USE_DOWNSTREAM_PROTOCOL = PROTOCOLS = ("http1", "http2", "auto", "use_downstream_protocol")
 NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/*-]*", maximum=200)
 
 
@@ -69,7 +69,7 @@ class Cluster:
     name: str = option(NAME, doc="unique name (with an asterisk for hosts by wildcard, as Istio has them)")
     protocol: str = option(
         Choice(PROTOCOLS), default="http1",
-        doc="what the endpoints speak: http2 is by prior knowledge; use_downstream_protocol is what the client speaks")
+        doc="what the endpoints speak: http2 without asking, auto by ALPN (http1 without TLS), or as the client does")
     http2: Http2Upstream = option(Nested(Http2Upstream), default=Http2Upstream(), doc="HTTP/2 (Envoy's figures)")
     endpoints: tuple[EndpointSpec, ...] | None = option(
         ListOf(item=Nested(EndpointSpec), maximum=100_000), default=None, doc="static endpoints"

@@ -242,7 +242,7 @@ class Construction:
         all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
         chain = Chain(tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every)
         if spec.tls is not None:
-            chain.transport = self.securing.server(spec.tls, listener, alpn_of(spec.protocol))
+            chain.transport = self.securing.server(spec.tls, listener, alpn_of(spec))
             if chain.transport is None:
                 return None
         return chain

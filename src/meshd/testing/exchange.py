@@ -22,7 +22,7 @@ _DEFAULTS: dict[str, Any] = {
     "local": "192.0.2.254:80", "upstream_local": "", "listener": "test", "connection_id": 1, "stream_id": 1,
     "started": 0.0, "request_ended": 0.0, "upstream_began": 0.0, "response_began": 0.0, "ended": 0.0,
     "request_bytes": 0, "response_bytes": 0, "is_local_reply": False, "wanted": None, "trailers": None,
-    "folds_trailers": False,
+    "folds_trailers": False, "security": None, "upstream_security": None,
 }
 
 

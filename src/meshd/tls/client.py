@@ -72,8 +72,10 @@ class ClientTls(Live):
             return ""
         return bare(host) or ("" if address.startswith("unix:") else bare(address))
 
-    def connect(self, fd: int, owner: Any, name: str, address: str, timeout_s: float) -> TlsDescriptor:
-        """Take a connected socket to ``address`` and ask for ``name``. ``owner`` hears ``secured`` or ``lost``, perhaps
+    def connect(self, fd: int, owner: Any, name: str, address: str, timeout_s: float,
+                alpn: tuple[str, ...] = ()) -> TlsDescriptor:
+        """Take a connected socket to ``address`` and ask for ``name``; ``alpn`` is offered where the settings say
+        nothing. ``owner`` hears ``secured`` or ``lost``, perhaps
         before this returns.
         """
         world = self.world
@@ -81,6 +83,8 @@ class ClientTls(Live):
         owner.descriptor = made
         key = (address, name)
         session = self.sessions.pop(key, None)
+        wanted = alpn if alpn and self.spec.alpn is None else self.alpn
+        self.context.set_alpn_protocols(list(wanted))  # each connection takes what is set when it is made
         try:
             engine = self.context.wrap_bio(
                 made.incoming, made.outgoing, server_side=False, server_hostname=name or None, session=session)

@@ -80,7 +80,7 @@ class UpstreamConnection:
             self.secured()
         else:
             rest_s = max(0.0, dial.began + dial.timeout_s - pool.poller.now)
-            pool.tls.connect(fd, self, pool.server_name, pool.address, rest_s)
+            pool.tls.connect(fd, self, pool.server_name, pool.address, rest_s, pool.alpn)
 
     def secured(self, protocol: str = "") -> None:
         """It can be used: there is nothing to agree on, or TLS has done so."""

@@ -7,7 +7,7 @@ and requests count as the cluster's.
 from typing import Any
 
 from meshd.http import flag
-from meshd.model.cluster import HTTP1, HTTP2
+from meshd.model.cluster import AUTO, HTTP1, HTTP2
 from meshd.upstream.endpoint import Endpoint
 from meshd.upstream.pool import Pool
 
@@ -39,8 +39,9 @@ def named_pool(cluster: Any, address: str) -> Pool:
     protocol = cluster.spec.protocol
     if protocol == HTTP1:
         return NamedPool(cluster.world, address)
-    from meshd.upstream.h2.named import NamedPoolByClient, NamedStreamPool
-    return (NamedStreamPool if protocol == HTTP2 else NamedPoolByClient)(cluster.world, address)
+    from meshd.upstream.h2 import named
+    kinds = {HTTP2: named.NamedStreamPool, AUTO: named.NamedPoolByAlpn}
+    return kinds.get(protocol, named.NamedPoolByClient)(cluster.world, address)
 
 
 def make_endpoint(cluster: Any, spec: Any, name: Any) -> Endpoint:

@@ -26,6 +26,7 @@ cdef class Pool:
     cdef public str server_name
     cdef public dict branches
     cpdef bind_as(self, Pool other)
+    cpdef reach(self, breaker)
     cpdef retire(self)
     cpdef take(self, attempt)
     cpdef put(self, UpstreamConnection connection)

@@ -29,6 +29,7 @@ class Pool:
                  "is_retired", "high", "max_connections", "max_age_s", "tls", "server_name", "branches")
 
     protocol = "http1"
+    alpn = ("http/1.1",)
 
     def __init__(self, world: Any, address: str) -> None:
         self.world = world
@@ -126,9 +127,13 @@ class Pool:
             attempt.on_failure(flag.UO, "too many requests wait for a connection", False)
             return None
         self.waiters.append(attempt)
+        self.reach(breaker)
+        return None
+
+    def reach(self, breaker: Any) -> None:
+        """Dial another connection, if more attempts wait than there are on their way."""
         if self.dialing < len(self.waiters):
             self.open(breaker)
-        return None
 
     def breaker_of(self, attempt: Any) -> Any:
         """Return the circuit breaker of an attempt's priority."""
@@ -236,8 +241,8 @@ class Pool:
                 self.idle.remove(connection)
                 self.cluster.idle -= 1
             self.forget(connection)
-            if self.dialing < len(self.waiters):
-                self.open(self.breaker_of(self.waiters[0]))
+            if self.waiters:
+                self.reach(self.breaker_of(self.waiters[0]))
 
     def forget(self, connection: UpstreamConnection) -> None:
         """Uncount a connection."""

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from meshd.model.cluster import HTTP1, HTTP2
+from meshd.model.cluster import AUTO, HTTP1, HTTP2, USE_DOWNSTREAM_PROTOCOL
 from meshd.upstream.pool import Pool
 
 
@@ -11,8 +11,8 @@ def make_pool(world: Any, protocol: str, address: str) -> Pool:
     if protocol == HTTP1:
         return Pool(world, address)
     from meshd.upstream.h2.pool import StreamPool
-    from meshd.upstream.h2.pool_by_client import PoolByClient
-    return (StreamPool if protocol == HTTP2 else PoolByClient)(world, address)
+    from meshd.upstream.h2.two_pools import PoolByAlpn, PoolByClient
+    return {HTTP2: StreamPool, AUTO: PoolByAlpn, USE_DOWNSTREAM_PROTOCOL: PoolByClient}[protocol](world, address)
 
 
 def streams_to(metrics: Any, spec: Any) -> Any:

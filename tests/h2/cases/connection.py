@@ -5,7 +5,8 @@ from meshd.http.h2.code import (
 )
 from tests.h2.case import BARRIER, Alive, Answered, Case, Connection, Either, Frames, Stream
 from tests.h2.wire import (
-    ACK, END_HEADERS, GET, POST, PRIORITIZED, block, continuation, data, frame, headers, literal, ping, priority, settings,
+    ACK, END_HEADERS, GET, POST, PRIORITIZED, block, continuation, data, frame, headers, literal, ping, priority,
+    settings,
 )
 
 
@@ -64,7 +65,8 @@ CASES = (
           continuation(1, block(GET)[10:])), Answered()),
     Case("4.3", "PRIORITY within a field section",
          (headers(1, HALF[0], flags=0), priority(1), continuation(1, HALF[1])), BROKEN),
-    Case("4.3", "PING within a field section", (headers(1, HALF[0], flags=0), ping(), continuation(1, HALF[1])), BROKEN),
+    Case("4.3", "PING within a field section",
+         (headers(1, HALF[0], flags=0), ping(), continuation(1, HALF[1])), BROKEN),
     Case("4.3", "HEADERS of another stream within a field section",
          (headers(1, HALF[0], flags=0), headers(3), continuation(1, HALF[1])), BROKEN),
     Case("4.3", "DATA within a field section", (headers(1, HALF[0], False, 0), data(1, b"x")), BROKEN),

@@ -2,7 +2,7 @@
 
 from meshd.http.h2.code import DATA, FLOW_CONTROL_ERROR, HEADERS, INITIAL_WINDOW_SIZE
 from tests.h2.case import Answered, Case, Connection, Either, Frames, Stream, Until
-from tests.h2.wire import GET, POST, START, data, frame, headers, settings, window_update
+from tests.h2.wire import GET, POST, START, data, headers, settings, window_update
 
 OVER = Connection((FLOW_CONTROL_ERROR,))
 BIG = tuple((name, b"/big" if name == b":path" else value) for name, value in GET)

@@ -36,10 +36,13 @@ BAD_METHODS = {
     "with NUL": b"GE\0T",
 }
 BAD_AUTHORITIES = {
-    "with a space": b"a b", "with CR LF": b"a\r\nx: y", "with user information": b"me@a.example", "with a slash": b"a/b",
+    "with a space": b"a b", "with CR LF": b"a\r\nx: y", "with user information": b"me@a.example",
+    "with a slash": b"a/b",
     "with NUL": b"a\0b", "with a port that is a word": b"a:http",
 }
-BAD_SCHEMES = {"with a space": b"ht tp", "with CR LF": b"http\r\nx: y", "with a slash": b"http://a/", "that is empty": b""}
+BAD_SCHEMES = {
+    "with a space": b"ht tp", "with CR LF": b"http\r\nx: y", "with a slash": b"http://a/", "that is empty": b"",
+}
 
 CASES = (
     Case("8.3", "a pseudo-header field after a regular one",
@@ -61,7 +64,8 @@ CASES = (
          headers(1, ((b":method", b"OPTIONS"), *GET[1:3], (b":path", b"*"))), Answered()),
     *(Case("8.3.1", f"a :method {words}", _but(b":method", value), malformed())
       for words, value in BAD_METHODS.items()),
-    *(Case("8.3.1", f"a :scheme {words}", _but(b":scheme", value), malformed()) for words, value in BAD_SCHEMES.items()),
+    *(Case("8.3.1", f"a :scheme {words}", _but(b":scheme", value), malformed())
+      for words, value in BAD_SCHEMES.items()),
     Case("8.3.1", "a :scheme in upper case", _but(b":scheme", b"HTTP"), Either((Answered(), malformed()))),
     *(Case("8.3.1", f"an :authority {words}", _host(value), malformed()) for words, value in BAD_AUTHORITIES.items()),
     Case("8.3.1", "an :authority that is empty", _host(b""), malformed()),

@@ -1,8 +1,6 @@
 """RFC 9113 5: states of streams, their numbers, how many there may be."""
 
-from meshd.http.h2.code import (
-    MAX_CONCURRENT_STREAMS, MAX_STREAM_ID, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED,
-)
+from meshd.http.h2.code import MAX_CONCURRENT_STREAMS, MAX_STREAM_ID, PROTOCOL_ERROR, REFUSED_STREAM, STREAM_CLOSED
 from tests.h2.case import Alive, Answered, Case, Connection, Either, Stream, Until
 from tests.h2.wire import GET, POST, continuation, data, frame, headers, priority, rst, window_update
 

@@ -30,25 +30,26 @@ NOBODY = Sink()
 
 class H2Connection:
     """``streams`` by number: those that the session has not closed; ``cut`` are those whose answer is whole while their
-    request is not. ``ping_late`` and ``next_ping`` are deadlines of the keep-alive, 0.0 where there is none.
+    request is not. ``is_calling``: the ping behind the first GOAWAY is to be sent. ``ping_late`` and ``next_ping`` are deadlines of the keep-alive, 0.0 where there is none.
     """
 
     __slots__ = (
         "listener", "world", "poller", "descriptor", "session", "streams", "timer", "peer", "host", "host_bytes",
-        "forwarded", "scheme", "cells", "h2", "local", "id", "requests", "limits", "times", "since", "idle_since",
+        "forwarded", "scheme", "security", "cells", "h2", "local", "id", "requests", "limits", "times", "since", "idle_since",
         "write_high_bytes", "keepalive", "next_ping", "ping_late", "finish_late", "is_draining", "is_finished",
-        "is_lingering", "is_busy", "is_queued", "cut",
+        "is_lingering", "is_busy", "is_queued", "is_calling",
+        "cut",
     )
 
-    def __init__(self, listener: Any, descriptor: Any, peer: str, host: str, local: str,
-                 scheme: bytes = b"http") -> None:
+    def __init__(self, listener: Any, descriptor: Any, peer: str, host: str, local: str) -> None:
         world = self.world = listener.world
         self.listener = listener
         self.poller = world.poller
         self.peer = peer
         self.host = host
         self.host_bytes = host.encode("latin-1", "replace")
-        self.scheme = scheme
+        self.security = descriptor.security
+        self.scheme = scheme = b"http" if self.security is None else b"https"
         self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b" % (self.host_bytes, scheme)
         self.cells = listener.cells
         rules = listener.http2
@@ -63,7 +64,8 @@ class H2Connection:
         self.keepalive = rules.keepalive
         self.streams: dict[int, Stream] = {}
         self.cut: list[Stream] = []
-        self.is_draining = self.is_finished = self.is_lingering = self.is_busy = self.is_queued = False
+        self.is_draining = self.is_finished = self.is_lingering = self.is_busy = False
+        self.is_queued = self.is_calling = False
         self.since = self.idle_since = self.poller.now
         self.next_ping = self.ping_late = self.finish_late = 0.0
         self.timer = world.wheel.timer(self.on_timer)
@@ -112,12 +114,22 @@ class H2Connection:
         data = self.session.take()
         if data:
             descriptor.send(data)
-        if self.cut:
-            self.end_cut()
+        if self.cut or self.is_calling:
+            self.write_more(descriptor)
         if self.session.is_closed or self.is_finished and not self.session.open_streams:
             self.linger()
         elif descriptor.pending_bytes and self.times.send_s:
             self.hurry(descriptor.last + self.times.send_s)
+
+    def write_more(self, descriptor: Any) -> None:
+        """Write what must come after that: the ping behind a GOAWAY, resets behind whole answers."""
+        if self.is_calling:
+            self.is_calling = False
+            self.session.ping(LAST_CALL)
+        self.end_cut()
+        data = self.session.take()
+        if data:
+            descriptor.send(data)
 
     def end_cut(self) -> None:
         """Tell clients that the rest of requests which have been answered is not wanted (RFC 9113 8.1)."""
@@ -130,9 +142,6 @@ class H2Connection:
             else:
                 self.reset(stream, NO_ERROR)
         self.cut = waiting
-        data = self.session.take()
-        if data:
-            self.descriptor.send(data)
 
     def drained(self) -> None:
         """The client has taken some of what was kept for it."""
@@ -172,6 +181,8 @@ class H2Connection:
         stream = self.streams[stream_id] = Stream(self, stream_id)
         stream.is_ended = is_last
         exchange = stream.exchange = Exchange(stream, chain, head, self.poller.now)
+        if self.security is not None:
+            exchange.security = self.security
         chain.active += 1
         self.requests += 1
         self.cells.requests.value += 1
@@ -344,9 +355,8 @@ class H2Connection:
         """
         if self.is_draining:
             return
-        self.is_draining = True
+        self.is_draining = self.is_calling = True
         self.session.shut_down()
-        self.session.ping(LAST_CALL)
         self.finish_late = self.poller.now + min(DRAIN_S, self.times.send_s or DRAIN_S)
         self.hurry(self.finish_late)
         self.touch()

@@ -34,6 +34,7 @@ class CommonSession(Session):
         self._resets = 0  # that the owner asked for
         self._provoked = 0  # that the peer made us send
         self._gone = self._premature = 0  # streams
+        self._max_pending = settings.max_outbound_frames
         self._pending = 0  # heads and pieces of bodies since the last take
 
     # what the engines have
@@ -112,7 +113,7 @@ class CommonSession(Session):
     def got_request(self, stream_id: int, section: tuple, is_last: bool) -> None:
         """A request's field section."""
         self.last_stream_id = stream_id
-        stream = self.streams[stream_id] = Stream(False, BODY, self.clock())
+        stream = self.streams[stream_id] = Stream(False, BODY, 0.0 if self.clock is None else self.clock())
         try:
             head = fields.read_request(section, is_last, self.settings)
         except ProtocolError as error:
@@ -135,8 +136,11 @@ class CommonSession(Session):
         if head.status < 200:
             self.sink.on_informational(stream_id, head)
             return
-        if stream.kind == HEAD:
+        if stream.kind == HEAD or head.status == 304:
             head.content_length = 0
+        elif is_last and head.content_length > 0:
+            self._refuse(stream_id, fields.malformed("content-length: expected a body of that length"), True)
+            return
         elif stream.kind == UPGRADE and head.status == 200 and not is_last:
             head.status = 101
             head.content_length = 0
@@ -183,7 +187,7 @@ class CommonSession(Session):
         if not is_local:
             self.gate.known.discard(stream_id)
             self.sink.on_count(counter.RX_RESET)
-            lived = self.clock() - stream.begun
+            lived = 0.0 if self.clock is None else self.clock() - stream.begun
             self._count_ended(not stream.is_answered and lived <= self.settings.premature_reset_s)
 
     def got_closed(self, stream_id: int) -> None:
@@ -267,7 +271,7 @@ class CommonSession(Session):
 
     def _has_queued(self) -> None:
         self._pending += 1
-        if self._pending > self.settings.max_outbound_frames:
+        if self._pending > self._max_pending:
             self._flood(counter.OUTBOUND)
 
     def _flood(self, name: str) -> None:
@@ -308,7 +312,7 @@ class CommonSession(Session):
 
 
 _WORDS = {
-    PROTOCOL_ERROR: "frame: expected a preface, SETTINGS as the first, PRIORITY on a stream, HEADERS on an odd one",
+    PROTOCOL_ERROR: "frame: expected a preface, SETTINGS first, PRIORITY on a stream, HEADERS on an odd one, no push",
     STREAM_CLOSED: "HEADERS: expected a stream that is open, or a greater number",
     FRAME_SIZE_ERROR: "frame: expected at most SETTINGS_MAX_FRAME_SIZE bytes",
 }

@@ -33,8 +33,10 @@ class FastSession(CommonSession):
         core.initiate_connection(first_settings(self.is_server, settings))
         core.set_local_window_size(settings.initial_connection_window_size)
         self._over = []
-        self._send_data = core.send_data
-        self._queued = core.queued_body_size
+        self._high = settings.write_high_bytes
+        self._receive, self._take, self._events = core.receive_data, core.data_to_send, core.events
+        self._send_data, self._queued = core.send_data, core.queued_body_size
+        self._send_response, self._acknowledge = core.send_response, core.acknowledge_received_data
 
     def receive(self, data: bytes) -> None:
         if self.is_closed or not data:
@@ -43,7 +45,7 @@ class FastSession(CommonSession):
         if not data:
             return
         try:
-            self._core.receive_data(data)
+            self._receive(data)
         except NGH2Error as error:
             self._dispatch()
             self._fail(error)
@@ -52,7 +54,7 @@ class FastSession(CommonSession):
 
     def take(self) -> bytes:
         try:
-            data = self._core.data_to_send()
+            data = self._take()
         except NGH2Error:
             return b""
         self._dispatch()
@@ -74,7 +76,7 @@ class FastSession(CommonSession):
                 self.sink.on_writable(stream_id)
 
     def _dispatch(self) -> None:
-        for event in self._core.events():
+        for event in self._events():
             if self.is_closed:
                 return
             kind = type(event)
@@ -131,7 +133,7 @@ class FastSession(CommonSession):
             queued = self._queued(stream_id)
         except NGH2Error:
             return 0  # the stream is gone, of which an event will tell
-        if queued > self.settings.write_high_bytes and not stream.is_over:
+        if queued > self._high and not stream.is_over:
             stream.is_over = True
             self._over.append(stream_id)
         return queued
@@ -153,7 +155,7 @@ class FastSession(CommonSession):
 
     def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
         try:
-            self._core.send_response(stream_id, section, end_stream=is_last)
+            self._send_response(stream_id, section, end_stream=is_last)
         except NGH2Error:
             pass  # as in _try
 
@@ -172,7 +174,7 @@ class FastSession(CommonSession):
 
     def _credit(self, stream_id: int, count: int) -> None:
         try:
-            self._core.acknowledge_received_data(count, stream_id)
+            self._acknowledge(count, stream_id)
         except NGH2Error:
             pass  # as in _try
 

@@ -11,18 +11,20 @@ import re
 
 from meshd.errors import ProtocolError
 from meshd.hot.field import (
-    CODING, CONNECTION, EXPECT, HOP, HOST, HOST_TWICE, LENGTH, LENGTH_TWICE, UNDERSCORE, scan_fields,
+    CODING, CODING_TWICE, CONNECTION, CONNECTION_TWICE, EXPECT, HOP, HOST_TWICE, LENGTH, LENGTH_TWICE, UNDERSCORE,
+    scan_fields,
 )
+from meshd.hot.section import join, size_of, split
 from meshd.http import authority, framing
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 
 _SPECIFIC = (b"upgrade", b"keep-alive", b"proxy-connection")  # beside connection and transfer-encoding (8.2.2)
-_NOT_SENT = frozenset((
-    b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade", b"host", b"http2-settings",
-))
 _HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-accept"))  # RFC 8441 5: not used
-_KNOWN_PSEUDO = (b":method", b":scheme", b":authority", b":path", b":protocol")
+_RARE = CODING | CODING_TWICE | CONNECTION | CONNECTION_TWICE | HOP | LENGTH_TWICE
+_statuses = {status: (b":status", b"%d" % status) for status in range(100, 600)}
+_known_hosts = authority._known
+_known_methods = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"PATCH", b"OPTIONS"))
 
 _is_method = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++").fullmatch
 _is_path = re.compile(rb"/[!\x22\x24-~]*+").fullmatch  # visible, no fragment
@@ -37,39 +39,32 @@ def malformed(text: str) -> ProtocolError:
     return ProtocolError(text, 400, DETAIL)
 
 
-def _split(fields: Fields, known: tuple[bytes, ...]) -> tuple[dict[bytes, bytes], Fields]:
-    """Return the pseudo-header fields, each at most once and before all others, and the rest."""
-    pseudo = {}
-    at = 0
-    for name, value in fields:
-        if name[:1] != b":":
-            break
-        if name not in known or name in pseudo:
-            raise malformed(f"{name[:64]!r}: expected one of {b', '.join(known).decode()}, once")
-        pseudo[name] = value
-        at += 1
-    return pseudo, fields[at:]
-
-
-def _block(fields: Fields, limits) -> tuple[Headers, tuple]:
-    """Return the fields as Headers and what ``scan_fields`` says of them."""
-    headers = Headers(b"".join([b"\r\n%b: %b" % field for field in fields]))
-    scan = scan_fields(headers.low, limits.underscores != "allow")
-    if scan[0] < 0 or headers.low.count(b"\r\n") != len(fields):
-        raise malformed("field section: expected names in lower case, values without control characters")
+def _block(fields: Fields, first: int, host: bytes | None, limits) -> tuple[Headers, tuple]:
+    """Return the fields from ``first`` on as Headers, with ``host`` in front, and what ``scan_fields`` says of them."""
+    _measure(fields, limits)
+    count = len(fields) - first
+    raw = join(fields, first)
+    if host is not None:
+        raw = b"\r\nhost: " + host + raw
+        count += 1
+    low = raw.lower()
+    scan = scan_fields(low, limits.underscores != "allow")
     bits = scan[0]
-    if bits & (CODING | CONNECTION | HOP):
+    if bits < 0 or low.count(b"\r\n") != count:
+        raise malformed("field section: expected names in lower case, values without control characters")
+    headers = Headers.pair(raw, low)
+    if bits & _RARE:
+        if bits & LENGTH_TWICE:
+            raise malformed("content-length: expected one, got more")
         _refuse_specific(headers, bits)
-    if bits & LENGTH_TWICE:
-        raise malformed("content-length: expected one, got more")
     return headers, scan
 
 
 def _refuse_specific(headers: Headers, bits: int) -> None:
     """Refuse connection-specific fields (8.2.2)."""
-    if bits & CONNECTION:
+    if bits & (CONNECTION | CONNECTION_TWICE):
         raise malformed("connection: expected none in HTTP/2")
-    if bits & CODING:
+    if bits & (CODING | CODING_TWICE):
         raise malformed("transfer-encoding: expected none in HTTP/2")
     for name in _SPECIFIC:
         if name in headers:
@@ -79,19 +74,9 @@ def _refuse_specific(headers: Headers, bits: int) -> None:
         raise malformed(f"te: {b', '.join(te)[:64]!r}: expected trailers")
 
 
-def _join_cookies(headers: Headers) -> None:
-    """Make one line of the crumbs (8.2.3)."""
-    crumbs = headers.get_all(b"cookie")
-    if len(crumbs) > 1:
-        headers.set(b"cookie", b"; ".join(crumbs))
-
-
 def _measure(fields: Fields, limits) -> None:
     """Refuse a field section that is larger than was announced (6.5.2)."""
-    size = 32 * len(fields)
-    for name, value in fields:
-        size += len(name) + len(value)
-    if size > limits.max_head_bytes:
+    if size_of(fields) > limits.max_head_bytes:
         raise ProtocolError(f"head: expected at most {limits.max_head_bytes} bytes", 431, "http2.too_large_headers")
     if len(fields) > limits.max_fields:
         raise ProtocolError(f"head: expected at most {limits.max_fields} fields", 431, "http2.too_many_headers")
@@ -104,80 +89,104 @@ def read_request(fields: Fields, is_last: bool, limits) -> RequestHead:
     HTTP/1.1, as in Envoy: method GET, ``upgrade`` the protocol, content_length 0. ``content_length`` is -1 where it is
     not said.
     """
-    _measure(fields, limits)
-    pseudo, rest = _split(fields, _KNOWN_PSEUDO)
-    headers, scan = _block(rest, limits)
+    method = scheme = value = path = protocol = None
+    first = 0
+    for field in fields:
+        name = field[0]
+        if name[:1] != b":":
+            break
+        first += 1
+        if name == b":method" and method is None:
+            method = field[1]
+        elif name == b":path" and path is None:
+            path = field[1]
+        elif name == b":scheme" and scheme is None:
+            scheme = field[1]
+        elif name == b":authority" and value is None:
+            value = field[1]
+        elif name == b":protocol" and protocol is None:
+            protocol = field[1]
+        else:
+            raise malformed(f"{name[:64]!r}: expected each pseudo-header field of requests once")
+    headers, scan = _block(fields, first, value, limits)
     bits = scan[0]
-    length = headers.low[scan[3]:scan[4]]
-    if headers.low.find(b"\r\ncookie:") >= 0:
-        _join_cookies(headers)  # moves what scan says
-    method = pseudo.get(b":method", b"")
-    if not _is_method(method):
-        raise malformed(f":method: {method[:64]!r}: expected a token")
-    host = _read_host(pseudo.get(b":authority"), headers, bits)
-    head = RequestHead(method, _read_target(pseudo, method, host), host, 20, headers)
-    head.scheme = pseudo.get(b":scheme", b"http").lower()
-    if b":protocol" in pseudo:
-        _read_protocol(head, pseudo, limits)
-    elif bits & LENGTH:
+    host = headers.low[scan[1]:scan[2]]
+    if bits & HOST_TWICE or host not in _known_hosts:
+        _check_host(headers, host, bits)
+    length = headers.low[scan[3]:scan[4]] if bits & LENGTH else b""
+    at = headers.low.find(b"\r\ncookie:")
+    if at >= 0 and headers.low.find(b"\r\ncookie:", at + 9) >= 0:
+        headers.set(b"cookie", b"; ".join(headers.get_all(b"cookie")))  # 8.2.3; moves what scan says
+    if method not in _known_methods and (method is None or not _is_method(method)):
+        raise malformed(f":method: {(method or b'')[:64]!r}: expected a token")
+    if protocol is None and method != b"CONNECT":
+        _check_target(method, scheme, path)
+        head = RequestHead(method, path, host, 20, headers)
+        head.scheme = scheme.lower()
+    else:
+        head = _read_connect(method, scheme, value, path, protocol, headers, host, limits)
+    if bits & LENGTH:
         head.content_length = _read_length(length, is_last)
-    elif not is_last:
+    elif not is_last and head.upgrade is None:
         head.content_length = -1
-    if bits & EXPECT:
-        _read_expect(head)
-    if bits & UNDERSCORE:
-        _read_underscores(headers, limits)
+    if bits & (EXPECT | UNDERSCORE):
+        _read_rare(head, bits, limits)
     return head
 
 
-def _read_host(value: bytes | None, headers: Headers, bits: int) -> bytes:
-    """Return the authority in lower case; Host, which is put in where it is missing, must say the same (8.3.1)."""
-    if bits & HOST_TWICE:
-        raise malformed("host: expected one, got more")
-    named = headers.get(b"host") if bits & HOST else None
-    if value is None:
-        value = named
-    if not value:
+def _read_rare(head: RequestHead, bits: int, limits) -> None:
+    if bits & EXPECT:
+        _read_expect(head)
+    if bits & UNDERSCORE:
+        _read_underscores(head.headers, limits)
+
+
+def _check_host(headers: Headers, host: bytes, bits: int) -> None:
+    """Refuse no authority or a bad one, and a Host that says another thing than :authority, which is the first line
+    (8.3.1); make them one."""
+    if not host:
         raise malformed(":authority: expected one")
-    host = value.lower()
-    if host not in authority._known:
-        authority.split(host)
-    if named is None:
-        line = b"\r\nhost: " + value
-        headers.raw = line + headers.raw
-        headers.low = line.lower() + headers.low
-    elif named.lower() != host:
-        raise malformed(f"host: {named[:64]!r}: expected {value[:64]!r} as in :authority")
-    return host
+    authority.split(host)
+    if not bits & HOST_TWICE:
+        return
+    values = headers.get_all(b"host")
+    if len(values) > 2 or values[0].lower() != values[1].lower():
+        raise malformed(f"host: {values[1][:64]!r}: expected {values[0][:64]!r} as in :authority, once")
+    headers.remove(b"host")
+    line = b"\r\nhost: " + values[0]
+    headers.raw = line + headers.raw
+    headers.low = line.lower() + headers.low
 
 
-def _read_target(pseudo: dict[bytes, bytes], method: bytes, host: bytes) -> bytes:
-    """Return the target: the path, ``*``, or the authority of a plain CONNECT (8.3.1, 8.5)."""
-    path, scheme = pseudo.get(b":path"), pseudo.get(b":scheme")
-    if method == b"CONNECT" and b":protocol" not in pseudo:
-        if path is not None or scheme is not None:
-            raise malformed("CONNECT: expected neither :path nor :scheme")
-        if b":authority" not in pseudo or authority.split(host)[1] is None:
-            raise malformed("CONNECT: expected host:port as :authority")
-        return host
+def _check_target(method: bytes, scheme: bytes | None, path: bytes | None) -> None:
+    """Refuse a target that is neither a path nor ``*`` (8.3.1)."""
     if path is None or scheme is None:
         raise malformed(f"{':path' if path is None else ':scheme'}: expected one")
-    if scheme.lower() not in (b"http", b"https"):
+    if scheme != b"https" and scheme != b"http" and scheme.lower() not in (b"http", b"https"):
         raise malformed(f":scheme: {scheme[:64]!r}: expected http or https")
     if not _is_path(path) and (path != b"*" or method != b"OPTIONS"):
         raise malformed(f":path: {path[:64]!r}: expected a path without a fragment")
-    return path
 
 
-def _read_protocol(head: RequestHead, pseudo: dict[bytes, bytes], limits) -> None:
-    """Make an upgrade of an extended CONNECT (RFC 8441 4)."""
-    protocol = pseudo[b":protocol"]
-    if head.method != b"CONNECT" or not limits.allow_connect or not _is_method(protocol):
+def _read_connect(method, scheme, value, path, protocol, headers: Headers, host: bytes, limits) -> RequestHead:
+    """Return the head of a plain CONNECT (8.5), or the upgrade that an extended one is (RFC 8441 4)."""
+    if value is None:
+        raise malformed("CONNECT: expected :authority")
+    if protocol is None:
+        if path is not None or scheme is not None:
+            raise malformed("CONNECT: expected neither :path nor :scheme")
+        if authority.split(host)[1] is None:
+            raise malformed("CONNECT: expected host:port as :authority")
+        return RequestHead(method, host, host, 20, headers)
+    if method != b"CONNECT" or not limits.allow_connect or not _is_method(protocol):
         raise malformed(f":protocol: {protocol[:64]!r}: expected none")
-    if b":authority" not in pseudo or b"content-length" in head.headers:
-        raise malformed("CONNECT: expected :authority and no content-length")
-    head.method = b"GET"
+    if b"content-length" in headers:
+        raise malformed("CONNECT: expected no content-length")
+    _check_target(method, scheme, path)
+    head = RequestHead(b"GET", path, host, 20, headers)
+    head.scheme = scheme.lower()
     head.upgrade = protocol.lower()
+    return head
 
 
 def _read_length(value: bytes, is_last: bool) -> int:
@@ -211,10 +220,8 @@ def read_response(fields: Fields, is_last: bool, limits) -> ResponseHead:
     ``content_length`` is -1 where it is not said. The session knows the request, and corrects what depends on it
     (HEAD, an upgrade that was granted).
     """
-    _measure(fields, limits)
-    pseudo, rest = _split(fields, (b":status",))
-    headers, scan = _block(rest, limits)
-    text = pseudo.get(b":status", b"")
+    text = fields[0][1] if fields and fields[0][0] == b":status" else b""
+    headers, scan = _block(fields, 1, None, limits)
     if len(text) != 3 or not text.isdigit() or not 100 <= int(text) <= 599 or text == b"101":
         raise malformed(f":status: {text[:64]!r}: expected 100 to 599 without 101")
     head = ResponseHead(int(text), headers, b"", 20)
@@ -231,10 +238,9 @@ def read_response(fields: Fields, is_last: bool, limits) -> ResponseHead:
 
 def read_trailers(fields: Fields, limits) -> Headers:
     """Return a trailer section; fields that must not stand there are refused or dropped as with HTTP/1.1."""
-    _measure(fields, limits)
     if any(name[:1] == b":" for name, _ in fields):
         raise malformed("trailers: expected no pseudo-header field")
-    headers, scan = _block(fields, limits)
+    headers, scan = _block(fields, 0, None, limits)
     for name in framing.REFUSED_IN_TRAILERS:
         if name in headers:
             raise malformed(f"trailers: {name.decode()}: expected none")
@@ -245,35 +251,34 @@ def read_trailers(fields: Fields, limits) -> Headers:
 
 def write_request(head: RequestHead) -> list[tuple[bytes, bytes]]:
     """Return the fields of a request; ``head.upgrade`` becomes an extended CONNECT."""
-    host = head.headers.get(b"host") or head.host
+    host = head.headers.value(b"\r\nhost:") or head.host
     if head.method == b"CONNECT":
-        return [(b":method", b"CONNECT"), (b":authority", host), *_fields(head.headers)]
+        return _fields(head.headers, [(b":method", b"CONNECT"), (b":authority", host)])
     if head.upgrade:
-        return [(b":method", b"CONNECT"), (b":protocol", head.upgrade), (b":scheme", head.scheme),
-                (b":authority", host), (b":path", head.target),
-                *[field for field in _fields(head.headers) if field[0] not in _HANDSHAKE]]
-    return [(b":method", head.method), (b":scheme", head.scheme), (b":authority", host), (b":path", head.target),
-            *_fields(head.headers)]
+        section = [(b":method", b"CONNECT"), (b":protocol", head.upgrade), (b":scheme", head.scheme),
+                   (b":authority", host), (b":path", head.target)]
+        return [field for field in _fields(head.headers, section) if field[0] not in _HANDSHAKE]
+    return _fields(head.headers, [(b":method", head.method), (b":scheme", head.scheme), (b":authority", host),
+                                  (b":path", head.target)])
 
 
 def write_response(head: ResponseHead) -> list[tuple[bytes, bytes]]:
     """Return the fields of an answer; 101 becomes the 200 that grants an extended CONNECT."""
-    status = head.status
-    if status == 101:
-        return [(b":status", b"200"), *[field for field in _fields(head.headers) if field[0] not in _HANDSHAKE]]
-    return [(b":status", b"%d" % status), *_fields(head.headers)]
+    if head.status == 101:
+        return [field for field in _fields(head.headers, [_statuses[200]]) if field[0] not in _HANDSHAKE]
+    return _fields(head.headers, [_statuses.get(head.status) or (b":status", b"%d" % head.status)])
 
 
 def write_trailers(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Return the fields of a trailer section."""
-    return _fields(headers)
+    return _fields(headers, [])
 
 
-def _fields(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """Return the fields that may be sent: connection-specific ones and Host are left out, TE but for ``trailers``."""
-    fields = [field for field in headers if field[0] not in _NOT_SENT]
+def _fields(headers: Headers, section: list) -> list[tuple[bytes, bytes]]:
+    """Append the fields that may be sent: connection-specific ones and Host are left out, TE but for ``trailers``."""
+    split(headers.raw, headers.low, section)
     if headers.low.find(b"\r\nte:") >= 0:
-        fields = [(name, value) for name, value in fields if name != b"te"]
-        if b"trailers" in [part.strip(b" \t") for part in (headers.joined(b"te") or b"").lower().split(b",")]:
-            fields.append((b"te", b"trailers"))
-    return fields
+        members = (headers.joined(b"te") or b"").lower().split(b",")
+        if b"trailers" in [member.strip(b" \t") for member in members]:
+            section.append((b"te", b"trailers"))
+    return section

@@ -4,6 +4,8 @@ h2 takes some stream errors for connection errors, knows no reserved bits, keeps
 peer allows, and ends the connection at a GOAWAY. What it cannot bear is changed here.
 """
 
+from collections import deque
+
 from hpack import Decoder
 
 from meshd.http.h2.code import FRAME_SIZE_ERROR, HEADER_TABLE_SIZE, PROTOCOL_ERROR
@@ -51,3 +53,30 @@ def priority_error(frame: bytes) -> int:
     if len(frame) != 14:
         return FRAME_SIZE_ERROR
     return PROTOCOL_ERROR if frame[9] & 127 == frame[5] and frame[10:13] == frame[6:9] else 0
+
+
+class Queue:
+    """Bytes of one stream that flow control has not let out."""
+
+    __slots__ = ("is_last", "is_sent", "parts", "size", "trailers")
+
+    def __init__(self) -> None:
+        self.parts = deque()
+        self.size = 0
+        self.is_last = self.is_sent = False
+        self.trailers = None
+
+    def push(self, data: bytes) -> None:
+        """Append bytes."""
+        if data:
+            self.parts.append(data)
+            self.size += len(data)
+
+    def pop(self, limit: int) -> bytes:
+        """Take at most ``limit`` bytes of the first part."""
+        part = self.parts.popleft()
+        if len(part) > limit:
+            self.parts.appendleft(part[limit:])
+            part = part[:limit]
+        self.size -= len(part)
+        return part

@@ -10,7 +10,7 @@ clients that say 2**31 - 1 (the first of two) are taken for broken by libnghttp2
 from meshd.http.h2.code import PREFACE
 from meshd.http.h2.counter import CONTINUATIONS, EMPTY_FRAMES, OUTBOUND_CONTROL, PRIORITY_FRAMES, WINDOW_UPDATES
 
-DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 2, 3, 4, 6, 7, 8, 9
+DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 ACK = END_STREAM = 1
 END_HEADERS = 4
 PADDED = 8
@@ -28,15 +28,15 @@ class Gate:
     """Of one connection. ``flood`` is the name of the counter whose limit was passed, or None. ``code`` is that of a
     connection error, 0 without one: what libnghttp2 lets pass where the RFC says MUST, and what both find the same way.
 
-    ``known`` has the peer's streams that are open, and those that were reset on this side, whose frames may still come.
+    ``known`` has the peer's streams that are open, and those reset on this side, whose frames may still come.
     ``resets`` counts RST_STREAM frames that were sent, ``goaway`` is the last stream of the last GOAWAY received.
     """
 
     __slots__ = (
-        "flood", "code", "known", "resets", "goaway", "_is_begun", "_max_frame", "_is_server", "_has_greeted", "_kind", "_flags", "_left", "_passed", "_head", "_opened",
-        "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent", "_replies", "_section_bytes",
-        "_continuations", "_max_empty", "_max_priority", "_max_updates", "_max_replies", "_max_section_bytes",
-        "_max_continuations",
+        "flood", "code", "known", "resets", "goaway", "_is_begun", "_max_frame", "_is_server", "_kind", "_flags",
+        "_left", "_passed", "_head", "_opened", "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent",
+        "_replies", "_section_bytes", "_continuations", "_max_empty", "_max_priority", "_max_updates",
+        "_max_replies", "_max_section_bytes", "_max_continuations", "_has_greeted",
     )
 
     def __init__(self, is_server: bool, settings) -> None:
@@ -110,13 +110,14 @@ class Gate:
             self._is_begun = True
             if kind != SETTINGS or flags & ACK:
                 self.code = PROTOCOL_ERROR
+        if kind == PUSH_PROMISE:
+            self.code = PROTOCOL_ERROR  # no client may send it, and no server to us (6.6)
         if self.code:
             return
         if kind == DATA:
             self._look(length, flags)
         elif kind == HEADERS:
-            if self._is_server:
-                self._begin((data[at + 5] & 127) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8])
+            self._begin((data[at + 5] & 127) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8])
             self._section_bytes = length
             self._continuations = 0
             self._look(length, flags)
@@ -138,9 +139,11 @@ class Gate:
                 self.flood = OUTBOUND_CONTROL
 
     def _begin(self, stream_id: int) -> None:
-        """A client's HEADERS: of a new stream, or trailers of one that is known (5.1.1)."""
+        """HEADERS: of a client's new stream, or trailers of one that is known (5.1.1)."""
         if not stream_id & 1:
             self.code = PROTOCOL_ERROR
+        elif not self._is_server:
+            return
         elif stream_id > self._last_stream_id:
             self._last_stream_id = stream_id
             self._opened += 1

@@ -4,7 +4,6 @@ Strategy: h2 ends the connection at the first GOAWAY in either direction, and ta
 errors. So it is fed whole frames, one by one; GOAWAY, PRIORITY and what is a stream error is handled here.
 """
 
-from collections import deque
 from struct import Struct
 
 from h2 import events
@@ -51,7 +50,7 @@ class PureSession(CommonSession):
         self._was_reset = {}  # streams that were reset here, in order; a bound is kept
         self._lengths = {}  # stream id -> bytes of the body that are still to come
         self._endless = set()  # streams with a second section that does not end them
-        self._queues = {}  # stream id -> Queue
+        self._queues = {}  # stream id -> frames.Queue
         self._out = []  # frames that h2 does not know of
 
     def _widen(self) -> None:
@@ -315,7 +314,7 @@ class PureSession(CommonSession):
 
     def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
         self._core.send_headers(stream_id, section, end_stream=is_last)
-        queue = self._queues[stream_id] = Queue()
+        queue = self._queues[stream_id] = frames.Queue()
         if is_last:
             queue.is_last = queue.is_sent = True
             self._close(stream_id)
@@ -326,7 +325,7 @@ class PureSession(CommonSession):
     def _submit_request(self, section: list, is_last: bool) -> int:
         stream_id = self._core.get_next_available_stream_id()
         self._core.send_headers(stream_id, section, end_stream=is_last)
-        queue = self._queues[stream_id] = Queue()
+        queue = self._queues[stream_id] = frames.Queue()
         queue.is_last = queue.is_sent = is_last
         return stream_id
 
@@ -371,33 +370,6 @@ class PureSession(CommonSession):
     def ping(self, payload: bytes = b"meshd\0\0\0") -> None:
         if not self.is_closed:
             self._core.ping(payload)
-
-
-class Queue:
-    """Bytes of one stream that flow control has not let out."""
-
-    __slots__ = ("is_last", "is_sent", "parts", "size", "trailers")
-
-    def __init__(self) -> None:
-        self.parts = deque()
-        self.size = 0
-        self.is_last = self.is_sent = False
-        self.trailers = None
-
-    def push(self, data: bytes) -> None:
-        """Append bytes."""
-        if data:
-            self.parts.append(data)
-            self.size += len(data)
-
-    def pop(self, limit: int) -> bytes:
-        """Take at most ``limit`` bytes of the first part."""
-        part = self.parts.popleft()
-        if len(part) > limit:
-            self.parts.appendleft(part[limit:])
-            part = part[:limit]
-        self.size -= len(part)
-        return part
 
 
 _HANDLERS = {

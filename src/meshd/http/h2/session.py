@@ -30,10 +30,6 @@ def start(role: str, settings: Settings, sink: Sink, engine: str = AUTO, clock=N
     return PureSession(role, settings, sink, clock)
 
 
-def _no_clock() -> float:
-    return 0.0
-
-
 class Session:
     """One connection. No method raises for what the peer did; what cannot be done any more is left undone.
 
@@ -50,7 +46,7 @@ class Session:
         self.role = role
         self.settings = settings
         self.sink = sink
-        self.clock = clock or _no_clock
+        self.clock = clock
         self.is_closed = False
         self.last_stream_id = 0
         self.streams = {}

@@ -30,12 +30,12 @@ class StreamConnection(UpstreamConnection):
 
     __slots__ = (
         "session", "leases", "active", "heard", "has_settings", "upgrades", "writing", "touched", "is_dirty",
-        "is_leaving", "is_ready", "is_idle", "idle_since", "ping_at", "ping_deadline", "high_bytes", "low_bytes",
+        "is_leaving", "is_listed", "is_idle", "idle_since", "ping_at", "ping_deadline", "high_bytes", "low_bytes",
         "stream_cells", "begun",
     )
 
     def __init__(self, pool: Any, counted_by: Any) -> None:
-        super().__init__(pool, counted_by)
+        UpstreamConnection.__init__(self, pool, counted_by)
         self.stream_cells = pool.cluster.stream_cells
         self.high_bytes = pool.settings.buffer_high_bytes
         self.low_bytes = pool.settings.buffer_low_bytes
@@ -44,7 +44,7 @@ class StreamConnection(UpstreamConnection):
         self.writing: list[Lease] = []
         self.touched: list[Lease] = []
         self.active = self.heard = self.begun = 0
-        self.has_settings = self.is_dirty = self.is_leaving = self.is_ready = self.is_idle = False
+        self.has_settings = self.is_dirty = self.is_leaving = self.is_listed = self.is_idle = False
         self.idle_since = self.ping_at = self.ping_deadline = 0.0
         self.session: Any = None
 
@@ -225,7 +225,7 @@ class StreamConnection(UpstreamConnection):
 
     def on_closed(self, stream_id: int) -> None:
         """Both sides have ended a stream: there may be room for another."""
-        if self.pool.waiters or not self.is_ready:
+        if self.pool.waiters or not self.is_listed:
             self.pool.put(self)
 
     def on_writable(self, stream_id: int) -> None:
@@ -346,7 +346,7 @@ class StreamConnection(UpstreamConnection):
         """Close and leave the pool."""
         if self.session is not None:
             self.session.is_closed = True
-        super().close()
+        UpstreamConnection.close(self)
 
     def abort(self) -> None:
         """Close with all streams: the pool is told that nothing of it is wanted."""

@@ -97,7 +97,9 @@ class Lease(UpstreamConnection):
             self.line.reset(self, CANCEL)
         self.line.leave(self)
 
-    close = abort
+    def close(self) -> None:
+        """The attempt gives up."""
+        self.abort()
 
     # What the connection tells
 
@@ -154,7 +156,8 @@ class Outlet(Descriptor):
         self.pending = self.queued = None
         self.pending_bytes = 0
         self.is_open = True
-        self.is_held = self.was_high = self.is_eof = self.is_closing = self.is_half_closing = False
+        self.security = of.line.descriptor.security
+        self.is_cut = self.is_held = self.was_high = self.is_eof = self.is_closing = self.is_half_closing = False
         self.last = of.line.descriptor.poller.now
 
     def send(self, data: bytes) -> None:

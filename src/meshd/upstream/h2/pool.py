@@ -22,9 +22,10 @@ class StreamPool(Pool):
     __slots__ = ("ready", "max_streams", "expected", "keepalive", "session_settings", "limit_requests", "engine")
 
     protocol = "http2"
+    alpn = ("h2",)
 
     def __init__(self, world: Any, address: str) -> None:
-        super().__init__(world, address)
+        Pool.__init__(self, world, address)
         self.ready: list[StreamConnection] = []
         self.max_streams = self.expected = 1024
         self.keepalive: Any = None
@@ -34,7 +35,7 @@ class StreamPool(Pool):
 
     def bind(self, cluster: Any) -> None:
         """Take settings and counters from ``cluster`` from now on."""
-        super().bind(cluster)
+        Pool.bind(self, cluster)
         http2 = cluster.spec.http2
         self.keepalive = http2.connection_keepalive
         self.session_settings = settings_of(cluster.spec)
@@ -42,7 +43,7 @@ class StreamPool(Pool):
 
     def bind_as(self, other: Pool) -> None:
         """Take what ``other`` has from its cluster."""
-        super().bind_as(other)
+        Pool.bind_as(self, other)
         self.keepalive = other.keepalive
         self.session_settings = other.session_settings
         self.count(other.max_streams)
@@ -55,6 +56,8 @@ class StreamPool(Pool):
 
     def take(self, attempt: Any) -> Any:
         """Return a lease on a stream, or None: then ``attempt.on_connection`` or ``attempt.on_failure`` follows."""
+        if self.branches is not None:
+            return self.branch(attempt).take(attempt)
         ready = self.ready
         while ready:
             connection = ready[-1]
@@ -63,7 +66,7 @@ class StreamPool(Pool):
                     self.unidle(connection)
                 return connection.take()
             ready.pop()
-            connection.is_ready = False
+            connection.is_listed = False
         breaker = self.breaker_of(attempt)
         if not breaker.admit_pending():
             self.cluster.cells.pending_overflow.value += 1
@@ -124,8 +127,8 @@ class StreamPool(Pool):
             self.reach(self.breaker_of(self.waiters[0]))
         if connection.is_leaving or self.is_retired:
             self.see_off(connection)
-        elif not connection.is_ready and connection.has_room():
-            connection.is_ready = True
+        elif not connection.is_listed and connection.has_room():
+            connection.is_listed = True
             self.ready.append(connection)
         if not connection.active and not connection.is_idle and connection.descriptor.is_open:
             self.rest(connection)
@@ -133,8 +136,8 @@ class StreamPool(Pool):
     def see_off(self, connection: StreamConnection) -> None:
         """A connection takes no more: it closes with its last stream."""
         connection.is_leaving = True
-        if connection.is_ready:
-            connection.is_ready = False
+        if connection.is_listed:
+            connection.is_listed = False
             self.ready.remove(connection)
         if not connection.active:
             connection.close()
@@ -166,8 +169,8 @@ class StreamPool(Pool):
             return
         if connection.is_idle:
             self.unidle(connection)
-        if connection.is_ready:
-            connection.is_ready = False
+        if connection.is_listed:
+            connection.is_listed = False
             self.ready.remove(connection)
         self.forget(connection)
         if self.waiters:
@@ -179,6 +182,8 @@ class StreamPool(Pool):
         for connection in list(self.connections):
             if connection.session is not None:
                 self.see_off(connection)
+        for branch in self.every()[1:]:
+            branch.retire()
 
 
 def settings_of(spec: Any) -> Settings:
