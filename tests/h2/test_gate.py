@@ -2,6 +2,7 @@
 
 import unittest
 
+from meshd.http.h2.code import PREFACE
 from meshd.http.h2.gate import Gate
 from meshd.http.h2.settings import Settings
 
@@ -17,11 +18,11 @@ def update(stream_id=0):
 
 
 class Updates(unittest.TestCase):
-    def allowed(self, *sent):
+    def allowed(self, *sent, is_one=False):
         """Return how many updates pass after these frames were sent."""
         gate = Gate(False, Settings())
         gate.check(SETTINGS)
-        for data in sent:
+        for data in (PREFACE + SETTINGS, *sent) if not is_one else (PREFACE + SETTINGS + b"".join(sent),):
             gate.sent(data)
         count = 0
         while gate.flood is None:
@@ -31,6 +32,14 @@ class Updates(unittest.TestCase):
 
     def test_each_stream_of_ours_allows_two(self):
         self.assertEqual((self.allowed(), self.allowed(headers(1)), self.allowed(headers(1) + headers(3))), (5, 7, 9))
+
+    def test_data_allows_as_many_as_it_may_have_messages(self):
+        for size, count in ((1, 20), (99, 20), (100, 40), (16384, 20 * 164)):
+            data = size.to_bytes(3, "big") + b"\0\0\0\0\0\1" + b"x" * size
+            self.assertEqual(self.allowed(data), 5 + count, size)
+
+    def test_what_leaves_with_the_preface_counts(self):
+        self.assertEqual(self.allowed(headers(1), b"\0\0\1\0\0\0\0\0\1x", is_one=True), 27)
 
     def test_trailers_are_no_stream(self):
         self.assertEqual(self.allowed(headers(1), headers(1)), 7)

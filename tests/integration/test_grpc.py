@@ -96,14 +96,14 @@ def test_the_server_is_told_how_long_it_has(server):
     with Daemon(one_cluster(server.address, cluster=H2, route=route)) as daemon, channel(daemon) as opened:
         call(opened, "Unary")(b"x", timeout=WAIT_S)
         call(opened, "Unary")(b"x", timeout=1)
-        assert 2.0 < server.left_s[0] <= 3.0 and server.left_s[1] <= 1.0
+        assert 2.0 < server.left_s[0] <= 3.0 and server.left_s[1] < 1.5
 
 
 def test_replies_of_the_proxy_are_in_gRPCs_shape():
     with Daemon(one_cluster(f"127.0.0.1:{quiet_port()}", cluster=H2)) as daemon, channel(daemon) as opened:
         code, text = failure(call(opened, "Unary"), b"x", timeout=WAIT_S)
         assert code == "UNAVAILABLE" and text.startswith("no connection to the upstream could be made"), text
-    routes = [{"match": {"path": "/test.Echo/Unary"}, "direct_response": {"status": 403, "body": "50% no"}}]
+    routes = [{"match": {"path": "/test.Echo/Unary"}, "direct_response": {"status": 403, "body": "50%% no"}}]
     with Daemon(document(routes, [])) as daemon, channel(daemon) as opened:
         assert failure(call(opened, "Unary"), b"x", timeout=WAIT_S) == ("PERMISSION_DENIED", "50% no")
         assert failure(call(opened, "Chat"), b"x", timeout=WAIT_S)[0] == "UNIMPLEMENTED"
