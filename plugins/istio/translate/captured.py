@@ -6,7 +6,7 @@ takes is passed on, or with REGISTRY_ONLY goes into the black hole; on the way i
 """
 
 from meshd_plugins.istio.emit import At, default, tree
-from meshd_plugins.istio.mesh.service import NONE
+from meshd_plugins.istio.mesh.service import NONE, protocol_of
 from meshd_plugins.istio.translate.listener import TAGS, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.naming import addresses_of, allocated
 from meshd_plugins.istio.translate.rate_limit import Tags
@@ -150,7 +150,8 @@ class _Inbound:
             for one in view.spec.ingress:
                 if is_captured(view.context.node, one):
                     number, bind = one.port.number, [one.bind] if one.bind else []
-                    cluster = self._cluster(number, one.default_endpoint, one.node, one.connection_pool)
+                    cluster = self._cluster(number, one.default_endpoint, one.node, one.connection_pool,
+                                            protocol_of(one.port.name, one.port.protocol))
                     yield self._chain(number, is_http(one.port), cluster, bind, one.node)
             return
         seen = set()
@@ -161,7 +162,7 @@ class _Inbound:
                 number = port.target or port.number
                 if number not in seen and port.protocol != "udp":
                     seen.add(number)
-                    cluster = self._cluster(number, "", service.node)
+                    cluster = self._cluster(number, "", service.node, None, port.protocol)
                     yield self._chain(number, port.is_http or not port.protocol, cluster, [], service.node)
 
     def _chain(self, number, has_requests, cluster, addresses, place):
@@ -171,14 +172,14 @@ class _Inbound:
         made = http_listener(place, name, "", self.routes(number, cluster, place), self.view.clusters)
         return _chain(place, name, number, addresses, made)
 
-    def _cluster(self, number, endpoint, place, pool=None):
+    def _cluster(self, number, endpoint, place, pool, protocol):
         policy = getattr(self.view.mesh.config, "inbound_traffic_policy", None)
         if not endpoint and policy is not None and policy.mode == LOCALHOST:
             endpoint = f"{LOOPBACK}:{number}"
         pool = pool or getattr(self.view.spec, "inbound_connection_pool", None)
         if endpoint:
-            return self.view.clusters.inbound(number, self.view.workload(endpoint, number), place, pool)
-        return self.view.clusters.inbound(number, None, place, pool, {
+            return self.view.clusters.inbound(number, self.view.workload(endpoint, number), place, pool, protocol)
+        return self.view.clusters.inbound(number, None, place, pool, protocol, {
             "load_balancer": EVERYWHERE, "source_addresses": list(SOURCES)})
 
 

@@ -5,6 +5,7 @@ import attrs
 from meshd_plugins.istio.emit import DEFAULT, At, default, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
 from meshd_plugins.istio.mesh.name import covers, overlap, specificity
+from meshd_plugins.istio.mesh.service import protocol_of
 from meshd_plugins.istio.translate.captured import captured_listeners, is_captured
 from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.rate_limit import Tags
@@ -92,7 +93,8 @@ def _ingress(one, place, view):
         return
     number = one.port.number
     pool = one.connection_pool or view.spec.inbound_connection_pool
-    cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node, pool)
+    cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node, pool,
+                                    protocol_of(one.port.name, one.port.protocol))
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))
     hosts = _inbound_hosts(number, cluster, one.node)
@@ -102,7 +104,8 @@ def _ingress(one, place, view):
 def _inbound_hosts(number, cluster, node):
     """Return the native virtual hosts of a port of the workload."""
     route = At(node, {"name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
-                      "retry": default(INBOUND_RETRY), TAGS: Tags(is_inbound=True)})
+                      "grpc_timeout_header_max": default("0s"), "retry": default(INBOUND_RETRY),
+                      TAGS: Tags(is_inbound=True)})
     return [{"name": f"inbound|http|{number}", "domains": ["*"], "routes": [route]}]
 
 
