@@ -29,8 +29,8 @@ class Answer:
 
 
 class H2Client(Sink):
-    """``answers`` by stream; ``is_leaving``: the other side has said GOAWAY. Bodies are counted, and kept where
-    ``keeps``; they are consumed where ``consumes``."""
+    """``answers`` by stream; ``is_leaving``: the other side has said GOAWAY, ``is_served``: it has said anything. Bodies
+    are counted, and kept where ``keeps``; they are consumed where ``consumes``."""
 
     def __init__(self, port, settings=DEFAULT, keeps=True, consumes=True, receive_bytes=0, timeout_s=20.0):
         self.socket = socket.socket()
@@ -41,7 +41,7 @@ class H2Client(Sink):
         self.session = start("client", settings, self, "pure")
         self.answers = {}
         self.keeps, self.consumes = keeps, consumes
-        self.is_leaving = self.is_gone = False
+        self.is_leaving = self.is_gone = self.is_served = False
         self.goaways = []
 
     def begin(self, head, is_last=True):
@@ -65,6 +65,7 @@ class H2Client(Sink):
         except ConnectionError:
             data = b""
         if data:
+            self.is_served = True
             self.session.receive(data)
             self.flush()
         else:
@@ -126,7 +127,8 @@ class H2Client(Sink):
 class H2Load:
     """Clients that keep ``streams`` requests in flight each, and come back when a connection ends.
 
-    ``lost`` is what failed; a stream that was refused by GOAWAY is none, it may be sent again (RFC 9113 6.8).
+    ``lost`` is what failed; a stream that was refused by GOAWAY is none, it may be sent again (RFC 9113 6.8), nor is one
+    on a connection that nobody has accepted.
     """
 
     def __init__(self, port, count=2, streams=8, target="/"):
@@ -151,13 +153,14 @@ class H2Load:
 
     def _use(self, client):
         while not self._is_over.is_set() and not client.is_leaving and not client.is_gone:
-            streams = [stream for stream in (client.begin(request(self._target)) for _ in range(self._streams)) if stream]
+            begun = [client.begin(request(self._target)) for _ in range(self._streams)]
+            streams = [stream for stream in begun if stream]
             for stream, answer in zip(streams, client.wait(*streams)):
                 del client.answers[stream]
                 if answer.status == 200 and answer.is_over and answer.reset is None:
                     self.answers += 1
                     self.bodies[answer.body] = self.bodies.get(answer.body, 0) + 1
-                elif answer.reset != REFUSED_STREAM:
+                elif answer.reset != REFUSED_STREAM and client.is_served:
                     self.lost.append((answer.status, answer.reset, client.goaways, stream))
 
     def warm(self, count=100):
