@@ -8,21 +8,21 @@ discarding the rest of a request that has been answered, lingering (our side is 
 from typing import Any
 
 from meshd.downstream import deadline
-from meshd.downstream.edge import refuse_connect
-from meshd.downstream.h2.connection import LINGER_S, H2Connection
+from meshd.downstream.edge import admit
+from meshd.downstream.preface import sniff
 from meshd.errors import ProtocolError
 from meshd.exchange.exchange import Exchange
 from meshd.http import compose
 from meshd.http import flag as flags
 from meshd.http import framing
-from meshd.http.h2.code import PREFACE
 from meshd.http.head import RequestHead
 from meshd.http.headers import Headers
-from meshd.http.path import Redirect
 from meshd.http.request import RequestParser
 from meshd.wire.descriptor import Descriptor
 from meshd.wire.nobody import NOBODY, part
 
+LINGER_S = 1.0
+"""How long a client may still send after our last byte (Envoy's delayed_close_timeout)."""
 DISCARD_BYTES = 65536
 """Rest of an answered request that is read to keep the connection, in bytes."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -80,7 +80,7 @@ class Connection:
         if self.is_lingering:
             return
         if self.early is not None:
-            data = self.sniff(data)
+            data = sniff(self, data)
             if not data:
                 return
         parser = self.parser
@@ -105,29 +105,6 @@ class Connection:
         if parser.buffered > DISCARD_BYTES:
             self.descriptor.pause()
 
-    def sniff(self, data: bytes) -> bytes:
-        """Return what is for the codec; nothing where HTTP/2's preface comes first, or may (RFC 9113 3.3)."""
-        data = self.early + data
-        if not PREFACE.startswith(data[:24]):
-            self.early = None
-            return data
-        if len(data) < 24:
-            self.early = data
-            self.expect_head()
-        else:
-            self.switch(data)
-        return b""
-
-    def switch(self, data: bytes) -> None:
-        """The client speaks HTTP/2: go on as such a connection."""
-        part(self)
-        self.parser.sink = NOBODY
-        other = H2Connection(self.listener, self.descriptor, self.peer, self.host, self.local)
-        self.listener.swap(self, other)
-        if self.is_draining:
-            other.drain()
-        other.received(data)
-
     def expect_head(self) -> None:
         """A head has begun: its end must come in time."""
         self.head_since = self.poller.now
@@ -149,17 +126,8 @@ class Connection:
         self.is_kept = head.keep_alive and (listener.is_keeping or listener.keep())
         if listener.is_hasty:
             self.hurry(exchange.started + self.times.stream_idle_s)
-        try:
-            if head.method == b"CONNECT":
-                refuse_connect(head)
-            listener.edge.prepare(exchange)
-        except ProtocolError as error:
-            exchange.reply(error.status, b"%b\n" % str(error).encode(), (), flags.DPE, error.detail)
-            return
-        except Redirect as redirect:
-            exchange.reply(307, b"", ((b"location", redirect.target),), 0, "path_normalization_redirect")
-            return
-        chain.request(exchange)
+        if admit(listener.edge, exchange):
+            chain.request(exchange)
 
     def on_body(self, data: bytes) -> None:
         """Body bytes (codec's event); what follows an answer is discarded."""

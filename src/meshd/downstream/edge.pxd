@@ -26,3 +26,5 @@ cdef class Edge:
     cpdef stamp(self, Exchange exchange, Headers headers)
     @cython.locals(count=cython.ulonglong)
     cpdef bytes request_id(self)
+
+cpdef bint admit(edge, Exchange exchange) except -1

@@ -9,6 +9,7 @@ from typing import Any
 from meshd.downstream.client_cert import ClientCert
 from meshd.errors import ProtocolError
 from meshd.hot import block
+from meshd.http import flag as flags
 from meshd.http import path
 
 PERCENT, BACKSLASH = b"%\\"  # as numbers: to look for bytes with ``in`` costs ten times as much
@@ -134,3 +135,17 @@ def refuse_connect(request: Any) -> None:
     """CONNECT is not served by an HTTP chain: raises ProtocolError 405."""
     if request.method == b"CONNECT":
         raise ProtocolError("CONNECT is not served here", 405, "connect_not_allowed")
+
+
+def admit(edge: Any, exchange: Any) -> bool:
+    """Apply the rules of ``edge``; say whether the request goes on to the filters, else it has been answered."""
+    try:
+        refuse_connect(exchange.request)
+        edge.prepare(exchange)
+    except ProtocolError as error:
+        exchange.reply(error.status, b"%b\n" % str(error).encode(), (), flags.DPE, error.detail)
+        return False
+    except path.Redirect as redirect:
+        exchange.reply(307, b"", ((b"location", redirect.target),), 0, "path_normalization_redirect")
+        return False
+    return True

@@ -7,16 +7,13 @@ What the kernel does not take stays in the session, whose queues pause the upstr
 
 from typing import Any
 
-from meshd.downstream.edge import refuse_connect
 from meshd.downstream.h2 import deadline
-from meshd.downstream.h2.stream import UPGRADE_FAILED, Stream, add_key
-from meshd.errors import ProtocolError
+from meshd.downstream.h2.stream import Stream
 from meshd.exchange.exchange import Exchange
 from meshd.http import flag as flags
 from meshd.http.h2 import session
 from meshd.http.h2.code import ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR
 from meshd.http.h2.sink import Sink
-from meshd.http.path import Redirect
 from meshd.wire.nobody import part
 
 LINGER_S = 1.0
@@ -24,7 +21,6 @@ LINGER_S = 1.0
 DRAIN_S = 5.0
 """Longest wait for the answer to the ping behind the first GOAWAY (Envoy's drain_timeout)."""
 LAST_CALL = b"lastcall"
-KEEPALIVE = b"keepaliv"
 NOBODY = Sink()
 
 
@@ -77,7 +73,7 @@ class H2Connection:
         descriptor.owner = self
         self.rest()
         if self.keepalive.interval_s:
-            self.plan_ping()
+            deadline.plan_ping(self)
         if self.times.max_connection_s:
             self.hurry(self.since + self.times.max_connection_s)
         self.touch()
@@ -200,30 +196,11 @@ class H2Connection:
         if times.stream_idle_s:
             self.hurry(exchange.started + times.stream_idle_s)
         if head.upgrade is not None:
-            stream.is_extended = True
-            stream.early = []
-            add_key(head, self.world.random)
+            stream.extend(head)
         try:
-            self.prepare(stream, exchange, head)
+            stream.ask(exchange, head)
         except Exception:
             self.on_stream_bug(stream)
-
-    def prepare(self, stream: Stream, exchange: Any, head: Any) -> None:
-        """Apply the rules for heads, then ask the filters."""
-        try:
-            if head.method == b"CONNECT":
-                refuse_connect(head)
-            self.listener.edge.prepare(exchange)
-        except ProtocolError as error:
-            exchange.reply(error.status, b"%b\n" % str(error).encode(), (), flags.DPE, error.detail)
-            return
-        except Redirect as redirect:
-            exchange.reply(307, b"", ((b"location", redirect.target),), 0, "path_normalization_redirect")
-            return
-        if stream.is_extended and head.upgrade is None:
-            exchange.reply(403, b"", (), 0, UPGRADE_FAILED)
-            return
-        exchange.chain.request(exchange)
 
     def heed_limits(self, listener: Any) -> None:
         """Begin to drain where this is the last request, or connections are not kept at the moment."""
@@ -287,9 +264,8 @@ class H2Connection:
         """The client is there; what it sent before it knew of the first GOAWAY has come."""
         if payload == LAST_CALL:
             self.finish()
-        elif payload == KEEPALIVE and self.ping_late:
-            self.ping_late = 0.0
-            self.plan_ping()
+        elif payload == deadline.KEEPALIVE and self.ping_late:
+            deadline.plan_ping(self)
 
     def on_error(self, code: int, detail: str, message: str) -> None:
         """The client broke HTTP/2, or flooded us."""
@@ -342,16 +318,6 @@ class H2Connection:
         timer = self.timer
         if not timer.deadline or deadline < timer.deadline:
             timer.arm(deadline)
-
-    def plan_ping(self) -> None:
-        """Say when the next keep-alive ping is due: up to 15 % later than asked, so that not all come at once."""
-        self.next_ping = self.poller.now + self.keepalive.interval_s * (1.0 + 0.15 * self.world.random.random())
-        self.hurry(self.next_ping)
-
-    def ping(self) -> None:
-        """Ask whether the client is there."""
-        self.session.ping(KEEPALIVE)
-        self.ping_late = self.poller.now + self.keepalive.timeout_s
 
     def drain(self) -> None:
         """Say that the connection will end (RFC 9113 6.8); what is on its way is served all the same.

@@ -7,6 +7,10 @@ from meshd.downstream.h2.stream import Stream
 from meshd.http import flag as flags
 from meshd.http.h2.code import INTERNAL_ERROR
 
+KEEPALIVE = b"keepaliv"
+JITTER = 0.15
+"""Share of the interval by which a ping may be later, so that not all come at once (Envoy's default)."""
+
 
 def on_timer(connection: Any, now: float) -> None:
     """Some deadline may have passed: find out which, and arm the next."""
@@ -106,6 +110,15 @@ def on_keepalive(connection: Any, now: float, waits: list[float]) -> bool:
         connection.abort()
         return True
     if not connection.ping_late and now >= connection.next_ping:
-        connection.ping()
+        connection.session.ping(KEEPALIVE)
+        connection.ping_late = now + connection.keepalive.timeout_s
     waits.append(connection.ping_late or connection.next_ping)
     return False
+
+
+def plan_ping(connection: Any) -> None:
+    """Say when the next keep-alive ping is due; the last one, if any, was answered."""
+    connection.ping_late = 0.0
+    jitter = 1.0 + JITTER * connection.world.random.random()
+    connection.next_ping = connection.poller.now + connection.keepalive.interval_s * jitter
+    connection.hurry(connection.next_ping)

@@ -8,6 +8,7 @@ pass on hold their credit (``owed``) until it can, and an answer is read on only
 import base64
 from typing import Any
 
+from meshd.downstream.edge import admit
 from meshd.http import flag as flags
 from meshd.http.h2.code import INTERNAL_ERROR
 from meshd.http.head import ResponseHead
@@ -27,7 +28,7 @@ class Stream:
     __slots__ = (
         "connection", "session", "stream_id", "exchange", "world", "poller", "listener", "peer", "host", "host_bytes",
         "forwarded", "local", "id", "head", "trailers", "early", "owed", "last", "is_over", "is_paused", "is_ended",
-        "is_extended", "is_kept", "is_held",
+        "is_extended", "is_kept",
     )
 
     def __init__(self, connection: Any, stream_id: int) -> None:
@@ -47,10 +48,25 @@ class Stream:
         self.head = self.trailers = self.early = None
         self.owed = 0
         self.last = self.poller.now
-        self.is_over = self.is_paused = self.is_ended = self.is_extended = self.is_held = False
+        self.is_over = self.is_paused = self.is_ended = self.is_extended = False
         self.is_kept = True
 
     # From the client
+
+    def extend(self, head: Any) -> None:
+        """The request is an extended CONNECT: what it sends waits until that is granted."""
+        self.is_extended = True
+        self.early = []
+        add_key(head, self.world.random)
+
+    def ask(self, exchange: Any, head: Any) -> None:
+        """Apply the rules for heads, then ask the filters."""
+        if not admit(self.listener.edge, exchange):
+            return
+        if self.is_extended and head.upgrade is None:
+            exchange.reply(403, b"", (), 0, UPGRADE_FAILED)
+            return
+        exchange.chain.request(exchange)
 
     def received(self, data: bytes) -> None:
         """Body bytes have come; their credit goes back once they have been passed on."""
@@ -159,12 +175,10 @@ class Stream:
         """Stop reading the answer until the client has taken some of it."""
         attempt = exchange.attempt
         if attempt is not None and attempt.connection is not None:
-            self.is_held = True
             attempt.connection.descriptor.pause()
 
     def writable(self) -> None:
         """The client has taken some of what was kept for it."""
-        self.is_held = False
         self.last = self.poller.now
         if self.exchange is not None:
             self.exchange.drained()
