@@ -18,9 +18,9 @@ PROTOCOL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR = 1, 5, 6
 
 _FREE_WINDOW_UPDATES = 5  # Envoy's initial allowance
 _UPDATED_BYTES = 100
-"""A DATA frame that was sent counts once more for so many bytes of it: many small messages leave in one frame, and gRPC's
-libraries answer each of them, of 5 bytes or more, with an update of its stream. Envoy counts frames alone, and ends busy
-streams of small messages.
+"""A DATA frame that was sent counts once more for so many bytes of it: many small messages leave in one frame, and
+gRPC's libraries answer each of them, of 5 bytes or more, with an update of its stream. Envoy counts frames alone, and
+ends busy streams of small messages.
 """
 
 
@@ -152,7 +152,7 @@ class Gate:
             self.code = STREAM_CLOSED
 
     def _begin_own(self, stream_id: int) -> None:
-        """HEADERS of ours: of a new stream, or trailers. A server may answer each stream with updates of its windows."""
+        """HEADERS of ours: of a new stream, or trailers. A server may answer a stream with updates of its windows."""
         if stream_id > self._last_stream_id:
             self._last_stream_id = stream_id
             self._opened += 1
