@@ -12,6 +12,7 @@ cdef class Gate:
     cdef public long long resets
     cdef public long long goaway
     cdef bint _is_server
+    cdef bint _has_greeted
     cdef int _kind
     cdef int _flags
     cdef Py_ssize_t _left
@@ -39,11 +40,12 @@ cdef class Gate:
     @cython.locals(length=Py_ssize_t, kind=int, flags=int)
     cdef _open(self, bytes data, Py_ssize_t at)
     cdef _begin(self, long long stream_id)
+    cdef _begin_own(self, long long stream_id)
     cdef _look(self, Py_ssize_t length, int flags)
     cdef _padded(self, int pad_bytes)
     cdef _count_empty(self)
     cdef _continue(self, Py_ssize_t length, int flags)
     @cython.locals(count=Py_ssize_t, index=Py_ssize_t)
     cdef bytes _clear(self, bytes data, bytes fed, Py_ssize_t at, Py_ssize_t step)
-    @cython.locals(size=Py_ssize_t, at=Py_ssize_t, kind=int)
+    @cython.locals(size=Py_ssize_t, at=Py_ssize_t, length=Py_ssize_t, kind=int)
     cpdef sent(self, bytes data)

@@ -17,6 +17,11 @@ PADDED = 8
 PROTOCOL_ERROR, STREAM_CLOSED, FRAME_SIZE_ERROR = 1, 5, 6
 
 _FREE_WINDOW_UPDATES = 5  # Envoy's initial allowance
+_UPDATED_BYTES = 100
+"""A DATA frame that was sent counts once more for so many bytes of it: many small messages leave in one frame, and
+gRPC's libraries answer each of them, of 5 bytes or more, with an update of its stream. Envoy counts frames alone, and
+ends busy streams of small messages.
+"""
 
 
 class Gate:
@@ -31,7 +36,7 @@ class Gate:
         "flood", "code", "known", "resets", "goaway", "_is_begun", "_max_frame", "_is_server", "_kind", "_flags",
         "_left", "_passed", "_head", "_opened", "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent",
         "_replies", "_section_bytes", "_continuations", "_max_empty", "_max_priority", "_max_updates",
-        "_max_replies", "_max_section_bytes", "_max_continuations",
+        "_max_replies", "_max_section_bytes", "_max_continuations", "_has_greeted",
     )
 
     def __init__(self, is_server: bool, settings) -> None:
@@ -42,6 +47,7 @@ class Gate:
         self._max_frame = settings.max_frame_size
         self.resets = self.goaway = 0
         self._is_server = is_server
+        self._has_greeted = False
         self._kind = -1
         self._flags = self._passed = 0
         self._left = 24 if is_server else 0  # the preface
@@ -145,6 +151,12 @@ class Gate:
         elif stream_id not in self.known:
             self.code = STREAM_CLOSED
 
+    def _begin_own(self, stream_id: int) -> None:
+        """HEADERS of ours: of a new stream, or trailers. A server may answer a stream with updates of its windows."""
+        if stream_id > self._last_stream_id:
+            self._last_stream_id = stream_id
+            self._opened += 1
+
     def _look(self, length: int, flags: int) -> None:
         """Count frames without payload that end nothing; of a padded one the next byte tells."""
         if length and (not flags & PADDED or flags & END_STREAM) or flags & END_STREAM:
@@ -192,10 +204,16 @@ class Gate:
         self._replies = 0
         size = len(data)
         at = 0
+        if not self._is_server and not self._has_greeted:
+            self._has_greeted = True
+            at = len(PREFACE)
         while at + 9 <= size:
             kind = data[at + 3]
+            length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
             if kind == DATA:
-                self._data_sent += 1
+                self._data_sent += 1 + length // _UPDATED_BYTES
+            elif kind == HEADERS and not self._is_server:
+                self._begin_own((data[at + 5] & 127) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8])
             elif kind == RST_STREAM:
                 self.resets += 1
-            at += 9 + (data[at] << 16 | data[at + 1] << 8 | data[at + 2])
+            at += 9 + length
