@@ -1,13 +1,16 @@
 """An unmodified client and server that talk through two sidecars, in two network namespaces."""
 
 import contextlib
+import os
 import pathlib
 import shutil
+import tempfile
 
 import pytest
 
 from tests.integration.harness.capture import STRANGER, Pair
 from tests.integration.harness.sidecars import CLUSTERS, INBOUND, PASSTHROUGH, Nginx, Sidecar, curl
+from tests.istio.view import document, service
 
 WEB = 8080
 ANY = {"match": {"prefix": "/"}}
@@ -112,6 +115,81 @@ def test_names_of_the_mesh_are_found_by_programs_that_ask_the_systems_resolver(p
         assert curl(near, "http://nobody.shop.test/")[0] == 0
         assert daemon.metric("meshd_dns_requests_total", result="answered") >= 1
         assert daemon.metric("meshd_dns_requests_total", result="failed") >= 1
+
+
+def istio(folder, name, *texts, **node):
+    """Return a configuration of Istio's documents for a captured sidecar."""
+    place = folder / name
+    place.mkdir()
+    place.chmod(0o755)
+    for number, text in enumerate(texts):
+        (place / f"{number}.yaml").write_text(text)
+    return {"node": {"id": name, "role": "sidecar", "interception_mode": "redirect", **node}, "documents": [str(place)]}
+
+
+def mesh(mode):
+    """Return the documents of a mesh whose one service is at the far machine."""
+    return document("MeshConfig", "mesh", {"outboundTrafficPolicy": {"mode": mode}}), service(
+        "web.shop.test", endpoints=["198.18.0.2"], ports=((WEB, "http"),)), service(
+        "mirror.shop.test", endpoints=["198.18.0.2"], ports=((9000, "tcp"),), addresses=["10.200.0.1"])
+
+
+@pytest.fixture
+def open_folder(tmp_path):
+    """A folder that a stranger can look into."""
+    with tempfile.TemporaryDirectory(prefix="meshd-") as name:
+        os.chmod(name, 0o755)
+        yield pathlib.Path(name)
+
+
+def test_istios_outbound_traffic_policy(pair, open_folder):
+    near, far = pair.near, pair.far
+    far.mirror(9000, 9001, uid=STRANGER, word="app")
+    host = ("-H", "Host: web.shop.test")
+    for mode in ("ALLOW_ANY", "REGISTRY_ONLY"):
+        made = istio(open_folder, mode, *mesh(mode))
+        with Nginx(far, WEB, open_folder), Sidecar(near, made) as daemon:
+            near.enable()
+            is_open = mode == "ALLOW_ANY"
+            assert curl(near, f"http://203.0.113.1:{WEB}/", *host) == (200, f"{near.address} web.shop.test /")
+            assert curl(near, f"http://{far.address}:{WEB}/")[0] == (200 if is_open else 502)
+            assert near.ask("10.200.0.1", 9000).startswith("app 9000")
+            assert near.ask(far.address, 9001).startswith("app 9001") is is_open
+            cluster = "PassthroughCluster" if is_open else "BlackHoleCluster"
+            count = "envoy_cluster_upstream_cx_total" if is_open else "envoy_cluster_upstream_cx_none_healthy"
+            assert daemon.metric(count, cluster_name=cluster) >= 1
+            near.ctl("disable")
+
+
+def test_both_sidecars_by_istios_documents(pair, open_folder):
+    near, far = pair.near, pair.far
+    far.mirror(9000, uid=STRANGER, word="app")
+    ports = [{"port": WEB, "name": "http"}]
+    own = document("Service", "web", {"selector": {"app": "web"}, "ports": ports})
+    client, server = istio(open_folder, "client", *mesh("REGISTRY_ONLY")), istio(
+        open_folder, "server", own, labels={"app": "web"})
+    with Nginx(far, WEB, open_folder), Sidecar(near, client), Sidecar(far, server) as daemon:
+        for machine in (near, far):
+            machine.enable()
+        assert curl(near, f"http://203.0.113.1:{WEB}/", "-H", "Host: web.shop.test") == (
+            200, "127.0.0.6 web.shop.test /")
+        assert near.ask("10.200.0.1", 9000).split()[:2] == ["app", "9000"]
+        assert daemon.metric("envoy_cluster_upstream_rq_total", cluster_name=f"inbound|{WEB}||") == 1
+        assert daemon.metric("envoy_cluster_upstream_cx_total", cluster_name=INBOUND) == 1
+
+
+def test_protocols_in_which_the_server_speaks_first_are_passed_on(pair):
+    """The mirror does: it tells without having been asked."""
+    near, far = pair.near, pair.far
+    far.mirror(9000, uid=STRANGER, word="app")
+    tcp = {"name": "rest", "network_filters": [{"tcp_proxy": {"cluster": PASSTHROUGH}}]}
+    inbound = {"name": "rest", "network_filters": [{"tcp_proxy": {"cluster": INBOUND}}]}
+    made = {**sidecar(), "listeners": [listener("outbound", 15001, last=tcp), listener("inbound", 15006, last=inbound)]}
+    with Sidecar(near, made) as one, Sidecar(far, made):
+        for machine in (near, far):
+            machine.enable()
+        assert near.ask(far.address, 9000).split() == ["app", "9000", far.address, "9000", "127.0.0.6"]
+        assert one.metric("envoy_cluster_upstream_cx_total", cluster_name=PASSTHROUGH) == 1
 
 
 @contextlib.contextmanager
