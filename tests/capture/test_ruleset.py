@@ -33,8 +33,9 @@ class TestRuleset(TestCase):
         self.assertNotIn("chain inbound", found)
         self.assertNotIn("15006", found.replace("15001, 15006", ""))
 
-    def test_routing_is_for_tproxy_alone(self):
-        self.assertEqual(routing(Settings()), [])
-        self.assertEqual(len(routing(Settings(mode=TPROXY))), 4)
+    def test_routing_is_for_tproxy_alone_and_ipv6_needs_an_address(self):
+        self.assertEqual(routing(Settings(has_ipv6=False)), [])
+        self.assertEqual([one[:3] for one in routing(Settings())], [["-6", "addr", "add"]])
+        self.assertEqual(len(routing(Settings(mode=TPROXY))), 5)
         self.assertEqual({one[0] for one in routing(Settings(mode=TPROXY, has_ipv6=False))}, {"-4"})
         self.assertEqual(routing(Settings(mode=TPROXY, include_inbound_ports=())), [])

@@ -174,10 +174,16 @@ def _inbound_tproxy(settings: Settings) -> Iterator[str]:
 
 
 def routing(settings: Settings) -> list[list[str]]:
-    """Return what has to be added with ip(8) for TPROXY: words after ``ip -4 rule add`` and so on, for ``kernel``."""
-    if settings.mode != TPROXY or not settings.has_inbound:
+    """Return what has to be added beside the table: words for ip(8), of which ``kernel`` makes the way back too.
+
+    Linux has all of 127.0.0.0/8, but of IPv6 only ::1: the address from which meshd goes to the workload is added.
+    """
+    if not settings.has_inbound:
         return []
+    own = [["-6", "addr", "add", f"{PASSTHROUGH_SOURCE[1]}/128", "dev", "lo"]] if settings.has_ipv6 else []
+    if settings.mode != TPROXY:
+        return own
     every = {"-4": "0.0.0.0/0", "-6": "::/0"}
-    return [words for version in (("-4", "-6") if settings.has_ipv6 else ("-4",)) for words in (
+    return own + [words for version in (("-4", "-6") if settings.has_ipv6 else ("-4",)) for words in (
         [version, "rule", "add", "fwmark", str(MARK), "lookup", str(ROUTE_TABLE)],
         [version, "route", "add", "local", every[version], "dev", "lo", "table", str(ROUTE_TABLE)])]

@@ -116,7 +116,7 @@ def enable(view: View, dry_run: bool, force: bool, confirm_s: float | None, **op
     if dry_run:
         _show_steps(view, settings, problems)
         return code.OK
-    kernel.require(needs_ip=settings.mode == TPROXY)
+    kernel.require(needs_ip=bool(ruleset.routing(settings)))
     if problems and not force:
         raise MeshdError("\n".join((*problems, "help: start meshd with listeners there, or use --force")))
     left_s = watch.ask("left")

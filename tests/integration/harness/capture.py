@@ -51,7 +51,8 @@ class Machine:
     def rules(self):
         """Return all rules and what TPROXY needs beside them."""
         return [self.run(*words.split()).stdout for words in (
-            "nft -s list ruleset", "ip rule", "ip -6 rule", "ip route show table 133", "ip -6 route show table 133")]
+            "nft -s list ruleset", "ip rule", "ip -6 rule", "ip route show table 133", "ip -6 route show table 133",
+            "ip -6 -o addr show dev lo")]
 
     def mirror(self, *ports, uid=PROXY, word="proxy", transparent=False):
         """Take connections on ports of all addresses; of IPv6 where the port is a text with ``6:`` before it."""

@@ -1,0 +1,147 @@
+"""The virtual listeners of a sidecar to which connections are led."""
+
+from unittest import TestCase
+
+from tests.istio.view import document, service, sidecar, view
+
+CLOSED = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
+HTTP, TCP = (80, "http"), (5432, "tcp")
+
+
+def seen(*texts, **node):
+    """Return a captured sidecar's snapshot."""
+    return view(*texts, **{"role": "sidecar", "interception_mode": "redirect", **node}).snapshot
+
+
+def mesh_config(**spec):
+    """Return a MeshConfig."""
+    return document("MeshConfig", "mesh", spec)
+
+
+def listener(snapshot, name):
+    """Return a listener by name."""
+    return next(one for one in snapshot.listeners if one.name == name)
+
+
+def chains(snapshot, name="virtualOutbound"):
+    """Return {chain: (port, networks, where it goes)} of a listener; of HTTP the domains in place of a cluster."""
+    return {one.name: (one.match.destination_port, one.match.prefix_ranges, target(one))
+            for one in listener(snapshot, name).chains}
+
+
+def target(chain):
+    """Return the cluster of a TCP chain, or {domain: cluster or status} of one of HTTP."""
+    if chain.network_filters:
+        return chain.network_filters[-1].config.cluster
+    return {domain: route.cluster or route.direct_response.status for host in chain.filters[-1].config.virtual_hosts
+            for domain in host.domains for route in host.routes}
+
+
+class Outbound(TestCase):
+    def test_only_a_captured_node_has_them(self):
+        self.assertEqual(view(service("a.test"), role="sidecar").snapshot.listeners, ())
+        names = [one.name for one in seen(service("a.test")).listeners]
+        self.assertEqual(names, ["virtualOutbound", "virtualInbound"])
+        self.assertEqual(seen(service("a.test"), role="ingress").listeners, ())
+
+    def test_they_take_captured_connections_alone(self):
+        for one in seen(mesh_config()).listeners:
+            self.assertTrue(one.use_original_dst)
+            self.assertEqual([filter.type for filter in one.listener_filters], ["original_dst"])
+        self.assertEqual([one.address for one in seen(mesh_config()).listeners], ["0.0.0.0:15001", "0.0.0.0:15006"])
+        ports = mesh_config(proxyListenPort=16001, proxyInboundListenPort=16006)
+        self.assertEqual([one.address for one in seen(ports).listeners], ["0.0.0.0:16001", "0.0.0.0:16006"])
+
+    def test_services_of_http_share_the_chain_of_their_port(self):
+        found = chains(seen(service("a.test"), service("b.test"), service("c.test", ports=((81, "http"),))))
+        self.assertEqual({name: (port, nets) for name, (port, nets, _) in found.items()},
+                         {"0.0.0.0_80": (80, ()), "0.0.0.0_81": (81, ()), "rest": (0, ())})
+        self.assertEqual(found["0.0.0.0_80"][2]["a.test"], "outbound|80||a.test")
+        self.assertEqual(found["0.0.0.0_80"][2]["*"], "PassthroughCluster")
+
+    def test_others_have_a_chain_for_each_address(self):
+        found = chains(seen(service("db.test", ports=(TCP,), addresses=["10.9.0.1", "10.9.0.2"]),
+                            service("mq.test", ports=(TCP,), addresses=["10.9.0.3"])))
+        self.assertEqual(found["10.9.0.1_5432"],
+                         (5432, ("10.9.0.1/32", "10.9.0.2/32"), "outbound|5432||db.test"))
+        self.assertEqual(found["10.9.0.3_5432"][2], "outbound|5432||mq.test")
+
+    def test_without_an_address_the_first_has_the_port_unless_names_are_answered(self):
+        texts = service("db.test", ports=(TCP,)), service("mq.test", ports=(TCP,))
+        self.assertEqual(chains(seen(*texts))["0.0.0.0_5432"], (5432, (), "outbound|5432||db.test"))
+        found = chains(seen(*texts, dns_capture=True))
+        self.assertEqual(len(found), 3)
+        self.assertTrue(all(name.startswith("240.240.") for name in found if name != "rest"))
+
+    def test_what_nobody_knows_is_passed_on_or_closed(self):
+        for text, cluster, answer in ((mesh_config(), "PassthroughCluster", "PassthroughCluster"),
+                                      (mesh_config(**CLOSED), "BlackHoleCluster", 502),
+                                      (sidecar([{"hosts": ["*/*"]}], **CLOSED), "BlackHoleCluster", 502)):
+            found = chains(seen(service("a.test"), text))
+            self.assertEqual((found["rest"][2], found["0.0.0.0_80"][2]["*"]), (cluster, answer))
+
+    def test_the_pass_through_goes_where_the_client_meant(self):
+        snapshot = seen(service("a.test"))
+        (found,) = [one for one in snapshot.clusters if one.name == "PassthroughCluster"]
+        self.assertEqual((found.load_balancer.type, found.endpoints, found.source_addresses),
+                         ("original_destination", (), ()))
+
+    def test_resolution_none_goes_where_the_client_meant(self):
+        text = service("n.test", ports=(TCP,), endpoints=(), resolution="NONE", addresses=["10.8.0.0/16"])
+        snapshot = seen(text)
+        (found,) = [one for one in snapshot.clusters if one.name == "outbound|5432||n.test"]
+        self.assertEqual(found.load_balancer.type, "original_destination")
+
+    def test_a_port_of_the_document_has_its_hosts_alone(self):
+        egress = [{"port": {"number": 80, "protocol": "HTTP", "name": "http"}, "hosts": ["*/a.test"]},
+                  {"hosts": ["*/c.test"]}]
+        texts = service("a.test"), service("b.test"), service("c.test", ports=((81, "http"),))
+        found = chains(seen(*texts, sidecar(egress)))
+        self.assertEqual(set(found), {"0.0.0.0_80", "0.0.0.0_81", "rest"})
+        self.assertIn("a.test", found["0.0.0.0_80"][2])
+        self.assertNotIn("b.test", found["0.0.0.0_80"][2])
+
+    def test_a_port_that_is_not_captured_is_a_listener_of_its_own(self):
+        egress = [{"port": {"number": 8001, "protocol": "HTTP", "name": "http"}, "hosts": ["*/*"],
+                   "captureMode": "NONE"}]
+        snapshot = seen(service("a.test"), sidecar(egress))
+        self.assertEqual(listener(snapshot, "127.0.0.1_8001").address, "127.0.0.1:8001")
+        self.assertEqual(set(chains(snapshot)), {"rest"})
+
+
+class Inbound(TestCase):
+    def ingress(self, **more):
+        """Return a Sidecar with one ingress port."""
+        return document("Sidecar", "default", {"ingress": [
+            {"port": {"number": 8080, "protocol": "HTTP", "name": "http"}, **more}], "egress": [{"hosts": ["*/*"]}]})
+
+    def cluster(self, snapshot, name):
+        return next(one for one in snapshot.clusters if one.name == name)
+
+    def test_a_port_of_the_document_goes_to_its_endpoint(self):
+        snapshot = seen(self.ingress(defaultEndpoint="127.0.0.1:9080"))
+        self.assertEqual(chains(snapshot, "virtualInbound")["0.0.0.0_8080"], (8080, (), {"*": "inbound|8080||"}))
+        self.assertEqual(self.cluster(snapshot, "inbound|8080||").endpoints[0].address, "127.0.0.1:9080")
+
+    def test_without_one_to_the_address_that_was_meant_from_one_that_is_not_captured(self):
+        found = self.cluster(seen(self.ingress()), "inbound|8080||")
+        self.assertEqual((found.load_balancer.type, found.source_addresses),
+                         ("original_destination", ("127.0.0.6", "::6")))
+
+    def test_or_to_loopback_where_the_mesh_says_so(self):
+        local = mesh_config(inboundTrafficPolicy={"mode": "LOCALHOST"})
+        found = self.cluster(seen(self.ingress(), local), "inbound|8080||")
+        self.assertEqual(found.endpoints[0].address, "127.0.0.1:8080")
+
+    def test_ports_of_services_that_select_the_workload(self):
+        ports = [{"port": 80, "targetPort": 8080, "name": "http"}, {"port": 5432, "name": "tcp"}]
+        mine = document("Service", "web", {"selector": {"app": "web"}, "ports": ports})
+        other = document("Service", "db", {"selector": {"app": "db"}, "ports": [{"port": 6000, "name": "tcp"}]})
+        found = chains(seen(mine, other, labels={"app": "web", "v": "1"}), "virtualInbound")
+        self.assertEqual(set(found), {"0.0.0.0_8080", "0.0.0.0_5432", "rest"})
+        self.assertEqual(found["0.0.0.0_5432"][2], "inbound|5432||")
+        self.assertEqual(found["rest"][2], "InboundPassthroughCluster")
+
+    def test_tproxy_is_transparent_on_the_way_in(self):
+        snapshot = seen(mesh_config(), interception_mode="tproxy")
+        self.assertEqual([one.transparent for one in snapshot.listeners], [False, True])
