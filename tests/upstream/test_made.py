@@ -34,7 +34,8 @@ class Dialed:
 def cluster():
     cell = SimpleNamespace(value=1)
     return SimpleNamespace(
-        world=SimpleNamespace(poller=None), spec=SimpleNamespace(pool=PoolSpec(), connect_timeout_s=1.0),
+        world=SimpleNamespace(poller=None),
+        spec=SimpleNamespace(pool=PoolSpec(), proxy_protocol=None, connect_timeout_s=1.0),
         breaker=Breaker(), cells=SimpleNamespace(active_connections=cell, connect_failures=cell))
 
 

@@ -136,7 +136,8 @@ class Version2Test(TestCase):
 class OtherBytesTest(TestCase):
 
     def test_what_is_no_header_is_known_by_its_first_byte_that_differs(self):
-        for data in (b"GET / HTTP/1.1\r\n", b"PROPFIND /", b"PROXY\t", b"\x16\x03\x01", b"\r\n\r\nG", SIGNATURE[:-1] + b"\r"):
+        for data in (b"GET / HTTP/1.1\r\n", b"PROPFIND /", b"PROXY\t", b"\x16\x03\x01", b"\r\n\r\nG",
+                     SIGNATURE[:-1] + b"\r"):
             self.assertIs(read(data), NOT_FOUND, data)
         for data in (b"", b"P", b"PRO", b"\r\n", b"\r\n\r\n\0"):
             self.assertIsNone(read(data), data)

@@ -90,6 +90,10 @@ class Cluster:
     )
     connect_timeout_s: float = option(Duration(minimum=0.001), default=5.0, doc="until a connect is given up")
     pool: Pool = option(Nested(Pool), default=Pool(), doc="connections")
+    proxy_protocol: str | None = option(
+        Choice(("v1", "v2")), default=None,
+        doc="begin each connection with a PROXY protocol header that says where the client is"
+    )
     missing: bool = option(
         Boolean(), default=False, doc="it is referred to and not defined: 503 NC, as Envoy answers for such a cluster"
     )

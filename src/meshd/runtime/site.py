@@ -17,6 +17,7 @@ from meshd.model.snapshot import Node
 from meshd.runtime.state import HOST, Claims
 from meshd.upstream.call import Call
 from meshd.upstream.made import make_endpoint
+from meshd.upstream.proxied import header
 from meshd.upstream.stream import connect
 from meshd.wire.bus import Peers
 from meshd.wire.cell import buckets, ledger
@@ -96,7 +97,14 @@ class Site:
 
     def dial(self, address: str, receiver: Any, timeout_s: float) -> Any:
         """Open a connection of the plugin's own to HOST:PORT or unix:PATH; raises PluginError in a child process."""
-        return self._ground.world.dial(address, receiver, timeout_s)
+        version = self._proxy_protocol()
+        preface = (header(version),) if version is not None else ()
+        return self._ground.world.dial(address, receiver, timeout_s, *preface)
+
+    def _proxy_protocol(self) -> str | None:
+        """Return what connections to the endpoints of a cluster's plugin begin with, None for nothing."""
+        found = self._ground.clusters.get(self.name) if self.owner.startswith("cluster ") else None
+        return found.spec.proxy_protocol if found is not None else None
 
     def build(self, plugin: Plugin) -> Any:
         """Build another configured plugin and return the object; it starts and stops with this runtime."""

@@ -12,6 +12,7 @@ from meshd.upstream.endpoint import Endpoint
 from meshd.upstream.endpoint_set import EndpointSet
 from meshd.upstream.locality import is_ranked, priorities
 from meshd.upstream.pool import Pool
+from meshd.upstream.proxied import ProxiedPool
 from meshd.upstream.verdict import Verdicts
 
 COUNTERS = (
@@ -83,8 +84,11 @@ class Cluster:
         self.calls: dict[str, Any] = {}
 
     def adopt(self, previous: "Cluster") -> None:
-        """Use the pools of ``previous`` for the addresses that stay; it goes on working until ``start``."""
-        self.inherited = {endpoint.address: endpoint for endpoint in previous.endpoints}
+        """Use the pools of ``previous`` for the addresses that stay, unless connections begin otherwise now; it goes on
+        working until ``start``.
+        """
+        if previous.spec.proxy_protocol == self.spec.proxy_protocol:
+            self.inherited = {endpoint.address: endpoint for endpoint in previous.endpoints}
 
     def set_endpoints(self, specs: tuple[EndpointSpec, ...]) -> None:
         """Replace the endpoints; pools of those that stay are kept, the others' drain."""
@@ -118,7 +122,7 @@ class Cluster:
     def endpoint(self, spec: EndpointSpec, known: Endpoint | None, is_first: bool) -> Endpoint:
         """Return the endpoint that stands already, or a new one over the same pool, or a new one."""
         if known is None:
-            made = Endpoint(spec, Pool(self.world, spec.address))
+            made = Endpoint(spec, self.pool_of(spec.address))
             if not is_first:
                 self.warm_up(made)
         elif known.spec == spec:
@@ -128,6 +132,11 @@ class Cluster:
             made.warm_from, made.memo = known.warm_from, known.memo
         self.judge(made)
         return made
+
+    def pool_of(self, address: str) -> Pool:
+        """Return a new pool of connections to ``address``."""
+        version = self.spec.proxy_protocol
+        return ProxiedPool(self.world, address, version) if version is not None else Pool(self.world, address)
 
     def judge(self, endpoint: Endpoint) -> None:
         """Take the health flags in force."""
@@ -212,7 +221,7 @@ class Cluster:
         self.verdicts.join(self)
         self.verdicts.membership = Membership(self)
         self.bind()
-        self.idle = sum(len(endpoint.pool.idle) for endpoint in self.endpoints)
+        self.idle = sum(endpoint.pool.unused() for endpoint in self.endpoints)
         self.inherited = {}
         if self.verdicts.bits or self.spec.health_checks or self.spec.balancing.slow_start is not None:
             for endpoint in self.endpoints:

@@ -74,6 +74,8 @@ class UpstreamConnection:
         if keepalive is not None and borrowed.family != socket.AF_UNIX:
             keep_alive(borrowed, keepalive)
         borrowed.detach()
+        if self.pool.preface:
+            self.descriptor.send(self.pool.preface)
         self.pool.on_dialed(self)
 
     def lease(self, attempt: Any, method: bytes, is_upgrade: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from meshd.http import flag
 from meshd.upstream.endpoint import Endpoint
 from meshd.upstream.pool import Pool
+from meshd.upstream.proxied import ClientPool, ProxiedPool
 
 UNRESOLVED = flag.DF
 """The response flag where the name has no address."""
@@ -29,9 +30,18 @@ class NamedPool(Pool):
             self.next_waiter().on_failure(UNRESOLVED, reason, False)
 
 
+class NamedClientPool(NamedPool, ClientPool):
+    """The same for one client, where connections begin with a PROXY protocol header."""
+
+
 def make_endpoint(cluster: Any, spec: Any, name: Any) -> Endpoint:
     """Return an endpoint of a live cluster with the address of ``spec``, to which ``name`` knows the way."""
-    pool = NamedPool(cluster.world, spec.address)
+    version = cluster.spec.proxy_protocol
+    if version is None:
+        pool = NamedPool(cluster.world, spec.address)
+    else:
+        pool = ProxiedPool(cluster.world, spec.address, version)
+        pool.client_pool = NamedClientPool
     pool.name = name
     pool.bind(cluster)
     return Endpoint(spec, pool)

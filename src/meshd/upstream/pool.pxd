@@ -22,6 +22,7 @@ cdef class Pool:
     cdef public object high
     cdef public long max_connections
     cdef public double max_age_s
+    cdef public bytes preface
     cpdef bind_as(self, Pool other)
     cpdef retire(self)
     cpdef take(self, attempt)

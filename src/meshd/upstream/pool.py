@@ -15,12 +15,13 @@ from meshd.wire.name import Name
 
 class Pool:
     """``family`` and ``sockaddr`` are where to connect, or ``name`` knows it; found out with the first connection.
-    ``cluster`` gives settings, breaker and counters; a reload replaces it.
+    ``cluster`` gives settings, breaker and counters; a reload replaces it. ``preface`` are bytes that each connection
+    begins with, below every other layer (a PROXY protocol header).
     """
 
     __slots__ = ("world", "poller", "address", "family", "sockaddr", "name", "cluster", "settings", "connect_timeout_s",
                  "max_idle", "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing",
-                 "is_retired", "high", "max_connections", "max_age_s")
+                 "is_retired", "high", "max_connections", "max_age_s", "preface")
 
     def __init__(self, world: Any, address: str) -> None:
         self.world = world
@@ -41,6 +42,7 @@ class Pool:
         self.connections: set[UpstreamConnection] = set()
         self.dialing = 0
         self.is_retired = False
+        self.preface = b""
 
     def bind(self, cluster: Any) -> None:
         """Take settings and counters from ``cluster`` from now on."""
@@ -197,6 +199,10 @@ class Pool:
         if attempt in self.waiters:
             self.waiters.remove(attempt)
             self.breaker_of(attempt).release_pending()
+
+    def unused(self) -> int:
+        """Return how many connections are idle."""
+        return len(self.idle)
 
     def retire(self) -> None:
         """Close what is idle now and the rest when it comes back."""

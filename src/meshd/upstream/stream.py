@@ -36,13 +36,15 @@ class Stream:
     ``address`` is the endpoint's. Bytes sent before ``opened`` are dropped.
     """
 
-    __slots__ = ("world", "cluster", "receiver", "address", "descriptor", "dial", "name", "is_counted", "is_over")
+    __slots__ = ("world", "cluster", "receiver", "address", "descriptor", "dial", "name", "is_counted", "is_over",
+                 "preface")
 
     def __init__(self, world: Any, cluster: Any, receiver: Any) -> None:
         self.world = world
         self.cluster = cluster
         self.receiver = receiver
         self.address = ""
+        self.preface = b""
         self.descriptor: Descriptor | None = None
         self.dial: Dial | None = None
         self.name: Name | None = None
@@ -56,6 +58,7 @@ class Stream:
             self.later(f"the cluster has no endpoint {address or 'that can be used'}")
             return
         self.address = endpoint.address
+        self.preface = endpoint.pool.preface
         if not cluster.breaker.admit_connection():
             cluster.cells.connection_overflow.value += 1
             self.later("too many connections to the cluster")
@@ -90,6 +93,8 @@ class Stream:
             self.later(reason)
             return
         self.descriptor = Descriptor(fd, self.world.poller, self)
+        if self.preface:
+            self.descriptor.send(self.preface)
         self.receiver.opened()
 
     def later(self, reason: str) -> None:

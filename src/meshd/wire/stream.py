@@ -12,11 +12,12 @@ from meshd.wire.nobody import NOBODY
 class Stream:
     """``receiver``, which may be replaced, has ``opened()``, ``received(data)`` and, once and last, ``lost(reason)``.
 
-    Nothing comes after ``close``.
+    Nothing comes after ``close``. ``preface`` is sent first, before ``opened``.
     """
 
-    def __init__(self, world: Any, address: str, receiver: Any, timeout_s: float) -> None:
+    def __init__(self, world: Any, address: str, receiver: Any, timeout_s: float, preface: bytes = b"") -> None:
         self.receiver: Any = receiver
+        self._preface = preface
         self._world = world
         self._descriptor: Descriptor | None = None
         self._dial: Dial | None = Dial(world.poller, world.wheel, timeout_s, self._dialed)
@@ -44,11 +45,12 @@ class Stream:
             self._end(reason)
             return
         self._descriptor = Descriptor(fd, self._world.poller, self)
+        self.send(self._preface)
         self.receiver.opened()
 
     def send(self, data: bytes) -> None:
         """Write ``data``; nothing happens before ``opened`` and after the end."""
-        if self._descriptor is not None:
+        if self._descriptor is not None and data:
             self._descriptor.send(data)
 
     def close(self) -> None:

@@ -72,9 +72,9 @@ class World:
             if poller.closing or poller.unsent:
                 poller.settle()
 
-    def dial(self, address: str, receiver: Any, timeout_s: float) -> Stream:
+    def dial(self, address: str, receiver: Any, timeout_s: float, preface: bytes = b"") -> Stream:
         """Open a connection that is no pool's (``wire/stream.py``)."""
-        return Stream(self, address, receiver, timeout_s)
+        return Stream(self, address, receiver, timeout_s, preface)
 
     def resolve(self, host: str) -> Deferred:
         """Return a Deferred of the addresses of ``host`` (list of str), asked of the system's resolver in a thread."""
