@@ -2,6 +2,9 @@
 
 from meshd.api.call import CallAnswer, CallRequest
 from meshd.api.exchange import CONTINUE, STOP, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict
+from meshd.api.frame import (
+    HEARTBEAT, HEARTBEAT_ANSWER, NO_ROUTE, ONEWAY, OTHER, REQUEST, RESPONSE, SESSION, TIMEOUT, UNAVAILABLE, Frame,
+)
 from meshd.api.hook import API_VERSION, GROUP, Need, PluginType, hookimpl, hookspec
 from meshd.api.kind import (
     KINDS, IAccessLogOperator, IAdminPage, IAuthenticator, IAuthorizer, ICircuitBreaker, ICluster, IConfigDialect,
