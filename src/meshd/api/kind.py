@@ -285,8 +285,8 @@ class IStore(Interface):
 
 
 class IProtocolCodec(Interface):
-    """Reads and writes the frames (``meshd.api.Frame``) of a request protocol, without I/O. Keeps nothing of a connection:
-    one object serves all, both sides of them. What is no frame raises ``ProtocolError``, as soon as that can be known.
+    """Reads and writes the frames (``meshd.api.Frame``) of a request protocol, without I/O and without memory:
+    one object serves all connections, both sides. What is no frame raises ``ProtocolError``, once that can be known.
     """
 
     is_multiplexed = Attribute(
