@@ -52,7 +52,7 @@ def drive():
     balancer.update(mesh.cluster.endpoints)
     mesh.cluster.pick = balancer.pick
     terminal = router(route(cluster="up"), site=FakeSite(clusters={"up": mesh.cluster}))
-    mesh.listener.chain = Chain((mesh.use(Filter()), mesh.use(terminal)), (mesh.use(mesh.sink),))
+    mesh.listener.whole.chain = Chain((mesh.use(Filter()), mesh.use(terminal)), (mesh.use(mesh.sink),))
     visited = []
     client = mesh.client(GET)
     peer, _ = mesh.upstream.serve()

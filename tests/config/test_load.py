@@ -72,7 +72,7 @@ CHAINS = {
     "a bad on_error": ("      - {tag: {}, on_error: open}\n", "MSH0105 6:29 listeners[0].filters[0].on_error", ""),
     "a bad name": ("      - {tag: {}, name: 5}\n", "MSH0101 6:25 listeners[0].filters[0].name", ""),
     "a chain without an end": ("      - tag: {}\n", "MSH0202 6:9 listeners[0].filters", ""),
-    "no filters": ("      []\n", "MSH0112 6:7 listeners[0].filters", ""),
+    "no filters": ("      []\n", "MSH0113 6:7 listeners[0].filters", ""),
 }
 
 RULES = {

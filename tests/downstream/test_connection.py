@@ -230,12 +230,12 @@ class Ends(MeshCase):
         mesh = self.mesh(Echo())
         client = mesh.client(GET)
         client.read()
-        real, mesh.listener.edge = mesh.listener.edge, BadEdge()
+        real, mesh.listener.whole.edge = mesh.listener.whole.edge, BadEdge()
         client.send(GET)
         self.assertEqual(status_of(client.read()), 500)
         self.assertEqual(mesh.last.detail, "internal_error")
         self.assertEqual(client.end(), "fin")
         self.assertEqual(len(mesh.world.bugs), 1)
-        mesh.listener.edge = real
+        mesh.listener.whole.edge = real
         mesh.world.events.clear()
         self.assertEqual(status_of(mesh.ask()), 200)

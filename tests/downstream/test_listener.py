@@ -155,13 +155,13 @@ class Addresses(ListenerCase):
         mesh = self.listening()
         spec = attrs.evolve(mesh.listener.spec, address=mesh.listener.local, name="other")
         with self.assertRaisesRegex(MeshdError, r"listener other: 127.0.0.1:\d+: cannot bind: address already in use"):
-            LiveListener(spec, mesh.chain, mesh.world).bind()
+            LiveListener(spec, {"": mesh.chain}, mesh.world).bind()
 
     def test_an_address_that_is_not_ours(self):
         mesh = self.mesh(Echo())
         spec = attrs.evolve(mesh.listener.spec, address="192.0.2.1:80")
         with self.assertRaisesRegex(MeshdError, "cannot bind: "):
-            LiveListener(spec, mesh.chain, mesh.world).bind()
+            LiveListener(spec, {"": mesh.chain}, mesh.world).bind()
 
     def test_a_unix_socket_that_somebody_serves_is_left_alone(self):
         mesh = self.mesh(Echo())
@@ -201,7 +201,7 @@ class Reloads(ListenerCase):
         client.send(GET)
         self.assertTrue(client.read().endswith(b"/"))
         chain = Chain((mesh.use(Echo(3)), mesh.use(mesh.forward)), (mesh.use(mesh.sink),))
-        mesh.listener.replace(mesh.listener.spec, chain)
+        mesh.listener.replace(mesh.listener.spec, {"": chain})
         client.send(GET)
         self.assertTrue(client.read().endswith(b"/xxx"))
         self.assertEqual((mesh.chain.active, chain.active), (0, 0))
@@ -212,7 +212,7 @@ class Reloads(ListenerCase):
         client.send(GET)
         old = mesh.chain
         told = []
-        mesh.listener.replace(mesh.listener.spec, Chain((mesh.use(Echo()), mesh.use(mesh.forward)), ()))
+        mesh.listener.replace(mesh.listener.spec, {"": Chain((mesh.use(Echo()), mesh.use(mesh.forward)), ())})
         old.retire(lambda: told.append("idle"))
         self.assertEqual(told, [])
         mesh.connection().exchange.reply(200, b"late")
@@ -227,14 +227,14 @@ class Reloads(ListenerCase):
         client.send(GET.replace(b"/ ", b"/a//b "))
         self.assertTrue(client.read().endswith(b"/a/b"))
         http = attrs.evolve(mesh.listener.spec.http, merge_slashes=False)
-        mesh.listener.replace(attrs.evolve(mesh.listener.spec, http=http), mesh.chain)
+        mesh.listener.replace(attrs.evolve(mesh.listener.spec, http=http), {"": mesh.chain})
         client.send(GET.replace(b"/ ", b"/a//b "))
         self.assertTrue(client.read().endswith(b"/a//b"))
 
     def test_a_changed_backlog_holds_for_the_same_socket(self):
         mesh = self.listening()
         before = mesh.listener.socket
-        mesh.listener.replace(attrs.evolve(mesh.listener.spec, backlog=7), mesh.chain)
+        mesh.listener.replace(attrs.evolve(mesh.listener.spec, backlog=7), {"": mesh.chain})
         self.assertIs(mesh.listener.socket, before)
         self.assertEqual(backlog(mesh.listener.socket), 7)
 

@@ -94,7 +94,7 @@ class Requests(OverloadCase):
         mesh = self.mesh(Echo())
         gc.disable()
         try:
-            gone = weakref.ref(LiveListener(mesh.listener.spec, mesh.chain, mesh.world))
+            gone = weakref.ref(LiveListener(mesh.listener.spec, {"": mesh.chain}, mesh.world))
             self.assertIsNone(gone())
         finally:
             gc.enable()
@@ -104,7 +104,7 @@ class Requests(OverloadCase):
         mesh = self.listening()
         self.change(mesh, stops_requests=True)
         chain = Chain((mesh.use(Echo(3)), mesh.use(mesh.forward)), (mesh.use(mesh.sink),))
-        mesh.listener.replace(mesh.listener.spec, chain)
+        mesh.listener.replace(mesh.listener.spec, {"": chain})
         self.assertEqual(status_of(self.ask(mesh)), 503)
         self.change(mesh)
         self.assertTrue(self.ask(mesh).endswith(b"/xxx"))
@@ -276,5 +276,5 @@ class Unix(OverloadCase):
     def test_the_limits_of_guests_follow_the_listeners(self):
         mesh = self.listening()
         limits = attrs.evolve(mesh.listener.spec.limits, max_fields=5)
-        mesh.listener.replace(attrs.evolve(mesh.listener.spec, limits=limits), mesh.chain)
+        mesh.listener.replace(attrs.evolve(mesh.listener.spec, limits=limits), {"": mesh.chain})
         self.assertEqual(mesh.listener.lobby.spec.limits.max_fields, 5)

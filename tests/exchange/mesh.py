@@ -210,7 +210,7 @@ class Mesh:
             name="public", address="127.0.0.1:0",
             filters=(Plugin(kind="http_filter", type="x", config=None, name="x"),), http=HttpOptions(**dict(http)),
             limits=ListenerLimits(**dict(limits)), timeouts=ListenerTimeouts(**dict(times)), **dict(listener))
-        self.listener = LiveListener(spec, self.chain, self.world)
+        self.listener = LiveListener(spec, {"": self.chain}, self.world)
         self.clients = []
 
     def use(self, one):

@@ -79,7 +79,7 @@ class Routes(unittest.TestCase):
         before = self.runtime.clusters["users"].cells.requests.value
         answer(self.runtime, url="http://shop.example:8080/users/7")
         self.assertEqual(self.runtime.clusters["users"].cells.requests.value, before)
-        self.assertEqual(self.runtime.chains["public"].active, 0)
+        self.assertEqual(self.runtime.chains["public"][""].active, 0)
 
     def test_what_no_rule_asks_for_is_said(self):
         found = answer(self.runtime, source="web", sni="a.com")
@@ -197,7 +197,7 @@ class Filters(unittest.TestCase):
     def test_one_that_is_bypassed_says_so(self):
         for mode, decides in (("fail-open", "route"), ("fail-closed", "filter body_limit")):
             runtime = built(listener(ROUTES, f"- {{body_limit: {{}}, on_error: {mode}}}") + CLUSTERS)
-            runtime.chains["public"].uses[0].record.is_bypassed = True
+            runtime.chains["public"][""].uses[0].record.is_bypassed = True
             found = answer(runtime, url="http://a:8080/users/7")
             self.assertEqual((found["filters"][0]["decision"], found["result"]["by"]), ("bypassed", decides))
 

@@ -75,6 +75,11 @@ class Filter(Part):
         return CONTINUE
 
 
+class Looker(Part):
+    def on_accept(self, arrival):
+        return CONTINUE
+
+
 class Terminal(Part):
     def __init__(self, config, site):
         super().__init__(config, site)
@@ -118,6 +123,7 @@ TYPES = (
     PluginType(kind="http_filter", name="broken", build=broken),
     PluginType(kind="http_filter", name="formless", build=lambda config, site: object()),
     PluginType(kind="http_filter", name="router", config=Tag, build=Terminal, terminal=True),
+    PluginType(kind="listener_filter", name="looker", build=Looker),
     PluginType(kind="telemetry", name="sink", build=Sink),
 )
 REGISTRY = Registry.of(*TYPES)

@@ -5,6 +5,8 @@ from unittest import TestCase
 import attrs
 
 from meshd.api import CONTINUE, STOP, ConfigurationError, Plugin, PluginType
+from meshd.model.chain_match import ChainMatch
+from meshd.model.listener import FilterChain, Listener
 from meshd.registry import Registry
 from meshd.runtime.build import build, check
 from meshd.runtime.site import finish
@@ -44,26 +46,26 @@ class BuildTest(TestCase):
 
     def test_makes_one_chain_for_each_listener_in_the_order_of_the_file(self):
         spec = model.listener("public", model.plug("one"), model.plug("two"))
-        chain = self.build(model.snapshot(spec, model.listener("other"))).chains["public"]
+        chain = self.build(model.snapshot(spec, model.listener("other"))).chains["public"][""]
         self.assertEqual([use.plugin.name for use in chain.uses], ["one", "two", "router"])
         self.assertEqual([use.object.site.owner for use in chain.uses], ["listener public"] * 3)
         self.assertEqual(chain.uses[0].record.label, "plugin one (filter of test 0)")
 
     def test_leaves_disabled_filters_out(self):
         off = attrs.evolve(model.plug("one", "broken"), disabled=True)
-        chain = self.build(model.snapshot(model.listener("public", off))).chains["public"]
+        chain = self.build(model.snapshot(model.listener("public", off))).chains["public"][""]
         self.assertEqual([use.plugin.name for use in chain.uses], ["router"])
 
     def test_mesh_wide_sinks_are_one_object_in_all_chains(self):
         snapshot = model.snapshot(model.listener("a"), model.listener("b"), telemetry=(model.plug("sink", "sink"),))
         runtime = self.build(snapshot)
-        first, second = (runtime.chains[name].all_sinks[0] for name in "ab")
+        first, second = (runtime.chains[name][""].all_sinks[0] for name in "ab")
         self.assertIs(first.object, second.object)
         self.assertIsNot(first.record, second.record)
 
     def test_builds_what_routes_put_in_place_of_a_filter(self):
         runtime = self.build(model.snapshot(model.listener("public", model.plug("filter"), routes=1)))
-        first, router = runtime.chains["public"].uses
+        first, router = runtime.chains["public"][""].uses
         off, other = (first.overrides[route] for route in router.object.routes)
         self.assertIsNone(off)
         self.assertEqual((other.config.value, other.site.owner), (7, "listener public: route all/b"))
@@ -83,7 +85,7 @@ class BuildTest(TestCase):
         registry = Registry.of(*types, *rate_limit.meshd_plugins())
         snapshot = model.snapshot(model.listener("public", limit(1)))
         runtime = finish(build(snapshot, registry, self.world, table=self.table, environment={}))
-        use, last = runtime.chains["public"].uses
+        use, last = runtime.chains["public"][""].uses
         base, own = use.object, use.overrides[last.object.routes[0]]
         answers = [FakeExchange().request_phase(limiter) for limiter in (base, own, own, own, base)]
         self.assertEqual(answers, [CONTINUE, CONTINUE, CONTINUE, STOP, STOP])
@@ -111,10 +113,17 @@ class BuildTest(TestCase):
         (fault,) = self.faults(model.snapshot(spec))
         self.assertEqual((fault.code, fault.message.split(": ")[:2]), ("MSH0202", ["listener public", "filters"]))
 
-    def test_refuses_listener_filters_rather_than_pass_them_over(self):
-        spec = attrs.evolve(model.listener(), listener_filters=(model.plug("peek", where="m.yaml:3:5"),))
-        (fault,) = self.faults(model.snapshot(spec))
-        self.assertEqual((fault.mark.line, fault.message[:34]), (3, "listener public: listener_filters:"))
+    def test_makes_the_filters_of_a_listener_and_a_chain_for_each_of_its_filter_chains(self):
+        chains = (FilterChain(name="a", filters=(model.plug("router", "router"),), telemetry=(model.plug("s", "sink"),)),
+                  FilterChain(name="b", filters=(model.plug("x"), model.plug("router", "router"))))
+        spec = Listener(name="public", address="127.0.0.1:0", listener_filters=(model.plug("looker", "looker"),),
+                        filter_chains=(chains[0], attrs.evolve(chains[1], match=ChainMatch(destination_port=1))))
+        runtime = self.build(model.snapshot(spec))
+        self.assertEqual([use.plugin.name for use in runtime.listener_filters["public"].uses], ["looker"])
+        self.assertEqual(list(runtime.chains["public"]), ["a", "b"])
+        self.assertEqual([use.plugin.name for use in runtime.chains["public"]["b"].uses], ["x", "router"])
+        self.assertEqual([len(one.all_sinks) for one in runtime.chains["public"].values()], [1, 0])
+        self.assertIn("filter chain b", runtime.chains["public"]["b"].uses[0].object.site.owner)
 
     def test_refuses_an_unknown_type(self):
         spec = model.listener("public", attrs.evolve(model.plug("one"), type="ghost"))
@@ -160,7 +169,7 @@ class BuildTest(TestCase):
 
     def test_a_strike_hits_the_uses_of_one_plugin_or_the_one_object_that_is_known(self):
         runtime = self.build(model.snapshot(model.listener("public", model.plug("one"), model.plug("two"))))
-        one, two, _ = runtime.chains["public"].uses
+        one, two, _ = runtime.chains["public"][""].uses
         entry = model.REGISTRY.plugins[0]
         runtime.strike(entry, frozenset([id(two.object)]))
         self.assertEqual((one.record.late_times, two.record.late_times), (0, 1))

@@ -80,7 +80,7 @@ class BeginTest(ReloadTest):
         self.assertEqual((outcome.generation, outcome.digest), (1, "d"))
         listener = self.reloader.listeners["public"]
         self.assertTrue(listener.is_accepting)
-        self.assertIs(listener.chain, self.reloader.runtime.chains["public"])
+        self.assertIs(listener.whole.chain, self.reloader.runtime.chains["public"][""])
         self.assertTrue(self.reloader.runtime.clusters["users"].is_started)
         self.assertEqual(self.metric("meshd_config_generation"), 1)
         self.assertEqual(self.metric("meshd_config_last_reload_successful"), 1)
@@ -104,7 +104,7 @@ class SwapTest(ReloadTest):
         self.assertIs(self.reloader.listeners["public"], listener)
         self.assertIs(listener.socket, before)
         self.assertIsNot(self.reloader.runtime, old)
-        self.assertEqual([use.plugin.name for use in listener.chain.uses], ["more", "router"])
+        self.assertEqual([use.plugin.name for use in listener.whole.chain.uses], ["more", "router"])
 
     def test_says_what_has_changed(self):
         self.begin(model.listener("a"), model.listener("b"), clusters=[model.cluster("one"), model.cluster("two")])
@@ -159,7 +159,7 @@ class SwapTest(ReloadTest):
 
     def test_the_old_runtime_stops_after_its_last_request(self):
         self.begin()
-        old = self.reloader.runtime.chains["public"]
+        old = self.reloader.runtime.chains["public"][""]
         old.active = 1
         self.reload(waits=True)
         for _ in range(10):
@@ -172,7 +172,7 @@ class SwapTest(ReloadTest):
     def test_the_old_discovery_ends_at_the_swap_and_cannot_take_the_pools_back(self):
         found = model.cluster(discovery=model.plug("found", "found"))
         self.begin(model.listener(), clusters=[found])
-        self.reloader.runtime.chains["public"].active = 1
+        self.reloader.runtime.chains["public"][""].active = 1
         pool = self.reloader.runtime.clusters["users"].endpoints[0].pool
         before = [row for row in self.journal if row[0] == "stop"]
         self.reload(model.listener(), clusters=[found], waits=True)
@@ -185,7 +185,7 @@ class SwapTest(ReloadTest):
         self.begin(model.listener("public", model.plug("one"), routes=0), clusters=[model.cluster()])
         runtime = self.reloader.runtime
         traces = [weakref.ref(one) for one in (
-            runtime, runtime.chains["public"], runtime.clusters["users"], runtime.chains["public"].uses[0].object
+            runtime, runtime.chains["public"][""], runtime.clusters["users"], runtime.chains["public"][""].uses[0].object
         )]
         del runtime
         self.addCleanup(gc.enable)

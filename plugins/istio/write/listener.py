@@ -18,6 +18,9 @@ def listener_documents(listener, snapshot, hashed, losses):
 
     ``hashed`` are the names of clusters with consistent hashing.
     """
+    if not listener.filters:
+        losses.append(f"listener {listener.name}: filter chains and TCP have no document yet: left out")
+        return
     router = listener.filters[-1]
     hosts = getattr(router.config, "virtual_hosts", None)
     if hosts is None:

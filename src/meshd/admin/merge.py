@@ -30,6 +30,8 @@ def merged_listeners(answers: Iterable[Rows]) -> Rows:
     """Return the listeners; one accepts where any worker does."""
     return [
         {**rows[0], "accepting": any(row["accepting"] for row in rows), **_sums(rows, "connections"),
+         "filter_chains": [
+             {**same[0], **_sums(same, "connections")} for same in zip(*(row["filter_chains"] for row in rows))],
          "counters": _added(row["counters"] for row in rows)} for rows in _grouped(answers, "name")
     ]
 

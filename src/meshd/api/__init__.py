@@ -1,13 +1,13 @@
 """All that a plugin may import from meshd."""
 
 from meshd.api.call import CallAnswer, CallRequest
-from meshd.api.exchange import CONTINUE, STOP, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict
+from meshd.api.exchange import CONTINUE, MORE, STOP, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict
 from meshd.api.frame import (
     HEARTBEAT, HEARTBEAT_ANSWER, NO_ROUTE, ONEWAY, OTHER, REQUEST, RESPONSE, SESSION, TIMEOUT, UNAVAILABLE, Frame,
 )
 from meshd.api.hook import API_VERSION, GROUP, Need, PluginType, hookimpl, hookspec
 from meshd.api.kind import (
-    KINDS, IAccessLogOperator, IAdminPage, IAuthenticator, IAuthorizer, ICircuitBreaker, ICluster, IConfigDialect,
+    KINDS, IAccessLogOperator, IAdminPage, IArrival, IAuthenticator, IAuthorizer, ICircuitBreaker, ICluster, IConfigDialect,
     IConfigSource, ICtlVerb, IDiscovery, IEndpoint, IHealthChecker, IHttpFilter, IListenerFilter, ILoadBalancer,
     INetworkFilter, IOutlierDetector, IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink, ITerminalFilter,
 )

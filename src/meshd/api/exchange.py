@@ -11,10 +11,13 @@ class Verdict(enum.Enum):
 
     CONTINUE = "continue"
     STOP = "stop"
+    MORE = "more"
 
 
 CONTINUE = Verdict.CONTINUE
 STOP = Verdict.STOP
+MORE = Verdict.MORE
+"""Only of a listener filter: it wants to see more bytes."""
 
 
 class Denied(Exception):

@@ -13,7 +13,7 @@ from meshd.cli.route import route_rows
 
 LISTENER = (
     Column("NAME", "name"), Column("ADDRESS", "bound"), Column("ACCEPTING", "accepting", True),
-    Column("FILTERS", "filters"), Column("CONNECTIONS", "connections"), Column("REQUESTS", "requests"),
+    Column("FILTERS", "filters"), Column("CHAINS", "chains"), Column("CONNECTIONS", "connections"), Column("REQUESTS", "requests"),
 )
 ROUTE = (
     Column("LISTENER", "listener"), Column("VIRTUAL_HOST", "virtual_host"), Column("DOMAINS", "domains"),
@@ -46,10 +46,11 @@ def proxy_config() -> None:
 @click.argument("name", required=False, shell_complete=names_of("listeners"))
 @asks()
 def listener(client: Any, view: View, name: str | None) -> None:
-    """Show listeners: addresses, filters, connections."""
+    """Show listeners: addresses, filters or filter chains, connections."""
     rows = _named(client.get("/listeners?format=json")["listeners"], name)
     for row in rows:
         row["requests"] = row["counters"]["requests"]
+        row["chains"] = [one["name"] for one in row.get("filter_chains", ())]
     if view.form in ("json", "yaml"):
         rows = _named(client.get("/config_dump?resource=listeners")["listeners"], name)
     view.items("Listeners", rows, LISTENER)

@@ -9,7 +9,8 @@ SHOWN = {"prefix": "{}*", "suffix": "*{}", "contains": "*{}*", "regex": "~{}"}
 
 def route_rows(listener: dict) -> Iterator[dict]:
     """Yield one row for each route of each filter that has virtual hosts."""
-    for filter_ in listener["filters"]:
+    chains = [listener, *listener.get("filter_chains", ()), listener.get("default_filter_chain")]
+    for filter_ in [one for chain in chains if chain for one in chain["filters"]]:
         for config in filter_.values():
             for host in config.get("virtual_hosts") or () if isinstance(config, dict) else ():
                 for route in host.get("routes") or ():

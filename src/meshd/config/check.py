@@ -13,10 +13,11 @@ from meshd.document.locate import locate
 from meshd.document.node import Node, Sequence
 from meshd.document.value import missing_hint
 from meshd.model.cluster import Cluster
-from meshd.model.listener import Listener
+from meshd.model.listener import FilterChain, Listener
 from meshd.model.snapshot import Admin, Snapshot
 
-WATCHED = frozenset((Cluster, Listener, Admin, Snapshot))
+WATCHED = frozenset((Cluster, Listener, FilterChain, Admin, Snapshot))
+CHAINS = (Listener, FilterChain)
 _KINDS = {Cluster: "cluster", Listener: "listener"}
 
 
@@ -27,15 +28,16 @@ def check(context: Context, is_complete: bool = True) -> None:
         _check_name(referral, names, context)
     known = {(one.kind, one.name): one.path for one in context.referrals}
     chains = {seen.path: {one.name: seen.node for one in seen.values["filters"]} for seen in context.seen
-              if seen.cls is Listener and "filters" in seen.values}
+              if seen.cls in CHAINS and "filters" in seen.values}
     for used in context.used:
-        listener = used.path.partition(".")[0]
-        there = {**names, "filter": chains[listener]} if listener in chains else names
+        chain = used.path.partition(".filters[")[0]
+        there = {**names, "filter": chains[chain]} if chain in chains else names
         _check_needs(used, there, known, context)
         check_beside(used, context)
     for seen in context.seen:
-        if seen.cls is Listener:
-            _check_chain(seen, context)
+        if seen.cls in CHAINS:
+            _check_chain(seen, "filters", "http_filter", context)
+            _check_chain(seen, "network_filters", "network_filter", context)
         elif seen.cls is Snapshot:
             _check_documents(seen, context)
     listeners = [seen for seen in context.seen if seen.cls is Listener]
@@ -92,23 +94,23 @@ def _check_documents(seen: Seen, context: Context) -> None:
             _check_file(file, nodes.items[place], f"documents[{place}]", context)
 
 
-def _check_chain(seen: Seen, context: Context) -> None:
+def _check_chain(seen: Seen, key: str, kind: str, context: Context) -> None:
     """The last filter that is not disabled must be terminal, and no other."""
-    filters = seen.values.get("filters", ())
+    filters = seen.values.get(key, ())
     active = [(place, one) for place, one in enumerate(filters) if not one.disabled]
     ends = [_is_terminal(one, context) for _, one in active]
-    nodes = seen.node.get("filters")
-    pairs = [(f"{seen.path}.filters[{place}]", one, nodes.items[place]) for place, one in active]
+    nodes = seen.node.get(key)
+    pairs = [(f"{seen.path}.{key}[{place}]", one, nodes.items[place]) for place, one in active]
     check_canaries(pairs, context)
     for (place, one), is_end in list(zip(active, ends))[:-1]:
         if is_end:
-            context.fault("MSH0202", nodes.items[place], f"{seen.path}.filters[{place}]",
+            context.fault("MSH0202", nodes.items[place], f"{seen.path}.{key}[{place}]",
                           f'filter "{one.name}" ends the chain, expected it last', hint="no filter after it runs")
     if filters and not (ends and ends[-1]):
         place = active[-1][0] if active else len(filters) - 1
-        terminal = ", ".join(name for name in context.plugin_names("http_filter")
-                             if context.plugin_type("http_filter", name).terminal) or "none is installed"
-        context.fault("MSH0202", nodes.items[place], f"{seen.path}.filters",
+        terminal = ", ".join(name for name in context.plugin_names(kind)
+                             if context.plugin_type(kind, name).terminal) or "none is installed"
+        context.fault("MSH0202", nodes.items[place], f"{seen.path}.{key}",
                       f"the chain does not end in a terminal filter, expected one of: {terminal}")
 
 

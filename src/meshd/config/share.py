@@ -7,7 +7,8 @@ from meshd.document.context import Context, Used, key_mark
 from meshd.document.node import Node
 
 CODE = "MSH0220"
-_IN_CHAIN = re.compile(r"listeners\[\d+\]\.filters\[\d+\]\.[^.\[\]]+")
+_IN_CHAIN = re.compile(
+    r"listeners\[\d+\](?:\.filter_chains\[\d+\]|\.default_filter_chain)?\.filters\[\d+\]\.[^.\[\]]+")
 
 
 def check_beside(used: Used, context: Context) -> None:

@@ -30,7 +30,9 @@ UNDERSCORES = {"allow": "allow", "reject_request": "reject", "drop_header": "dro
 
 
 class Connection:
-    """``host`` is the client's address without port; ``is_draining``: the next answer is the last."""
+    """``listener`` is the live chain (or the lobby) that it belongs to. ``host`` is the client's address without port;
+    ``is_draining``: the next answer is the last.
+    """
 
     __slots__ = (
         "listener", "world", "poller", "descriptor", "parser", "exchange", "timer", "peer", "host", "host_bytes",
@@ -38,7 +40,7 @@ class Connection:
         "since", "limits", "times", "chain", "idle_since",
     )
 
-    def __init__(self, listener: Any, fd: int, peer: str, host: str, local: str) -> None:
+    def __init__(self, listener: Any, descriptor: Descriptor, peer: str, host: str, local: str) -> None:
         world = listener.world
         self.listener = listener
         self.world = world
@@ -64,7 +66,8 @@ class Connection:
             UNDERSCORES[http.headers_with_underscores_action])
         self.timer = world.wheel.timer(self.on_timer)
         self.since = self.idle_since = self.head_since = self.poller.now
-        self.descriptor = Descriptor(fd, world.poller, self)
+        self.descriptor = descriptor
+        descriptor.owner = self
         self.rest()
 
     # Bytes from the client

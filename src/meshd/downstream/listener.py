@@ -7,13 +7,16 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from meshd.downstream.connection import Connection
-from meshd.downstream.edge import Edge
+from meshd.downstream.arrival import Arrival
+from meshd.downstream.live_chain import LiveChain
 from meshd.downstream.lobby import Lobby
 from meshd.errors import MeshdError
+from meshd.model.chain_match import ChainMatch, ChainTable, Facts
 from meshd.wire import spare
 from meshd.wire.address import host_of, render
 from meshd.wire.cell import ledger
+from meshd.wire.descriptor import Descriptor
+from meshd.wire.nobody import NOBODY
 from meshd.wire.poller import READ
 from meshd.wire.sockets import bind, unlink_quietly
 
@@ -31,39 +34,47 @@ COUNTERS = (
     ("shed", "envoy_http_downstream_rq_overload_close", "requests refused because of overload"),
     ("unkept", "envoy_http_downstream_cx_overload_disable_keepalive", "connections not kept because of overload"),
     ("rejected", "envoy_listener_downstream_cx_overload_reject", "connections refused because of overload"),
+    ("unmatched", "envoy_listener_no_filter_chain_match", "connections closed because no filter chain takes them"),
+    ("filter_timeouts", "envoy_listener_downstream_pre_cx_timeout", "connections whose listener filters took too long"),
+    ("filter_closes", "envoy_listener_downstream_listener_filter_remote_close",
+     "connections that clients closed before their listener filters were done"),
+    ("filter_refused", "meshd_listener_filter_refused_total", "connections that a listener filter has refused"),
+)
+GAUGES = (
+    ("active", "envoy_listener_downstream_cx_active", "connections open"),
+    ("arriving", "envoy_listener_downstream_pre_cx_active", "connections that listener filters look at"),
+    ("active_requests", "envoy_http_downstream_rq_active", "requests in flight"),
 )
 
 
 class Cells:
     """The counters of one listener."""
 
-    __slots__ = tuple(row[0] for row in COUNTERS) + ("active", "active_requests")
+    __slots__ = tuple(row[0] for row in COUNTERS + GAUGES)
 
     def __init__(self, metrics: Any, name: str) -> None:
         for attribute, metric, doc in COUNTERS:
             setattr(self, attribute, metrics.counter(metric, doc, ("listener",)).cell(name))
-        self.active = metrics.gauge("envoy_listener_downstream_cx_active", "connections open", ("listener",)).cell(name)
-        self.active_requests = metrics.gauge(
-            "envoy_http_downstream_rq_active", "requests in flight", ("listener",)).cell(name)
+        for attribute, metric, doc in GAUGES:
+            setattr(self, attribute, metrics.gauge(metric, doc, ("listener",)).cell(name))
 
 
 class LiveListener:
-    """``chain`` is what the next request gets; ``connections`` are those open.
+    """``chains`` are its live filter chains by name; ``connections`` are those open, of all of them.
 
+    ``whole`` is the one chain that takes every connection as it is accepted, None where one has to be chosen.
     ``places`` counts the connections of all workers of this host. Making one and ``bind`` raise MeshdError.
     ``is_foreign``: the socket stays open elsewhere when it is closed here, so its file is not ours to remove.
-    Overload changes ``chain`` (for one that refuses), ``is_keeping`` (answers leave their connections open) and
-    ``is_accepting``; ``held_since`` is when the latter ended (monotonic seconds, 0.0 while it has not).
+    Overload changes ``is_accepting``; ``held_since`` is when that ended (monotonic seconds, 0.0 while it has not).
+    ``built`` in the methods is a mapping of what the runtime has made for a listener: Chain by the chain's name.
     """
 
-    def __init__(self, spec: Any, chain: Any, world: Any) -> None:
+    def __init__(self, spec: Any, built: Any, world: Any, listener_filters: Any = None) -> None:
         self.spec = spec
         self.name = spec.name
-        self.is_hasty = is_hasty(spec.timeouts)
         self.world = world
-        self.edge = Edge(spec.http, world.random)
         self.cells = Cells(world.metrics, spec.name)
-        self.connections: set[Connection] = set()
+        self.connections: set[Any] = set()
         self.places = ledger(world.arena, ("listener", spec.name, spec.address), 1)
         self.accepts = ACCEPTS if world.arena is None else 1  # what others can take, one worker leaves to them
         self.socket: socket.socket | None = None
@@ -75,11 +86,10 @@ class LiveListener:
         self.respite: Any = None
         self.emptied: list[Deferred] = []
         self.end: Callable[[], Any] | None = None
-        self.lobby = Lobby(self, chain)
-        self.is_keeping = True
-        self.serving = self.chain = chain
+        self.lobby = Lobby(self)
+        self.chains: dict[str, LiveChain] = {}
+        self.arrange(built, listener_filters)
         world.overload.followers.add(self)
-        self.heed()
 
     def bind(self) -> None:
         """Take the address or the socket that was handed over; connections queue but are not served until ``start``."""
@@ -102,35 +112,56 @@ class LiveListener:
         if self.world.overload.stops_connections:
             self.hold()
 
-    def replace(self, spec: Any, chain: Any) -> None:
-        """Serve the next requests by this specification; open connections stay."""
+    def replace(self, spec: Any, built: Any, listener_filters: Any = None) -> list[LiveChain]:
+        """Serve the next requests by this specification; open connections stay.
+
+        Return the chains that it has no more, which are to be drained.
+        """
         if spec.backlog != self.spec.backlog and self.socket is not None:
             self.socket.listen(spec.backlog)  # the kernel takes the new length for the queue that is there
         self.spec = spec
-        self.serving = chain
-        self.is_hasty = is_hasty(spec.timeouts)
-        self.edge = Edge(spec.http, self.world.random)
-        self.lobby.replace(chain)
-        self.heed()
+        return self.arrange(built, listener_filters)
+
+    def arrange(self, built: Any, listener_filters: Any) -> list[LiveChain]:
+        """Lay the chains out; return those that have gone. One that speaks something else now is another one."""
+        before, self.chains = self.chains, {}
+        table, fallback = ChainTable(), self.spec.default_filter_chain
+        for spec in self.spec.chains:
+            live = before.get(spec.name)
+            if live is not None and live.protocol == spec.protocol:
+                del before[spec.name]
+                live.replace(spec, built[spec.name])
+            else:
+                live = LiveChain(self, spec, built[spec.name])
+            self.chains[spec.name] = live
+            if fallback is None or spec.name != fallback.name:
+                table.add(spec.match, live)
+        self.table = table
+        self.fallback = None if fallback is None else self.chains[fallback.name]
+        self.listener_filters = listener_filters
+        self.whole = self.only_chain()
+        self.lobby.replace(self.whole if self.whole is not None and self.whole.protocol == "http" else None)
+        return list(before.values())
+
+    def only_chain(self) -> LiveChain | None:
+        """Return the chain of every connection, if there is nothing to be looked at and nothing below HTTP or TCP."""
+        (first, *others) = self.chains.values()
+        is_plain = self.listener_filters is None and first.transport is None and first.spec.match == ChainMatch()
+        return first if is_plain and not others else None
+
+    def chain_for(self, facts: Facts) -> LiveChain | None:
+        """Return the chain that takes a connection, or None."""
+        found = self.table.find(facts)
+        return self.fallback if found is None else found
 
     def follow(self) -> None:
         """What the process refuses has changed."""
-        self.heed()
+        for chain in self.chains.values():
+            chain.heed()
         if not self.world.overload.stops_connections:
             self.go_on()
         elif self.is_accepting:
             self.hold()
-
-    def heed(self) -> None:
-        """Lay out what the next request gets."""
-        overload = self.world.overload
-        self.is_keeping = not (overload.disables_keepalive or overload.stops_requests)
-        self.chain = self.lobby.chain if overload.stops_requests else self.serving
-
-    def keep(self) -> bool:
-        """Say that a connection that might be kept is not, and count it."""
-        self.cells.unkept.value += 1
-        return False
 
     def on_event(self, mask: int) -> None:
         """Called by the poller: somebody wants in."""
@@ -179,8 +210,8 @@ class LiveListener:
             "listener {name}: accept: {reason}: new connections wait", name=self.spec.name, reason=reason)
         self.hold()
 
-    def admit(self, sock: socket.socket, name: Any, host: Any = None) -> Connection:
-        """Begin to serve a client; ``host`` is who it belongs to where that is the lobby and not the listener."""
+    def admit(self, sock: socket.socket, name: Any, host: Any = None) -> Any:
+        """Begin to serve a client; ``host`` is the lobby where that is who it belongs to."""
         if sock.family == socket.AF_UNIX:
             peer, client, local = "unix:", "unix", self.local
         else:
@@ -189,10 +220,25 @@ class LiveListener:
             client = host_of(peer)
             local = self.local_of(sock)
         sock.setblocking(False)
-        connection = Connection(host or self, sock.detach(), peer, client, local)
+        host = host or self.whole
+        if host is None:
+            connection = Arrival(self, sock.detach(), peer, client, local)
+        else:
+            connection = host.connect(Descriptor(sock.detach(), self.world.poller, NOBODY), peer, client, local)
         self.connections.add(connection)
         self.cells.connections.value += 1
         self.cells.active.value += 1
+        if host is None:
+            connection.begin()
+        return connection
+
+    def served(self, arrival: Arrival, chain: LiveChain, descriptor: Any, protocol: str) -> Any:
+        """A chain takes an arrival over; return the connection in its place."""
+        connection = chain.connect(descriptor, arrival.peer, arrival.client, arrival.local, protocol)
+        self.connections.discard(arrival)
+        self.connections.add(connection)
+        if arrival.is_draining:
+            connection.drain()
         return connection
 
     def local_of(self, sock: socket.socket) -> str:
@@ -245,35 +291,24 @@ class LiveListener:
         except OSError:
             return True
 
-    def closed(self, connection: Connection) -> None:
-        """A connection has ended."""
-        if connection in self.connections:
-            self.connections.discard(connection)
-            self.places.give(0)
-            self.cells.active.value -= 1
-            if not self.connections:
-                self.leave()
-                emptied, self.emptied = self.emptied, []
-                for deferred in emptied:
-                    deferred.callback(None)
+    def closed(self, connection: Any) -> bool:
+        """A connection has ended; say whether it was one of ours."""
+        if connection not in self.connections:
+            return False
+        self.connections.discard(connection)
+        self.places.give(0)
+        self.cells.active.value -= 1
+        if not self.connections:
+            self.leave()
+            emptied, self.emptied = self.emptied, []
+            for deferred in emptied:
+                deferred.callback(None)
+        return True
 
     def leave(self) -> None:
         """Give up the host's count once nobody is here and nobody can come any more."""
         if self.socket is None and not self.connections:
             self.places.close()
-
-    def tunnel_ended(self, connection: Connection, exchange: Any) -> None:
-        """One half of a tunnel has ended; with the second the exchange has, once the upstream has got all.
-
-        To pass the end of a half on may show that the other side is gone: then the exchange has ended already.
-        """
-        if exchange.is_ended:
-            return
-        exchange.half_ended += 1
-        if exchange.half_ended > 1:
-            connection.is_kept = False
-            if not exchange.attempt.connection.descriptor.pending:
-                exchange.end(True)
 
     def close(self) -> None:
         """Accept no more and free the address; connections stay, and so do those that the kernel has taken for us."""
@@ -301,14 +336,22 @@ class LiveListener:
         emptied.addBoth(lambda result: cut.cancel() if cut.active() else None)
         return emptied
 
-    def cut(self) -> None:
-        """The deadline has passed: end what is left."""
+    def drain_chain(self, chain: LiveChain, deadline_s: float) -> Deferred:
+        """Ask the connections of a chain that has gone to close; the Deferred is as that of ``drain``."""
+        emptied: Deferred = Deferred()
+        if not chain.count:
+            return succeed(None)
+        chain.on_empty = lambda: emptied.callback(None)
         for connection in list(self.connections):
-            connection.lost("drain deadline")
-            if connection.descriptor.is_open:
-                connection.abort()
+            if connection.listener is chain:
+                connection.drain()
+        cut = self.world.call_later(deadline_s, self.cut, chain)
+        return emptied.addBoth(lambda result: cut.cancel() if cut.active() else None)
 
-
-def is_hasty(timeouts: Any) -> bool:
-    """Say whether a silent request ends before an idle connection does, whose timer is running anyway."""
-    return timeouts.stream_idle_s > 0 and not 0 < timeouts.idle_s <= timeouts.stream_idle_s
+    def cut(self, chain: LiveChain | None = None) -> None:
+        """The deadline has passed: end what is left, of one chain where it is given."""
+        for connection in list(self.connections):
+            if chain is None or connection.listener is chain:
+                connection.lost("drain deadline")
+                if connection.descriptor is not None and connection.descriptor.is_open:
+                    connection.abort()

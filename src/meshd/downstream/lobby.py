@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from meshd.exchange.shed import Shed
+from meshd.downstream.connection import Connection
 from meshd.wire import spare
 from meshd.wire.poller import READ
 
@@ -26,25 +26,27 @@ class Lobby:
     is_hasty = False
     is_keeping = False
 
-    def __init__(self, listener: Any, chain: Any) -> None:
+    def __init__(self, listener: Any) -> None:
         self.listener = weakref.proxy(listener)  # no circle: what a reload has frozen is freed by counts alone
         self.name = listener.name
         self.world = listener.world
         self.cells = listener.cells
         self.is_open = False
         self._is_watching = False
-        self.replace(chain)
+        self.whole: Any = None
 
     @property
     def edge(self) -> Any:
-        """The listener's rules for heads."""
-        return self.listener.edge
+        """The chain's rules for heads."""
+        return self.whole.edge
 
-    def replace(self, chain: Any) -> None:
-        """Tell the sinks of this chain from now on, and take the listener's limits."""
-        self.chain = Shed(chain, self.world.overload, self.cells.shed)
-        timeouts = attrs.evolve(self.listener.spec.timeouts, headers_s=STAY_S, send_s=STAY_S, body_gap_s=STAY_S)
-        self.spec = attrs.evolve(self.listener.spec, timeouts=timeouts)
+    def replace(self, whole: Any) -> None:
+        """Tell the sinks of this live chain from now on, and take its limits; None where guests cannot be answered."""
+        self.whole = whole
+        if whole is not None:
+            self.chain = whole.refusing
+            timeouts = attrs.evolve(whole.spec.timeouts, headers_s=STAY_S, send_s=STAY_S, body_gap_s=STAY_S)
+            self.spec = attrs.evolve(whole.spec, timeouts=timeouts)
 
     def open(self) -> None:
         """Let guests in from now on."""
@@ -79,13 +81,19 @@ class Lobby:
             sock.close()
             self._ignore()
             return
+        if self.whole is None:  # what it speaks is not known yet, or is not HTTP
+            sock.close()
+            return
         self.world.overload.guests += 1
         self.listener.admit(sock, name, self).drain()
 
+    def connect(self, descriptor: Any, peer: str, client: str, local: str) -> Any:
+        """Return the connection of a guest."""
+        return Connection(self, descriptor, peer, client, local)
+
     def closed(self, connection: Any) -> None:
         """A guest has left: the next may come in."""
-        if connection in self.listener.connections:
-            self.listener.closed(connection)
+        if self.listener.closed(connection):
             self.world.overload.guests -= 1
             if self.is_open:
                 self._watch()

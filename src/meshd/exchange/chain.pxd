@@ -8,6 +8,7 @@ cdef class Chain:
     cdef public long countdown
     cdef public long active
     cdef public object on_idle
+    cdef public object transport
     cdef public object match
     cdef public tuple request_steps
     cdef public tuple response_steps

@@ -49,7 +49,10 @@ class Use:
 
 
 class Chain:
-    """``uses`` in the order of the configuration, the terminal filter last; ``sinks`` are told once of each end."""
+    """``uses`` in the order of the configuration, the terminal filter last; ``sinks`` are told once of each end.
+
+    ``transport`` is the byte layer below its protocol (``downstream/live_chain.py``), None for plain text.
+    """
 
     def __init__(self, uses: tuple[Use, ...], sinks: tuple[Use, ...], *, sample_every: int = 0) -> None:
         self.uses = uses
@@ -57,6 +60,7 @@ class Chain:
         self.sample_every = self.countdown = sample_every
         self.active = 0
         self.on_idle: Callable[[], Any] | None = None
+        self.transport: Any = None
         self.match = getattr(uses[-1].object, "match", no_match)
         for use in uses + sinks:
             use.record.on_change = self.bind

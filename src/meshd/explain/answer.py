@@ -7,7 +7,7 @@ from meshd.document.encode import encode_class
 from meshd.exchange.reply import DETAILS
 from meshd.explain.asked import Asked
 from meshd.explain.edge import enter, text
-from meshd.explain.place import choose
+from meshd.explain.place import chain_of, choose
 from meshd.explain.target import DEFAULT, cluster_fact, is_usable
 from meshd.explain.view import Answer, View, copied
 from meshd.explain.walk import Outcome, Walk
@@ -27,21 +27,23 @@ def explain(
     """
     is_live = bound is not None
     listener, why = choose(runtime.snapshot.listeners, bound or {}, asked)
-    chain = runtime.chains[listener.name]
     local = (bound or {}).get(listener.name, listener.address)
-    view, edge = enter(asked, listener, chain, runtime.ground.world, local)
+    spec = chain_of(listener, asked, local)
+    chain = runtime.chains[listener.name][spec.name]
+    view, edge = enter(asked, listener.name, spec, chain, runtime.ground.world, local)
     yield
     walk = Walk(chain, view)
     yield from walk.run()
     found = {
         "request": asked.fields(),
-        "listener": {"name": listener.name, "address": local, "where": listener.where, "why": why},
+        "listener": {"name": listener.name, "address": local, "where": listener.where, "why": why,
+                     **({"filter_chain": spec.name} if spec.name else {})},
         "edge": edge, "filters": walk.rows, **walk.facts,
     }
     plans = [(outcome.percent, outcome.plan) for outcome in walk.outcomes if outcome.plan is not None]
     if plans:
         found["upstream"], found["clusters"] = _forwarded(view, plans, is_live)
-        found["timeouts"] = _timeouts(found.get("timeouts", {}), listener)
+        found["timeouts"] = _timeouts(found.get("timeouts", {}), spec)
         found["retry"] = _retry(found.get("retry"), runtime.registry)
     found["result"] = _result(view, walk, {one["name"]: one for one in found.get("clusters", ())})
     notes = list(_notes(asked, walk))

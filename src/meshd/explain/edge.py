@@ -30,13 +30,13 @@ class _Taker:
     on_end = on_body
 
 
-def enter(asked: Asked, listener: Any, chain: Any, world: Any, local: str) -> tuple[View, dict]:
+def enter(asked: Asked, listener: str, spec: Any, chain: Any, world: Any, local: str) -> tuple[View, dict]:
     """Return the view of the request as the first filter would get it, and what was done to it as plain data.
 
-    ``view.answered`` is set where the request is refused or the client sent elsewhere.
+    ``spec`` is the filter chain of the model, ``listener`` the name of its listener. ``view.answered`` is set where the request is refused or the client sent elsewhere.
     """
     downstream = Downstream(world, listener, asked.client, local)
-    taker, limits, http = _Taker(), listener.limits, listener.http
+    taker, limits, http = _Taker(), spec.limits, spec.http
     parser = RequestParser(taker, limits.max_head_bytes, limits.max_fields, http.accept_http_10,
                            UNDERSCORES[http.headers_with_underscores_action])
     try:
@@ -48,15 +48,15 @@ def enter(asked: Asked, listener: Any, chain: Any, world: Any, local: str) -> tu
         view = View(downstream, chain, RequestHead(b"", b"", b"", 11, Headers()))
         return view, _refused(view, ProtocolError("head: expected a whole one"), "the head is refused")
     view = View(downstream, chain, taker.head)
-    return view, _prepared(view, listener)
+    return view, _prepared(view, spec)
 
 
-def _prepared(view: View, listener: Any) -> dict:
+def _prepared(view: View, spec: Any) -> dict:
     request = view.request
     target, before = request.target, dict(request.headers)
     try:
         refuse_connect(request)
-        Edge(listener.http, Random(0)).prepare(view)
+        Edge(spec.http, Random(0)).prepare(view)
     except ProtocolError as error:
         return _refused(view, error, "refused before any filter")
     except Redirect as redirect:

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ipaddress import ip_address
+
 from meshd.document.address import split_address
 from meshd.explain.asked import Asked, BadQuestion
+from meshd.model.chain_match import ChainMatch, ChainTable, Facts
 
 WILDCARDS = ("0.0.0.0", "::")
 
@@ -41,6 +44,42 @@ def _best(found: list[Any], addresses: dict[str, str], asked: Asked) -> tuple[An
         if split_address(addresses[one.name])[0] in WILDCARDS:
             return one, f"of {others} on port {asked.wanted_port} it takes every address"
     return found[0], f"of {others} on port {asked.wanted_port} it is the first; the URL's host names no address of them"
+
+
+def chain_of(listener: Any, asked: Asked, local: str) -> Any:
+    """Return the filter chain of the model that would take the request; raises BadQuestion where none of HTTP would.
+
+    The client's address is as asked, its port unknown; listener filters are taken to see what there is to be seen.
+    """
+    table, chains = ChainTable(), listener.chains
+    for one in chains:
+        if one.match != ChainMatch() or len(chains) == 1:
+            table.add(one.match, one)
+    found = table.find(_facts(asked, local)) or next((one for one in chains if one.match == ChainMatch()), None)
+    if found is None:
+        raise BadQuestion(f"listener {listener.name}: no filter chain takes the request: its connection is closed")
+    if found.protocol != "http":
+        where = f"filter chain {found.name} of listener {listener.name}" if found.name else f"listener {listener.name}"
+        raise BadQuestion(f"{where}: it is of TCP: requests are not looked at")
+    return found
+
+
+def _facts(asked: Asked, local: str) -> Facts:
+    host, port = split_address(local)
+    host = asked.host if host in WILDCARDS else host
+    is_tls = asked.scheme == "https"
+    return Facts(
+        destination=host if _is_ip(host) else "", destination_port=port or asked.wanted_port,
+        server_name=(asked.sni or asked.host) if is_tls else "", transport_protocol="tls" if is_tls else "raw_buffer",
+        application_protocols=("http/1.1",), direct_source=asked.client, source=asked.client)
+
+
+def _is_ip(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _named(listeners: tuple[Any, ...], name: str) -> Any:

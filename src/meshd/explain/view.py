@@ -34,13 +34,20 @@ class Ground:
         return 0
 
 
+@attrs.frozen
+class Named:
+    """Stands for the live chain: an exchange asks for the listener's name."""
+
+    name: str
+
+
 class Downstream:
     """Stands for the client's connection: who is there, and nobody to answer."""
 
-    def __init__(self, world: Any, listener: Any, client: str, local: str) -> None:
+    def __init__(self, world: Any, listener: str, client: str, local: str) -> None:
         self.world = Ground(world)
         self.poller = world.poller
-        self.listener = listener
+        self.listener = Named(listener)
         self.host = client
         self.host_bytes = client.encode("latin-1", "replace")
         self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: http" % self.host_bytes

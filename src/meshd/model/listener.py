@@ -1,8 +1,11 @@
 """Listeners: where traffic enters, and its limits. Defaults are the native dialect's."""
 
+import attrs
+
 from meshd.document.option import (
     Address, Boolean, Choice, Duration, Integer, ListOf, Nested, PluginOf, Size, Text, config, option, place,
 )
+from meshd.model.chain_match import ChainMatch, ChainTable
 from meshd.model.plugin import Plugin
 
 NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/-]*", maximum=200)
@@ -76,25 +79,125 @@ class ListenerTimeouts:
     max_connection_s: float = option(Duration(), default=0.0, doc="age at which a connection is asked to close")
 
 
+FILTERS = ListOf(item=PluginOf(kind="http_filter"), maximum=100, unique="name")
+NETWORK_FILTERS = ListOf(item=PluginOf(kind="network_filter"), maximum=20, unique="name")
+SINKS = ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name")
+
+
+@config
+class FilterChain:
+    """What becomes of the connections that ``match``; what it does not say of its rules is the listener's."""
+
+    name: str = option(NAME, doc="name, which differs within the listener; connections stay with it over reloads")
+    match: ChainMatch = option(Nested(ChainMatch), default=ChainMatch(), doc="the connections that it takes")
+    filters: tuple[Plugin, ...] = option(FILTERS, default=(), doc="of HTTP, in order; the last is terminal (router)")
+    network_filters: tuple[Plugin, ...] = option(
+        NETWORK_FILTERS, default=(), doc="in place of filters: of bytes, in order; the last is terminal (tcp_proxy)"
+    )
+    telemetry: tuple[Plugin, ...] = option(SINKS, default=(), doc="sinks beside the listener's and the mesh-wide")
+    http: HttpOptions | None = option(Nested(HttpOptions), default=None, doc="HTTP rules (the listener's when absent)")
+    limits: ListenerLimits | None = option(
+        Nested(ListenerLimits), default=None, doc="bounds (the listener's when absent); max_connections does not count"
+    )
+    timeouts: ListenerTimeouts | None = option(
+        Nested(ListenerTimeouts), default=None, doc="timers (the listener's when absent)"
+    )
+    where: str = place()
+
+    def check(self):
+        """Yield faults between fields."""
+        yield from one_form(self)
+
+    @property
+    def protocol(self) -> str:
+        """What it speaks: ``http`` or ``tcp``."""
+        return "tcp" if self.network_filters else "http"
+
+    def within(self, listener: "Listener") -> "FilterChain":
+        """Return it with the listener's rules where it has none."""
+        return attrs.evolve(
+            self, http=self.http or listener.http, limits=self.limits or listener.limits,
+            timeouts=self.timeouts or listener.timeouts)
+
+
+def one_form(owner):
+    """Yield a fault unless a chain has filters of one kind."""
+    if bool(owner.filters) == bool(owner.network_filters):
+        yield "filters", "expected either filters (HTTP) or network_filters (TCP)"
+
+
 @config
 class Listener:
-    """A socket that takes connections and the filter chain behind it."""
+    """A socket that takes connections, and the filter chain behind it, or several of which one takes a connection."""
 
     name: str = option(NAME, doc="unique name")
     address: str = option(Address(), doc="HOST:PORT or unix:PATH")
-    protocol: str = option(Choice(("http",)), default="http", doc="what the chain speaks")
+    protocol: str = option(Choice(("http",)), default="http", doc="what chains with filters speak")
     backlog: int = option(Integer(minimum=1, maximum=65535), default=4096, doc="length of the accept queue")
     filters: tuple[Plugin, ...] = option(
-        ListOf(item=PluginOf(kind="http_filter"), minimum=1, maximum=100, unique="name"),
-        doc="the chain, in order; the last is terminal (router)",
+        FILTERS, default=(), doc="the one chain of every connection, in order; the last is terminal (router)"
+    )
+    network_filters: tuple[Plugin, ...] = option(
+        NETWORK_FILTERS, default=(), doc="in place of filters: of bytes, in order; the last is terminal (tcp_proxy)"
+    )
+    filter_chains: tuple[FilterChain, ...] = option(
+        ListOf(item=Nested(FilterChain), maximum=1000, unique="name"), default=(),
+        doc="in place of filters: chains by what a connection is like (a server name, say)"
+    )
+    default_filter_chain: FilterChain | None = option(
+        Nested(FilterChain), default=None, doc="takes what no other chain does (closed when absent)"
     )
     listener_filters: tuple[Plugin, ...] = option(
-        ListOf(item=PluginOf(kind="listener_filter"), maximum=20), default=(), doc="run before the protocol, in order"
+        ListOf(item=PluginOf(kind="listener_filter"), maximum=20, unique="name"), default=(),
+        doc="look at a connection before its chain is chosen, in order"
     )
-    telemetry: tuple[Plugin, ...] = option(
-        ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name"), default=(), doc="sinks beside the mesh-wide"
+    listener_filters_timeout_s: float = option(
+        Duration(), default=15.0, doc="until the listener filters must be done (Envoy's default; 0: no limit)"
     )
+    continue_on_listener_filters_timeout: bool = option(
+        Boolean(), default=False, doc="choose a chain then by what is known, in place of closing"
+    )
+    telemetry: tuple[Plugin, ...] = option(SINKS, default=(), doc="sinks beside the mesh-wide")
     http: HttpOptions = option(Nested(HttpOptions), default=HttpOptions(), doc="HTTP rules")
     limits: ListenerLimits = option(Nested(ListenerLimits), default=ListenerLimits(), doc="bounds")
     timeouts: ListenerTimeouts = option(Nested(ListenerTimeouts), default=ListenerTimeouts(), doc="timers")
     where: str = place()
+
+    def check(self):
+        """Yield faults between fields and chains."""
+        if not self.filter_chains and self.default_filter_chain is None:
+            yield from one_form(self)
+            return
+        for name in ("filters", "network_filters"):
+            if getattr(self, name):
+                yield name, "expected it in one of filter_chains, as there are some"
+        yield from self._clashes()
+        last = self.default_filter_chain
+        if last is None:
+            return
+        if last.match != ChainMatch():
+            yield ("default_filter_chain", "match"), "expected none, as it takes what is left"
+        if any(one.name == last.name for one in self.filter_chains):
+            yield ("default_filter_chain", "name"), f"{last.name!r} is the name of another chain of this listener"
+
+    def _clashes(self):
+        table = ChainTable()
+        for place, one in enumerate(self.filter_chains):
+            try:
+                known = table.add(one.match, one)
+            except ValueError as error:
+                yield ("filter_chains", place, "match"), f"{error}: expected fewer"
+                return
+            if known is not None:
+                text = f"chain {one.name!r} matches the same as {known.name!r}: expected different criteria"
+                yield ("filter_chains", place, "match"), text
+
+    @property
+    def chains(self) -> tuple[FilterChain, ...]:
+        """All chains, each with all rules; the one of the short form has the name ``""``."""
+        if not self.filter_chains and self.default_filter_chain is None:
+            return (FilterChain(
+                name="", filters=self.filters, network_filters=self.network_filters, http=self.http,
+                limits=self.limits, timeouts=self.timeouts, where=self.where),)
+        last = (self.default_filter_chain,) if self.default_filter_chain is not None else ()
+        return tuple(one.within(self) for one in self.filter_chains + last)

@@ -15,12 +15,13 @@ from twisted.logger import Logger
 from meshd.api import ConfigurationError, Plugin
 from meshd.document.fault import ERROR, Fault
 from meshd.document.mark import Mark
+from meshd.downstream.listener_filters import ListenerFilters
 from meshd.exchange.chain import Chain, Use
 from meshd.exchange.share import share_out
 from meshd.isolation.filter import IsolatedFilter
 from meshd.isolation.isolate import Isolate
 from meshd.model.cluster import Cluster as ClusterSpec
-from meshd.model.listener import Listener
+from meshd.model.listener import FilterChain, Listener
 from meshd.model.snapshot import Snapshot
 from meshd.registry import SHIPPED_BY, Registry
 from meshd.runtime.assembly import Assembly, Built
@@ -45,6 +46,7 @@ CHAIN_CODE = "MSH0202"
 _WHERE = re.compile(r"(.+):(\d+):(\d+)")
 
 Steps = Generator[None, None, Any]
+Pairs = list[tuple[Plugin, Any]]
 _health_log = Logger(namespace="meshd.health")
 
 
@@ -81,7 +83,7 @@ class Construction:
         yield from self._probe()
         sinks = yield from self._objects(self.snapshot.telemetry, "")
         for listener in self.snapshot.listeners:
-            yield from self._chain(listener, sinks)
+            yield from self._listener(listener, sinks)
         if self.faults:
             raise ConfigurationError("; ".join(str(fault) for fault in self.faults[:10]), tuple(self.faults))
         return self.runtime
@@ -204,27 +206,37 @@ class Construction:
         self.assembly.ground.reopeners.append(made.reopen)
         return made
 
-    def _chain(self, listener: Listener, shared: list[tuple[Plugin, Any]]) -> Steps:
+    def _listener(self, listener: Listener, shared: Pairs) -> Steps:
+        """Make what a listener looks at connections by, and its chains; ``shared`` are the mesh-wide sinks."""
         owner = f"listener {listener.name}"
-        for plugin in listener.listener_filters[:1]:
-            text = f"{owner}: listener_filters: this version runs none: expected an empty list"
-            self.faults.append(fault_at(plugin, text))
-        filters = yield from self._objects(listener.filters, owner, self.isolates)
+        lookers = yield from self._objects(listener.listener_filters, owner)
         sinks = yield from self._objects(listener.telemetry, owner)
+        if lookers and all(made is not None for _, made in lookers):
+            self.runtime.listener_filters[listener.name] = ListenerFilters(
+                tuple(self._use(plugin, made) for plugin, made in lookers))
+        chains = self.runtime.chains[listener.name] = {}
+        for spec in listener.chains:
+            place = f"{owner}: filter chain {spec.name}" if spec.name else owner
+            chain = yield from self._chain(spec, place, [*shared, *sinks])
+            if chain is not None:
+                chains[spec.name] = chain
+            yield
+
+    def _chain(self, spec: FilterChain, owner: str, shared: Pairs) -> Steps:
+        """Return a chain, None after noting why there is none."""
+        filters = yield from self._objects(spec.filters or spec.network_filters, owner, self.isolates)
+        sinks = yield from self._objects(spec.telemetry, owner)
         if any(made is None for _, made in filters + sinks + shared):
-            return
+            return None
         if not self._is_whole(filters, owner):
-            return
+            return None
         uses = [self._use(plugin, made) for plugin, made in filters]
         yield from self._overrides(uses, owner)
         share_out(uses, self.world.random.random, self.world.metrics)
         all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
-        self.runtime.chains[listener.name] = Chain(
-            tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every
-        )
-        yield
+        return Chain(tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every)
 
-    def _is_whole(self, filters: list[tuple[Plugin, Any]], owner: str) -> bool:
+    def _is_whole(self, filters: Pairs, owner: str) -> bool:
         """Note a fault unless exactly the last filter is terminal; say whether it is."""
         terminal = [self.registry.type(plugin.kind, plugin.type).terminal for plugin, _ in filters]
         if filters and terminal == [False] * (len(filters) - 1) + [True]:

@@ -85,8 +85,10 @@ def _routes(snapshot: Snapshot) -> Generator[None, None, dict[tuple, Any]]:
     """Return the routes of every terminal filter whose configuration has ``virtual_hosts`` with ``routes``."""
     found = {}
     for listener in snapshot.listeners:
-        for host in getattr(listener.filters[-1].config, "virtual_hosts", ()) if listener.filters else ():
-            for number, route in enumerate(getattr(host, "routes", ())):
-                found[listener.name, getattr(host, "name", ""), getattr(route, "name", "") or number] = route
-                yield
+        for chain in listener.chains:
+            for host in getattr(chain.filters[-1].config, "virtual_hosts", ()) if chain.filters else ():
+                for number, route in enumerate(getattr(host, "routes", ())):
+                    name = getattr(route, "name", "") or number
+                    found[listener.name, chain.name, getattr(host, "name", ""), name] = route
+                    yield
     return found

@@ -235,7 +235,7 @@ class Reloader:
         """Stop the old runtime after its last request; its listeners that are gone are drained first."""
         self.retiring += 1
         ended = swap.drain(old.snapshot.drain.deadline_s)
-        ended.addCallback(lambda _: retire(old.chains.values()))
+        ended.addCallback(lambda _: retire(old.in_use()))
         ended.addCallback(lambda _: pump(self.world, old.stop()))
         bug = "bug: unexpected error at the end of a runtime"
         ended.addErrback(lambda why: self.world.log.failure(bug, failure=why))

@@ -10,6 +10,8 @@ from twisted.internet.defer import Deferred, FirstError, gatherResults, maybeDef
 from twisted.python.failure import Failure
 
 from meshd.api import ConfigurationError
+from meshd.downstream.listener import LiveListener
+from meshd.downstream.listener_filters import ListenerFilters
 from meshd.exchange.chain import Chain, Use
 from meshd.model.snapshot import Snapshot
 from meshd.registry import Entry, Registry
@@ -34,8 +36,9 @@ class Parts:
 
 
 class Runtime:
-    """``clusters`` and ``chains`` (of listeners) by name; ``built`` are the plugin objects, in the order of making, but
-    for those of clusters that may be taken over (``parts``).
+    """``clusters`` by name; ``chains`` by the listener's name and their own, ``listener_filters`` by the listener's;
+    ``built`` are the plugin objects, in the order of making, but for those of clusters that may be taken over
+    (``parts``).
 
     ``discoveries`` are (discovery object, live cluster) pairs. A cluster that is the same in the next configuration is
     that runtime's too: ``shared`` names those that another runtime starts and ends, ``parts`` says what they are made
@@ -49,7 +52,8 @@ class Runtime:
         self.ground = ground
         self.built = built
         self.clusters: dict[str, Any] = ground.clusters
-        self.chains: dict[str, Chain] = {}
+        self.chains: dict[str, dict[str, Chain]] = {}
+        self.listener_filters: dict[str, ListenerFilters] = {}
         self.discoveries: list[tuple[Any, Any]] = []
         self.workload: Any = None
         self.parts: dict[str, Parts] = {}
@@ -60,9 +64,19 @@ class Runtime:
     @property
     def uses(self) -> Iterator[Use]:
         """Every use of a plugin in a chain."""
-        for chain in self.chains.values():
+        for chain in self.in_use():
             yield from chain.uses
             yield from chain.all_sinks
+
+    def in_use(self) -> Iterator[Any]:
+        """Everything that connections may be busy with: chains, and the filters of listeners."""
+        for chains in self.chains.values():
+            yield from chains.values()
+        yield from self.listener_filters.values()
+
+    def live(self, spec: Any) -> LiveListener:
+        """Return a new live listener that serves by this runtime; raises MeshdError."""
+        return LiveListener(spec, self.chains[spec.name], self.ground.world, self.listener_filters.get(spec.name))
 
     def own(self) -> Iterator[Built]:
         """Every plugin object that this runtime starts and ends."""
@@ -155,7 +169,7 @@ class Runtime:
 
     def _empty(self) -> Iterator[None]:
         """Break the ties between the parts, so that reference counts free them bit by bit."""
-        for table in (self.chains, self.clusters):
+        for table in (self.chains, self.listener_filters, self.clusters):
             while table:
                 table.popitem()
                 yield

@@ -7,18 +7,23 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
 from meshd.downstream.listener import LiveListener
+from meshd.downstream.live_chain import LiveChain
 from meshd.runtime.runtime import Runtime
 
 
 @attrs.define(eq=False)
 class Swap:
-    """``kept`` serve on, ``moved`` (old, new) pass their socket on to another name, ``bound`` are new, ``gone`` end."""
+    """``kept`` serve on, ``moved`` (old, new) pass their socket on to another name, ``bound`` are new, ``gone`` end.
+
+    ``ending`` are (listener, chain) of chains that listeners which serve on have no more.
+    """
 
     runtime: Runtime
     kept: list[LiveListener] = attrs.field(factory=list)
     moved: list[tuple[LiveListener, LiveListener]] = attrs.field(factory=list)
     bound: list[LiveListener] = attrs.field(factory=list)
     gone: list[LiveListener] = attrs.field(factory=list)
+    ending: list[tuple[LiveListener, LiveChain]] = attrs.field(factory=list)
 
     @classmethod
     def plan(cls, runtime: Runtime, live: Iterable[LiveListener]) -> "Swap":
@@ -34,7 +39,7 @@ class Swap:
                 fresh.append(spec)
         try:
             for spec in fresh:
-                swap._place(LiveListener(spec, runtime.chains[spec.name], runtime.ground.world), left)
+                swap._place(runtime.live(spec), left)
         except BaseException:
             swap.undo()
             raise
@@ -60,7 +65,9 @@ class Swap:
         specs = {spec.name: spec for spec in self.runtime.snapshot.listeners}
         for listener in self.kept:
             name = listener.spec.name
-            listener.replace(specs[name], self.runtime.chains[name])
+            filters = self.runtime.listener_filters.get(name)
+            gone = listener.replace(specs[name], self.runtime.chains[name], filters)
+            self.ending += [(listener, chain) for chain in gone]
         for old, new in self.moved:
             pass_socket(old, new)
         for listener in self.bound:
@@ -69,8 +76,10 @@ class Swap:
         return {name: serving[name] for name in specs}
 
     def drain(self, deadline_s: float) -> Deferred:
-        """Close the listeners that are gone; the Deferred fires when their connections have ended."""
-        return drain([*self.gone, *(old for old, _ in self.moved)], deadline_s)
+        """Close the listeners and drain the chains that are gone; the Deferred fires when their connections have ended.
+        """
+        closed = drain([*self.gone, *(old for old, _ in self.moved)], deadline_s)
+        return gatherResults([closed, *(listener.drain_chain(chain, deadline_s) for listener, chain in self.ending)])
 
 
 def pass_socket(old: LiveListener, new: LiveListener) -> None:

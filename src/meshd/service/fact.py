@@ -15,10 +15,19 @@ def listener_fact(listener: Any) -> dict:
     return {
         "name": spec.name, "address": spec.address, "bound": listener.local, "accepting": listener.is_accepting,
         "connections": len(listener.connections), "protocol": spec.protocol,
-        "filters": [plugin.name for plugin in spec.filters if not plugin.disabled],
+        "filters": _names(spec.filters or spec.network_filters),
+        "listener_filters": _names(spec.listener_filters),
+        "filter_chains": [
+            {"name": one.spec.name, "protocol": one.protocol, "connections": one.count,
+             "filters": _names(one.spec.filters or one.spec.network_filters)}
+            for one in listener.chains.values() if one.spec.name],
         "counters": {"connections": cells.connections.value, "requests": cells.requests.value,
                      "active_requests": cells.active_requests.value, "protocol_errors": cells.protocol_errors.value},
     }
+
+
+def _names(plugins: Any) -> list[str]:
+    return [plugin.name for plugin in plugins if not plugin.disabled]
 
 
 def cluster_facts(runtime: Any, wanted: str = "") -> Iterator[dict]:

@@ -1,32 +1,80 @@
 """What plugins that see connections must keep to: listener filters, network filters, protocol codecs."""
 
+import socket
+from collections.abc import Callable
+from typing import Any
+
 from twisted.internet.defer import Deferred
 
 from meshd.api import (
-    CONTINUE, NO_ROUTE, ONEWAY, REQUEST, RESPONSE, SESSION, STOP, TIMEOUT, UNAVAILABLE, ProtocolError,
+    CONTINUE, MORE, NO_ROUTE, ONEWAY, REQUEST, RESPONSE, SESSION, STOP, TIMEOUT, UNAVAILABLE, ProtocolError,
 )
 from meshd.testing.contract.kind import KindContract
 
 ODD_BYTES = (b"", b"\0", b"\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00", bytes(range(256)), b"x" * 65536)
 
 
+class Arrival:
+    """What a listener filter is shown (``IArrival``); ``sock`` stands for the client's socket."""
+
+    def __init__(self, data: bytes = b"", sock: Any = None) -> None:
+        self.data = data
+        self.peer = self.direct_peer = "192.0.2.1:40000"
+        self.local = "192.0.2.2:80"
+        self.server_name = self.transport_protocol = ""
+        self.application_protocols: tuple[str, ...] = ()
+        self.metadata: dict[str, Any] = {}
+        self._sock = sock
+
+    def consume(self, count: int) -> None:
+        """Take bytes off the front."""
+        self.data = self.data[count:]
+
+    def ask_socket(self, question: Callable[[Any], Any]) -> Any:
+        """Ask what stands for the socket; a new one of TCP, if there is none."""
+        if self._sock is not None:
+            return question(self._sock)
+        with socket.socket() as sock:
+            return question(sock)
+
+
 class ListenerFilterContract(KindContract):
-    """For ``listener_filter``: ``connection()`` returns what it is shown; it answers a verdict, now or later."""
+    """For ``listener_filter``: it answers a verdict now or later, whatever the client says and however it is cut."""
 
     kind = "listener_filter"
+    data: tuple = ()
+    """What it knows, beside the odd bytes."""
 
-    def connection(self):
-        """Return a new connection."""
-        raise NotImplementedError("connection: expected a connection as the listener hands it over")
+    def walk(self, plugin, pieces):
+        """Return (the arrival, the last verdict) after bytes that come in ``pieces``."""
+        arrival = Arrival()
+        verdict = plugin.on_accept(arrival)
+        for piece in pieces:
+            if verdict is not MORE:
+                break
+            arrival.data += piece
+            verdict = plugin.on_data(arrival)
+        return arrival, verdict
 
     def test_answers_a_verdict_now_or_later(self):
-        answer = self.make().on_accept(self.connection())
-        self.assertTrue(answer in (CONTINUE, STOP) or isinstance(answer, Deferred), f"got {answer!r}")
+        for data in (*ODD_BYTES, *self.data):
+            answer = self.walk(self.make(), [data])[1]
+            self.assertTrue(answer in (CONTINUE, STOP, MORE) or isinstance(answer, Deferred), f"got {answer!r}")
+
+    def test_it_does_not_matter_how_the_bytes_are_cut(self):
+        for data in (*ODD_BYTES, *self.data):
+            whole, verdict = self.walk(self.make(), [data])
+            pieces = [data[place:place + 1] for place in range(min(len(data), 4096))] + [data[4096:]]
+            cut, other = self.walk(self.make(), pieces)
+            if not isinstance(verdict, Deferred):
+                self.assertEqual(other, verdict)
+            for name in ("server_name", "transport_protocol", "application_protocols", "peer", "local"):
+                self.assertEqual(getattr(cut, name), getattr(whole, name))
 
     def test_one_object_serves_many_connections(self):
         plugin = self.make()
         for _ in range(10):
-            plugin.on_accept(self.connection())
+            self.walk(plugin, self.data[:1])
 
 
 class NetworkFilterContract(KindContract):
