@@ -7,7 +7,9 @@ from meshd.document.option import (
 )
 from meshd.model.chain_match import ChainMatch, ChainTable
 from meshd.model.plugin import Plugin
+from meshd.model.udp import UdpProxy
 
+UDP = "udp"
 NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/-]*", maximum=200)
 
 
@@ -132,7 +134,7 @@ class Listener:
 
     name: str = option(NAME, doc="unique name")
     address: str = option(Address(), doc="HOST:PORT or unix:PATH")
-    protocol: str = option(Choice(("http",)), default="http", doc="what chains with filters speak")
+    protocol: str = option(Choice(("http", UDP)), default="http", doc="what chains with filters speak, or UDP")
     backlog: int = option(Integer(minimum=1, maximum=65535), default=4096, doc="length of the accept queue")
     filters: tuple[Plugin, ...] = option(
         FILTERS, default=(), doc="the one chain of every connection, in order; the last is terminal (router)"
@@ -158,6 +160,9 @@ class Listener:
         Boolean(), default=False, doc="choose a chain then by what is known, in place of closing"
     )
     telemetry: tuple[Plugin, ...] = option(SINKS, default=(), doc="sinks beside the mesh-wide")
+    udp: UdpProxy | None = option(
+        Nested(UdpProxy), default=None, doc="in place of filters, with protocol udp: where datagrams go"
+    )
     http: HttpOptions = option(Nested(HttpOptions), default=HttpOptions(), doc="HTTP rules")
     limits: ListenerLimits = option(Nested(ListenerLimits), default=ListenerLimits(), doc="bounds")
     timeouts: ListenerTimeouts = option(Nested(ListenerTimeouts), default=ListenerTimeouts(), doc="timers")
@@ -165,6 +170,9 @@ class Listener:
 
     def check(self):
         """Yield faults between fields and chains."""
+        if self.is_udp or self.udp is not None:
+            yield from self._datagram_faults()
+            return
         if not self.filter_chains and self.default_filter_chain is None:
             yield from one_form(self)
             return
@@ -179,6 +187,22 @@ class Listener:
             yield ("default_filter_chain", "match"), "expected none, as it takes what is left"
         if any(one.name == last.name for one in self.filter_chains):
             yield ("default_filter_chain", "name"), f"{last.name!r} is the name of another chain of this listener"
+
+    def _datagram_faults(self):
+        for name in ("filters", "network_filters", "filter_chains", "default_filter_chain", "listener_filters"):
+            if getattr(self, name):
+                yield name, "expected none, as a UDP listener has only udp"
+        if not self.is_udp:
+            yield "protocol", "expected udp, as the listener has a section udp"
+        elif self.udp is None:
+            yield "udp", "expected it, with the cluster that datagrams go to"
+        if self.address.startswith("unix:"):
+            yield "address", "expected HOST:PORT, as datagrams come over IP"
+
+    @property
+    def is_udp(self) -> bool:
+        """Say whether it takes datagrams."""
+        return self.protocol == UDP
 
     def _clashes(self):
         table = ChainTable()
@@ -195,6 +219,8 @@ class Listener:
     @property
     def chains(self) -> tuple[FilterChain, ...]:
         """All chains, each with all rules; the one of the short form has the name ``""``."""
+        if self.is_udp:
+            return ()
         if not self.filter_chains and self.default_filter_chain is None:
             return (FilterChain(
                 name="", filters=self.filters, network_filters=self.network_filters, http=self.http,
