@@ -229,7 +229,7 @@ class Construction:
     def _check_udp(self, listener: Listener, owner: str) -> None:
         cluster = self.runtime.clusters.get(listener.udp.cluster)
         if cluster is not None and cluster.spec.proxy_protocol is not None:
-            text = f"{owner}: udp: cluster {cluster.name!r} has proxy_protocol: expected none, as datagrams have no start"
+            text = f"{owner}: udp: cluster {cluster.name!r} has proxy_protocol: expected none, datagrams have no start"
             self.faults.append(fault_at(listener, text))
 
     def _chain(self, spec: FilterChain, owner: str, shared: Pairs) -> Steps:
