@@ -16,7 +16,7 @@ def meshd_plugins():
     return [
         PluginType(
             kind="listener_filter", name="tls_inspector", config=TlsInspectorOptions, build=TlsInspector,
-            doc="Tells TLS from other bytes; finds the server name (SNI) and the protocols (ALPN) that a client wants."),
+            doc="Tells TLS from other bytes; finds server name (SNI) and protocols (ALPN) that a client wants."),
         PluginType(
             kind="listener_filter", name="http_inspector", config=HttpInspectorOptions, build=HttpInspector,
             doc="Tells HTTP/1.0, HTTP/1.1 and HTTP/2 from other bytes."),

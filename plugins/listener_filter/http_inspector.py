@@ -24,7 +24,7 @@ class HttpInspectorOptions:
 
     detection_timeout_s: float = option(
         Duration(), default=1.0,
-        doc="a client that has said nothing for so long waits for the server: no HTTP (0: wait as long as the listener)")
+        doc="a client that is silent for so long waits for the server: no HTTP (0: as long as the listener waits)")
 
 
 @implementer(IListenerFilter)

@@ -18,7 +18,7 @@ class TlsInspectorOptions:
         doc="a client with a larger one is refused (Envoy's default)")
     detection_timeout_s: float = option(
         Duration(), default=0.0,
-        doc="a client that has said nothing for so long waits for the server: no TLS (0: wait as long as the listener)")
+        doc="a client that is silent for so long waits for the server: no TLS (0: as long as the listener waits)")
 
 
 @implementer(IListenerFilter)

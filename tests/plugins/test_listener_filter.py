@@ -54,8 +54,8 @@ class HttpInspecting(ListenerFilterContract, TestCase):
             self.assertEqual(self.walk(self.make(), [data])[0].application_protocols, (found,))
 
     def test_what_is_not_http(self):
-        for data in (b"\x16\3\1", b"SSH-2.0-x\r\n", b"*1\r\n", b"GET / HTTP/2.0\r\n", b"GET /\r\n", b"G\0", b"\r\n\r\n\x01",
-                     b"PRI * HTTP/2.0\r\n\r\nSX", b"x" * 33, b"GET " + b"a" * 9000):
+        for data in (b"\x16\3\1", b"SSH-2.0-x\r\n", b"*1\r\n", b"GET / HTTP/2.0\r\n", b"GET /\r\n", b"G\0",
+                     b"\r\n\r\n\x01", b"PRI * HTTP/2.0\r\n\r\nSX", b"x" * 33, b"GET " + b"a" * 9000):
             self.assertEqual(protocol_of(data), "", data[:20])
 
     def test_what_needs_more(self):

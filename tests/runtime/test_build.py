@@ -114,8 +114,9 @@ class BuildTest(TestCase):
         self.assertEqual((fault.code, fault.message.split(": ")[:2]), ("MSH0202", ["listener public", "filters"]))
 
     def test_makes_the_filters_of_a_listener_and_a_chain_for_each_of_its_filter_chains(self):
-        chains = (FilterChain(name="a", filters=(model.plug("router", "router"),), telemetry=(model.plug("s", "sink"),)),
-                  FilterChain(name="b", filters=(model.plug("x"), model.plug("router", "router"))))
+        router = model.plug("router", "router")
+        chains = (FilterChain(name="a", filters=(router,), telemetry=(model.plug("s", "sink"),)),
+                  FilterChain(name="b", filters=(model.plug("x"), router)))
         spec = Listener(name="public", address="127.0.0.1:0", listener_filters=(model.plug("looker", "looker"),),
                         filter_chains=(chains[0], attrs.evolve(chains[1], match=ChainMatch(destination_port=1))))
         runtime = self.build(model.snapshot(spec))

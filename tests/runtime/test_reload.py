@@ -184,10 +184,9 @@ class SwapTest(ReloadTest):
     def test_the_old_runtime_is_freed_without_the_collector(self):
         self.begin(model.listener("public", model.plug("one"), routes=0), clusters=[model.cluster()])
         runtime = self.reloader.runtime
-        traces = [weakref.ref(one) for one in (
-            runtime, runtime.chains["public"][""], runtime.clusters["users"], runtime.chains["public"][""].uses[0].object
-        )]
-        del runtime
+        chain = runtime.chains["public"][""]
+        traces = [weakref.ref(one) for one in (runtime, chain, runtime.clusters["users"], chain.uses[0].object)]
+        del runtime, chain
         self.addCleanup(gc.enable)
         self.reload()
         self.world.reactor.advance(0)

@@ -7,9 +7,10 @@ from meshd.api.frame import (
 )
 from meshd.api.hook import API_VERSION, GROUP, Need, PluginType, hookimpl, hookspec
 from meshd.api.kind import (
-    KINDS, IAccessLogOperator, IAdminPage, IArrival, IAuthenticator, IAuthorizer, ICircuitBreaker, ICluster, IConfigDialect,
-    IConfigSource, ICtlVerb, IDiscovery, IEndpoint, IHealthChecker, IHttpFilter, IListenerFilter, ILoadBalancer,
-    INetworkFilter, IOutlierDetector, IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink, ITerminalFilter,
+    KINDS, IAccessLogOperator, IAdminPage, IArrival, IAuthenticator, IAuthorizer, ICircuitBreaker, ICluster,
+    IConfigDialect, IConfigSource, ICtlVerb, IDiscovery, IEndpoint, IHealthChecker, IHttpFilter, IListenerFilter,
+    ILoadBalancer, INetworkFilter, IOutlierDetector, IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink,
+    ITerminalFilter,
 )
 from meshd.api.site import IBuckets, ILedger, IMetrics, IPeers, ISite, IStream
 from meshd.document.code import CODES, Code

@@ -13,7 +13,8 @@ from meshd.cli.route import route_rows
 
 LISTENER = (
     Column("NAME", "name"), Column("ADDRESS", "bound"), Column("ACCEPTING", "accepting", True),
-    Column("FILTERS", "filters"), Column("CHAINS", "chains"), Column("CONNECTIONS", "connections"), Column("REQUESTS", "requests"),
+    Column("FILTERS", "filters"), Column("CHAINS", "chains"), Column("CONNECTIONS", "connections"),
+    Column("REQUESTS", "requests"),
 )
 ROUTE = (
     Column("LISTENER", "listener"), Column("VIRTUAL_HOST", "virtual_host"), Column("DOMAINS", "domains"),

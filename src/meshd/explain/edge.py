@@ -33,7 +33,8 @@ class _Taker:
 def enter(asked: Asked, listener: str, spec: Any, chain: Any, world: Any, local: str) -> tuple[View, dict]:
     """Return the view of the request as the first filter would get it, and what was done to it as plain data.
 
-    ``spec`` is the filter chain of the model, ``listener`` the name of its listener. ``view.answered`` is set where the request is refused or the client sent elsewhere.
+    ``spec`` is the filter chain of the model, ``listener`` the name of its listener. ``view.answered`` is set where the
+    request is refused or the client sent elsewhere.
     """
     downstream = Downstream(world, listener, asked.client, local)
     taker, limits, http = _Taker(), spec.limits, spec.http

@@ -195,7 +195,8 @@ def by_source_type(level: dict, facts: Facts) -> Any:
 
 def is_local(facts: Facts) -> bool:
     """Say whether the client is on this host (a unix socket's is)."""
-    return not facts.source or facts.source == facts.destination or ip_address(facts.source.partition("%")[0]).is_loopback
+    source = facts.source
+    return not source or source == facts.destination or ip_address(source.partition("%")[0]).is_loopback
 
 
 def by_source_port(level: dict, facts: Facts) -> Any:
