@@ -1,6 +1,8 @@
 """The configuration of ``codec_proxy``."""
 
-from meshd.api import REQUIRED, Duration, HeaderMatch, Integer, ListOf, Nested, PluginOf, Reference, Text, config, option
+from meshd.api import (
+    REQUIRED, Duration, HeaderMatch, Integer, ListOf, Nested, PluginOf, Reference, Text, config, option,
+)
 
 
 @config

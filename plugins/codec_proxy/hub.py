@@ -23,7 +23,8 @@ class Cells:
             "meshd_codec_requests_total", "requests and sessions of a protocol by how they ended",
             (*names, "cluster_name", "status"))
         self.seconds = metrics.histogram(
-            "meshd_codec_request_duration_seconds", "from a request to its response", (*names, "cluster_name"), BOUNDS_S)
+            "meshd_codec_request_duration_seconds", "from a request to its response", (*names, "cluster_name"),
+            BOUNDS_S)
         self.active = metrics.gauge("meshd_codec_requests_active", "requests without a response, and sessions",
                                     names).cell(*self.labels)
         self.heartbeats = counter("heartbeats", "heartbeats that were answered here")
