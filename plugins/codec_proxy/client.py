@@ -117,5 +117,6 @@ class Client:
 
     def end(self):
         """Close it; what was sent is still taken."""
-        self.link.close()
-        self.lost("")
+        if not self._is_over:
+            self.lost("")
+            self.link.close()

@@ -26,5 +26,5 @@ class CodecProxyFilter:
 
     def on_open(self, session):
         """Serve the client."""
-        session.serve(lambda link: Client(self._hub, session, link))
+        session.serve(lambda link: Client(self._hub, session, link), self.config.idle_timeout_s)
         return STOP

@@ -22,7 +22,7 @@ class View:
         pairs = [(name, value) for name, value in codec.fields(frame) if value]
         known = dict(pairs)
         path = b"/".join((b"", *(known[name] for name in (b"service", b"method") if name in known)))
-        self.request = RequestHead(b"", path, b"", 0, Headers.of(*pairs))
+        self.request = RequestHead(b"", path, b"", 11, Headers.of(*pairs))
         self.response = None
         self.session = session
         self.peer, self.client, self.local = session.peer, session.client, session.local

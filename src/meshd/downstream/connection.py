@@ -70,7 +70,10 @@ class Connection:
         descriptor.owner = self
         self.rest()
 
-    # Bytes from the client
+    def serve(self, early: bytes, arrival: Any) -> None:
+        """Serve from now on; ``early`` are bytes that have come already."""
+        if early:
+            self.received(early)
 
     def received(self, data: bytes) -> None:
         """Feed the codec."""

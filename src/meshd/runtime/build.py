@@ -17,6 +17,7 @@ from meshd.document.fault import ERROR, Fault
 from meshd.document.mark import Mark
 from meshd.downstream.listener_filters import ListenerFilters
 from meshd.exchange.chain import Chain, Use
+from meshd.exchange.network_chain import NetworkChain, TcpCells
 from meshd.exchange.share import share_out
 from meshd.isolation.filter import IsolatedFilter
 from meshd.isolation.isolate import Isolate
@@ -221,7 +222,7 @@ class Construction:
         chains = self.runtime.chains[listener.name]
         for spec in listener.chains:
             place = f"{owner}: filter chain {spec.name}" if spec.name else owner
-            chain = yield from self._chain(spec, place, [*shared, *sinks])
+            chain = yield from self._chain(spec, place, listener.name, [*shared, *sinks])
             if chain is not None:
                 chains[spec.name] = chain
             yield
@@ -232,18 +233,21 @@ class Construction:
             text = f"{owner}: udp: cluster {cluster.name!r} has proxy_protocol: expected none, datagrams have no start"
             self.faults.append(fault_at(listener, text))
 
-    def _chain(self, spec: FilterChain, owner: str, shared: Pairs) -> Steps:
+    def _chain(self, spec: FilterChain, owner: str, listener: str, shared: Pairs) -> Steps:
         """Return a chain, None after noting why there is none."""
-        filters = yield from self._objects(spec.filters or spec.network_filters, owner, self.isolates)
+        filters = yield from self._objects(
+            spec.filters or spec.network_filters, owner, self.isolates and spec.protocol == "http")
         sinks = yield from self._objects(spec.telemetry, owner)
         if any(made is None for _, made in filters + sinks + shared):
             return None
         if not self._is_whole(filters, owner):
             return None
         uses = [self._use(plugin, made) for plugin, made in filters]
+        all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
+        if spec.protocol == "tcp":
+            return NetworkChain(tuple(uses), all_sinks, TcpCells(self.world.metrics, listener))
         yield from self._overrides(uses, owner)
         share_out(uses, self.world.random.random, self.world.metrics)
-        all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
         return Chain(tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every)
 
     def _is_whole(self, filters: Pairs, owner: str) -> bool:
@@ -251,7 +255,7 @@ class Construction:
         terminal = [self.registry.type(plugin.kind, plugin.type).terminal for plugin, _ in filters]
         if filters and terminal == [False] * (len(filters) - 1) + [True]:
             return True
-        text = f"{owner}: filters: {sum(terminal)} terminal filters: expected one, at the end, such as router"
+        text = f"{owner}: filters: {sum(terminal)} terminal filters: expected one, at the end (router, tcp_proxy)"
         self.faults.append(fault_at(filters[-1][0] if filters else None, text, CHAIN_CODE))
         return False
 

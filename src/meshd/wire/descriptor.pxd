@@ -15,6 +15,7 @@ cdef class Descriptor:
     cdef public bint is_held
     cdef public double last
     cdef public bytes queued
+    cdef public object pump
     cpdef on_event(self, int mask)
     cpdef read(self)
     cpdef send(self, bytes data)

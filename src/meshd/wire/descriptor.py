@@ -28,11 +28,12 @@ class Descriptor:
     """A connected, non-blocking stream socket. ``pending_bytes`` waits for the kernel; the owner bounds it by pausing
     its source.
 
-    ``last`` is the monotonic time of the last byte either way, in seconds.
+    ``last`` is the monotonic time of the last byte either way, in seconds. ``pump``, where it is not None, moves what
+    comes past the owner: its ``pull()`` returns how many bytes, 0 at the end of the stream, -1 where nothing was there.
     """
 
     __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing",
-                 "is_half_closing", "is_eof", "is_held", "last", "queued")
+                 "is_half_closing", "is_eof", "is_held", "last", "queued", "pump")
 
     def __init__(self, fd: int, poller: Poller, owner: Any) -> None:
         self.fd = fd
@@ -47,6 +48,7 @@ class Descriptor:
         self.is_eof = False
         self.is_held = False
         self.queued: bytes | None = None
+        self.pump: Any = None
         self.last = poller.now
         poller.register(fd, READ, self)
 
@@ -62,6 +64,9 @@ class Descriptor:
 
     def read(self) -> None:
         """Take what has come, once; the poller calls again while there is more."""
+        if self.pump is not None:
+            self.move()
+            return
         try:
             data = io.recv(self.fd)
         except OSError as error:
@@ -71,9 +76,25 @@ class Descriptor:
             self.last = self.poller.now
             self.owner.received(data)
         elif data is not None:
-            self.is_eof = True
-            self.pause()
-            self.owner.received_eof()
+            self.end()
+
+    def end(self) -> None:
+        """The peer will send nothing more."""
+        self.is_eof = True
+        self.pause()
+        self.owner.received_eof()
+
+    def move(self) -> None:
+        """Let the pump take what has come."""
+        try:
+            count = self.pump.pull()
+        except OSError as error:
+            self.fail(error.strerror or "reset")
+            return
+        if count > 0:
+            self.last = self.poller.now
+        elif not count:
+            self.end()
 
     def hang_up(self) -> None:
         """The peer is gone while reading is paused: epoll would report it for ever."""

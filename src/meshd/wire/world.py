@@ -10,6 +10,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from meshd.wire.bus import Bus
 from meshd.wire.overload import Overload
+from meshd.wire.pipe import Pipes
 from meshd.wire.poller import Poller
 from meshd.wire.sockets import Sockets
 from meshd.wire.stream import Stream
@@ -43,6 +44,7 @@ class World:
         self.poller = Poller(reactor, log)
         self.wheel = Wheel(time.monotonic, self.call_later, log)
         self.sockets = Sockets()
+        self.pipes = Pipes()
         self.overload = Overload()
         self.bus = Bus()
         self.is_leaving = False

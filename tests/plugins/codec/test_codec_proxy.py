@@ -81,7 +81,7 @@ class Session:
         self.flags, self.detail = 0, ""
         self.server = None
 
-    def serve(self, make):
+    def serve(self, make, idle_timeout_s=0.0):
         self.link = Link()
         self.server = make(self.link)
 
