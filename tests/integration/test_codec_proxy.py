@@ -78,7 +78,7 @@ def test_devices_of_both_versions_talk_through_the_proxy(tmp_path):
                     one.publish(f"plant/{number}", b"x" * number * 10)
                 for number in range(200):
                     assert two.got.get(timeout=10) == (f"plant/{number}", b"x" * number * 10)
-        wait_for(lambda: daemon.metric("meshd_codec_requests_total", codec="mqtt", status="ok") == 4, "the sessions' end")
+        wait_for(lambda: daemon.metric("meshd_codec_requests_total", codec="mqtt", status="ok") == 4, "their end")
 
 
 @needs_broker
@@ -220,8 +220,10 @@ def test_services_and_methods_are_routed_and_the_rest_refused():
     with Provider() as provider, Daemon(
             configuration("dubbo", routes, [("up", [provider.address], {}), *clusters])) as daemon:
         client = Consumer(daemon.port)
-        for data, status in ((request(1), 20), (request(2, method="bye"), 60), (request(3, service="org.acme.Dead"), 80),
-                             (request(4, method="hello_never"), 31), (request(5), 20), (frame(0xE2, 6, b"N"), 20)):
+        for data, status in (
+            (request(1), 20), (request(2, method="bye"), 60), (request(3, service="org.acme.Dead"), 80),
+            (request(4, method="hello_never"), 31), (request(5), 20), (frame(0xE2, 6, b"N"), 20),
+        ):
             client.send(data)
             assert client.take()[:2] == (int.from_bytes(data[4:12]), status)
         for status, count in (("ok", 2), ("no_route", 1), ("unavailable", 1), ("timeout", 1)):

@@ -60,8 +60,8 @@ class ISession(Interface):
         """Connect to one of the clusters of a ``TcpPlan``; for terminal filters."""
 
     def serve(make, idle_timeout_s=3600.0):
-        """Serve the client oneself; for terminal filters, which then answer STOP. ``make(link)`` returns who does; it has
-        ``received(data)``, ``received_eof()``, ``drained()``, ``drain()`` (come to an end) and, once and last,
+        """Serve the client oneself; for terminal filters, which then answer STOP. ``make(link)`` returns who does;
+        it has ``received(data)``, ``received_eof()``, ``drained()``, ``drain()`` (come to an end) and, once and last,
         ``lost(reason)``. ``link`` is an ``ILink``. A connection that is silent for ``idle_timeout_s`` ends (0: never).
         """
 

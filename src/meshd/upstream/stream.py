@@ -43,8 +43,8 @@ class Stream:
     """One connection. The receiver's ``lost(reason)`` comes once, last, unless it called ``close``.
 
     ``address`` is the endpoint's. Bytes sent before ``opened`` are dropped. ``flag`` is the response flag of what went
-    wrong. ``ends`` are the addresses that a PROXY protocol header is to tell. A receiver may take ``descriptor`` over by
-    becoming its owner in ``opened``; it calls ``close`` at the end.
+    wrong. ``ends`` are the addresses that a PROXY protocol header is to tell. A receiver may take ``descriptor`` over
+    by becoming its owner in ``opened``; it calls ``close`` at the end.
     """
 
     __slots__ = ("world", "cluster", "receiver", "address", "endpoint", "descriptor", "dial", "name", "is_counted",
