@@ -1,7 +1,8 @@
 """One downstream TCP connection: asks the network filters, connects to an endpoint, and relays.
 
-Strategy: the client is not read until the upstream is there, so that nothing piles up; bytes that came earlier (in the
-listener filters, or behind a handshake) go first. Its one timer looks at idleness, age, and what sinks are to be told.
+Strategy: until the upstream is there only a little is read of what the client says, which shows whether it is still
+there; those bytes go first, behind what the listener filters have seen. Its one timer looks at idleness, age, and what
+sinks are to be told.
 It outlives reloads: what it still asks is its live chain's, whatever that is by then.
 """
 
@@ -17,6 +18,8 @@ from meshd.upstream.stream import Stream
 from meshd.wire.nobody import NOBODY, rest
 from meshd.wire.relay import Relay
 
+EARLY_BYTES = 65536
+"""How much is read before there is an upstream."""
 REPORT_S = 15.0
 """How often sinks hear of the bytes of a connection that goes on (Istio's tcpReportingDuration)."""
 
@@ -65,7 +68,6 @@ class TcpConnection:
         chain.active += 1
         chain.cells.total.value += 1
         descriptor.owner = self
-        descriptor.pause()
 
     def serve(self, early: bytes, arrival: Any) -> None:
         """Ask the filters, in order; ``early`` are bytes that have come already, in ``arrival`` if there was one."""
@@ -176,6 +178,8 @@ class TcpConnection:
         early, self.early = self.early, b""
         if early:
             relay.down.received(early)
+        if descriptor.is_eof and not self.is_over:
+            relay.down.received_eof()
         if not self.is_over and descriptor.is_open:
             if stream.descriptor.pending_bytes <= relay.high_bytes:
                 descriptor.resume()
@@ -202,11 +206,13 @@ class TcpConnection:
     # What the stream and the client say before the relay begins
 
     def received(self, data: bytes) -> None:
-        """Bytes before there is an upstream: from a layer that had them already."""
+        """Bytes before there is an upstream; few of them are taken."""
         self.early += data
+        if len(self.early) >= EARLY_BYTES:
+            self.descriptor.pause()
 
     def received_eof(self) -> None:
-        """The client has nothing more to say; the descriptor remembers, and the relay will."""
+        """The client has nothing more to say, which the upstream will hear when it is there."""
 
     def drained(self) -> None:
         """Nothing was sent yet, or what was has been."""

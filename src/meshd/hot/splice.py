@@ -10,7 +10,7 @@ HAS_SPLICE = hasattr(os, "splice")
 
 
 def pull(fd, pipe, count):
-    """Move up to ``count`` bytes from a socket into an empty pipe; 0 at the end of the stream, -1 where none is there."""
+    """Move up to ``count`` bytes from a socket into an empty pipe; 0 at the end of the stream, -1 for none yet."""
     try:
         return os.splice(fd, pipe, count, flags=FLAGS)
     except BlockingIOError:

@@ -3,8 +3,8 @@
 
 It is the cluster's: the balancer picks the endpoint, the circuit breaker admits the connection, the cluster's
 connect timeout holds, its counters count it, and those who observe endpoints hear how the connect went. It is not
-pooled and not tried again: that is its receiver's business. A reload hands it over to the cluster that takes the old one's
-place; where there is none it is nobody's, and counted no more.
+pooled and not tried again: that is its receiver's business. A reload hands it over to the cluster that takes the old
+one's place; where there is none it is nobody's, and counted no more.
 """
 
 import socket
