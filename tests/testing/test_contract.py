@@ -6,7 +6,7 @@ from unittest import TestCase
 import click
 from twisted.internet.defer import succeed
 
-from meshd.api import CONTINUE, KINDS
+from meshd.api import CONTINUE, KINDS, REQUEST, RESPONSE, Frame, ProtocolError
 from meshd.testing.contract import cluster, configuration, connection, http, retry, telemetry, tool
 from meshd.testing.contract.kind import KindContract
 
@@ -108,12 +108,39 @@ class Upper:
 
 
 class Lines:
+    """A codec of lines: ``ask ID WORDS`` or ``say ID WORDS``."""
+
+    is_multiplexed = True
+    max_frame_bytes = 100
+
     def decode(self, data):
-        *frames, rest = data.split(b"\n")
-        return frames, rest
+        *lines, rest = data.split(b"\n")
+        if lines and not lines[0].startswith((b"ask ", b"say ")) or len(rest) > 50 or rest[:1] not in b"as":
+            raise ProtocolError("no line")
+        return [self.frame(line) for line in lines], rest
+
+    def frame(self, line):
+        is_answer = line.startswith(b"say")
+        return Frame(RESPONSE if is_answer else REQUEST, line + b"\n", int(line.split()[1]), is_error=is_answer)
+
+    def frame_bytes(self, start):
+        return start.find(b"\n") + 1
 
     def encode(self, frame):
-        return frame + b"\n"
+        word, _, rest = frame.data.split(b" ", 2)
+        return b"%b %d %b" % (word, frame.id, rest)
+
+    def fields(self, frame):
+        return [(b"words", frame.data)] if frame.id < 0 else [(b"word", frame.data.split()[2])]
+
+    def heartbeat_answer(self, frame):
+        return frame
+
+    def refusal(self, frame, reason):
+        return b"say %d %b\n" % (frame.id, reason.encode())
+
+    def malformed(self, data):
+        return b"say 0 what\n"
 
 
 class Source:
@@ -146,7 +173,7 @@ class ContractTest(TestCase):
             (cluster.OutlierDetectorContract, Detector, {}), (cluster.HealthCheckerContract, Checker, {}),
             (telemetry.AccessLogOperatorContract, Operator, {}), (connection.ListenerFilterContract, Accept, {}),
             (connection.NetworkFilterContract, Upper, {}),
-            (connection.ProtocolCodecContract, Lines, {"frames": (b"one", b"", b"two")}),
+            (connection.ProtocolCodecContract, Lines, {"frames": (b"ask 1 one\n", b"say 1 two\n")}),
             (configuration.ConfigSourceContract, Source, {}), (configuration.StoreContract, Memory, {}),
             (tool.CtlVerbContract, Verb, {}),
         ):
@@ -170,9 +197,9 @@ class ContractTest(TestCase):
     def test_catches_a_codec_that_loses_the_rest(self):
         class Loses(Lines):
             def decode(self, data):
-                return data.split(b"\n")[:-1], b""
+                return super().decode(data)[0], b""
 
-        failed = run(connection.ProtocolCodecContract, Loses, frames=(b"one",))
+        failed = run(connection.ProtocolCodecContract, Loses, frames=(b"ask 1 one\n",))
         self.assertIn("test_an_unfinished_frame_is_kept", failed)
 
     def test_catches_an_object_of_another_kind(self):

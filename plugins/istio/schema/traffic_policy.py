@@ -215,7 +215,7 @@ class TrafficPolicy:
         Nested(TunnelSettings), default=None, doc="tunnel", unsupported="there are no tunnels yet"
     )
     proxy_protocol: ProxyProtocol | None = option(
-        Nested(ProxyProtocol), default=None, doc="PROXY protocol", unsupported="PROXY protocol is not sent yet"
+        Nested(ProxyProtocol), default=None, doc="PROXY protocol"
     )
     retry_budget: RetryBudget | None = option(
         Nested(RetryBudget), default=None, doc="retry budget"

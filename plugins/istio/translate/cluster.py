@@ -122,6 +122,7 @@ class Clusters:
             "balancing": native_balancing(in_force, self.mesh.config, self.context.node),
             "outlier_detection": native_outlier_detection(in_force.outlier_detection),
             **self._pool(in_force.connection_pool, in_force.retry_budget),
+            "proxy_protocol": _proxy_protocol(in_force.proxy_protocol),
         }
 
     def _pool(self, pool, budget=None):
@@ -197,6 +198,11 @@ def _keepalive(probing):
     """Return the native probes of silent connections; what is not given is the system's."""
     return None if probing is None else At(probing.node, {
         "time": seconds(probing.time_s), "interval": seconds(probing.interval_s), "probes": probing.probes or None})
+
+
+def _proxy_protocol(block):
+    """Return the native version of the header that connections begin with; V1 is Istio's default."""
+    return None if block is None else At(block.node, (block.version or "V1").lower())
 
 
 def _budget(budget):

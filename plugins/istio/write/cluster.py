@@ -10,7 +10,7 @@ LIMITED = (*(name for _, _, name, _ in LIMITS), "budget")
 POOL = ("idle_timeout_s", "max_requests_per_connection", "max_connection_duration_s", "tcp_keepalive")
 SAID = (
     "name", "endpoints", "discovery", "load_balancer", "balancing", "outlier_detection", "circuit_breaker",
-    "connect_timeout_s", "pool", "missing", "protocol", "http2",
+    "connect_timeout_s", "pool", "missing", "protocol", "http2", "proxy_protocol",
 )
 """Options of a cluster that are written, or spoken of elsewhere."""
 MOST = 2**31 - 1
@@ -113,7 +113,8 @@ def _endpoint(one, port_name, losses, cluster):
 
 def _policy(cluster, node, losses):
     return given(connectionPool=_pool(cluster, losses), loadBalancer=balancer(cluster, node, losses),
-                 outlierDetection=outlier_detection(cluster, losses), retryBudget=_budget(cluster))
+                 outlierDetection=outlier_detection(cluster, losses), retryBudget=_budget(cluster),
+                 proxyProtocol={"version": cluster.proxy_protocol.upper()} if cluster.proxy_protocol else None)
 
 
 def _pool(cluster, losses):

@@ -1,9 +1,12 @@
 """All that a plugin may import from meshd."""
 
 from meshd.api.call import CallAnswer, CallRequest, grpc_call, grpc_message
-from meshd.api.connection import IArrival, IListenerFilter, INetworkFilter, ISession, TcpPlan
+from meshd.api.connection import IArrival, ILink, IListenerFilter, INetworkFilter, ISession, TcpPlan
 from meshd.api.exchange import (
     CONTINUE, MORE, STOP, Calls, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict,
+)
+from meshd.api.frame import (
+    HEARTBEAT, HEARTBEAT_ANSWER, NO_ROUTE, ONEWAY, OTHER, REQUEST, RESPONSE, SESSION, TIMEOUT, UNAVAILABLE, Frame,
 )
 from meshd.api.hook import API_VERSION, GROUP, Need, PluginType, hookimpl, hookspec
 from meshd.api.kind import (
@@ -42,5 +45,6 @@ from meshd.model.cluster import EndpointSpec
 from meshd.model.header_match import HeaderMatch, header_test
 from meshd.model.plugin import Plugin
 from meshd.model.snapshot import Node as NodeSpec, Snapshot
+from meshd.wire.proxy_protocol import NOT_FOUND as PROXY_NOT_FOUND, read as read_proxy_header
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -59,14 +59,41 @@ class ISession(Interface):
     def forward(plan):
         """Connect to one of the clusters of a ``TcpPlan``; for terminal filters."""
 
+    def serve(make, idle_timeout_s=3600.0):
+        """Serve the client oneself; for terminal filters, which then answer STOP. ``make(link)`` returns who does;
+        it has ``received(data)``, ``received_eof()``, ``drained()``, ``drain()`` (come to an end) and, once and last,
+        ``lost(reason)``. ``link`` is an ``ILink``. A connection that is silent for ``idle_timeout_s`` ends (0: never).
+        """
+
+    def tell(exchange):
+        """Tell the telemetry sinks of a request that the connection has carried (with the face of IExchange)."""
+
     def at_end(callback):
         """Call ``callback()`` once the connection has ended, however it did."""
+
+
+class ILink(Interface):
+    """A client's connection, for the filter that serves it."""
+
+    pending_bytes = Attribute("int: bytes that wait for the client to take them; whoever sends much stops here")
+
+    def send(data):
+        """Write bytes; of no effect after the end."""
+
+    def pause():
+        """Read no more for now."""
+
+    def resume():
+        """Read again."""
+
+    def close():
+        """Close, once the client has taken what was sent; ``lost`` follows."""
 
 
 class INetworkFilter(Interface):
     """A filter of connections of TCP. One object serves all connections of a chain; they are told apart by
     ``session``. All methods are optional but one of them. A terminal filter has ``on_open``, which calls
-    ``session.forward`` and answers STOP.
+    ``session.forward``, or ``session.serve``, and answers STOP.
 
     A connection that goes on when a reload has replaced the object keeps it; ``stop`` comes after its last one.
     """

@@ -279,13 +279,38 @@ class IStore(Interface):
 
 
 class IProtocolCodec(Interface):
-    """Frames of a request protocol."""
+    """Reads and writes the frames (``meshd.api.Frame``) of a request protocol, without I/O and without memory:
+    one object serves all connections, both sides. What is no frame raises ``ProtocolError``, once that can be known.
+    """
+
+    is_multiplexed = Attribute(
+        "bool: requests have ids, so those of several clients can share a connection; else the first frame opens a "
+        "session (SESSION) and what follows it is passed on as it is")
+    max_frame_bytes = Attribute("int: longer frames are refused")
 
     def decode(data):
-        """Return (frames, rest)."""
+        """Return (list of Frame, the bytes after the last whole one)."""
+
+    def frame_bytes(start):
+        """Return how long the frame that begins with ``start`` is in all, 0 where more bytes are needed to know."""
 
     def encode(frame):
-        """Return bytes."""
+        """Return the bytes of a frame: its ``data``, with its ``id``."""
+
+    def fields(frame):
+        """Return what a REQUEST, ONEWAY or SESSION is routed by: (name, value) pairs of bytes, names in lower case."""
+
+    def heartbeat_answer(frame):
+        """Return the HEARTBEAT_ANSWER to a HEARTBEAT."""
+
+    def refusal(frame, reason):
+        """Return the bytes of an answer to a REQUEST or SESSION that is not passed on (b"" for none).
+
+        ``reason`` is one of ``meshd.api``'s NO_ROUTE, UNAVAILABLE, TIMEOUT.
+        """
+
+    def malformed(data):
+        """Return the bytes that a client is told before the end, after it sent ``data``, which is no frame; or b""."""
 
 
 class IAdminPage(Interface):

@@ -8,6 +8,7 @@ from meshd.document.address import split_address
 from meshd.document.context import Context, Seen, key_mark
 from meshd.document.fault import Related
 from meshd.document.mark import Mark
+from meshd.model.listener import UDP
 from meshd.model.snapshot import Admin
 
 ANY = frozenset(("0.0.0.0", "::"))
@@ -20,19 +21,20 @@ class Bound:
     who: str
     host: str
     port: int | None
+    is_udp: bool
     mark: Mark | None
     path: str
 
 
 def check_addresses(listeners: list[Seen], admins: list[Seen], context: Context) -> None:
     """Add a fault for each listener whose address is taken by an earlier one or by the admin API."""
-    taken: dict[int | None, list[Bound]] = {}
+    taken: dict[tuple[int | None, bool], list[Bound]] = {}
     listeners = [seen for seen in listeners if "address" in seen.values]
     bounds = [_bound(seen, f'listener "{seen.values.get("name", "?")}"') for seen in listeners]
     for bound in [_admin(admins), *bounds]:
         if bound is None:
             continue
-        there = taken.setdefault(bound.port, [])
+        there = taken.setdefault((bound.port, bound.is_udp), [])
         first = next((one for one in there if _overlap(one.host, bound.host)), None)
         if first is not None:
             _add(bound, first, context)
@@ -43,13 +45,14 @@ def _admin(admins: list[Seen]) -> Bound | None:
     seen = admins[0] if admins else None
     if seen is None or "address" not in seen.node.entries:
         host, port = _split(Admin().address)
-        return Bound("the admin API (its default address)", host, port, None, "admin.address")
+        return Bound("the admin API (its default address)", host, port, False, None, "admin.address")
     return _bound(seen, "the admin API") if "address" in seen.values else None
 
 
 def _bound(seen: Seen, who: str) -> Bound:
     host, port = _split(seen.values["address"])
-    return Bound(who, host, port, key_mark(seen.node, "address"), f"{seen.path}.address")
+    is_udp = seen.values.get("protocol") == UDP
+    return Bound(who, host, port, is_udp, key_mark(seen.node, "address"), f"{seen.path}.address")
 
 
 def _split(address: str) -> tuple[str, int | None]:

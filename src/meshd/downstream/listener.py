@@ -79,7 +79,7 @@ class LiveListener:
         self.places = ledger(world.arena, ("listener", spec.name, spec.address), 1)
         self.accepts = ACCEPTS if world.arena is None else 1  # what others can take, one worker leaves to them
         self.socket: socket.socket | None = None
-        self.local = spec.address
+        self.local = self.place = spec.address
         self.is_accepting = False
         self.is_foreign = False
         self.ceiling = 0

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from meshd.api.exchange import CONTINUE, STOP
+from meshd.downstream.served import Served
 from meshd.exchange.session import Session
 from meshd.http import flag as flags
 from meshd.upstream.stream import Stream
@@ -60,7 +61,7 @@ class TcpConnection:
         self.early = b""
         self.place = 0
         self.stream: Stream | None = None
-        self.relay: Relay | None = None
+        self.relay: Relay | Served | None = None
         self.waiting: Deferred | None = None
         self.is_over = False
         self.reported = self.poller.now
@@ -150,6 +151,7 @@ class TcpConnection:
             session.attempts += 1
             session.endpoint = endpoint
             session.upstream_began = self.poller.now
+            stream.ends = session.peer, session.local
             stream.dial_to(endpoint)
 
     def on_connect_failed(self, reason: str) -> None:
@@ -186,6 +188,24 @@ class TcpConnection:
         if not self.is_over and descriptor.is_open:
             if stream.descriptor.pending_bytes <= relay.high_bytes:
                 descriptor.resume()
+            self.arm()
+
+    # Served by a filter itself
+
+    def hand_over(self, make: Any, plan: Any) -> None:
+        """Let what ``make(link)`` returns serve the client; ``plan`` has the times."""
+        session, chain = self.session, self.chain
+        session.plan = plan
+        relay = self.relay = Served(
+            self, self.descriptor, chain.changer(chain.data_steps, "on_data", session),
+            chain.changer(chain.write_steps, "on_write", session))
+        serving = self.listener.chain
+        serving.tell(serving.begin_steps, "on_connection", session)
+        self.reported = self.poller.now
+        self.descriptor.resume()
+        early, self.early = self.early, b""
+        relay.begin(make, early)
+        if not self.is_over:
             self.arm()
 
     # What the stream and the client say before the relay begins
@@ -230,7 +250,9 @@ class TcpConnection:
         self.refuse()
 
     def drain(self) -> None:
-        """A connection of TCP cannot be asked to close: it lives until the deadline."""
+        """A connection of TCP cannot be asked to close: it lives until the deadline, unless a filter serves it."""
+        if isinstance(self.relay, Served):
+            self.relay.drain()
 
     # The end
 

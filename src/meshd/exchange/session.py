@@ -37,6 +37,15 @@ class Session(Exchange):
         self.detail = self.detail or detail
         self.downstream.refuse()
 
+    def serve(self, make: Callable[[Any], Any], idle_timeout_s: float = 3600.0) -> None:
+        """Let what ``make(link)`` returns serve the client (ISession)."""
+        self.downstream.hand_over(make, TcpPlan(idle_timeout_s=idle_timeout_s))
+
+    def tell(self, exchange: Any) -> None:
+        """Tell the sinks of a request that this connection has carried (ISession)."""
+        serving = self.downstream.listener.chain
+        serving.tell(serving.complete_steps, "on_complete", exchange)
+
     def at_end(self, callback: Callable[[], Any]) -> None:
         """Call ``callback()`` when the connection has ended."""
         self.released.append(callback)

@@ -17,6 +17,7 @@ def choose(listeners: tuple[Any, ...], bound: Mapping[str, str], asked: Asked) -
 
     ``bound`` maps a listener's name to the address that it has, where that is known better than by its configuration.
     """
+    listeners = tuple(one for one in listeners if not one.is_udp)
     if not listeners:
         raise BadQuestion("listener: the configuration has none")
     if asked.listener:

@@ -33,9 +33,10 @@ def listener_of(name: str) -> tuple[str, str] | None:
 
 def kept_name(listener: str, address: str, is_foreign: bool) -> str:
     """Return the name under which systemd keeps a socket, "" for one that it does not: its own (foreign), the admin
-    API's, or one whose file goes with us.
+    API's, one whose file goes with us, or a UDP socket (whose clients ask again).
     """
-    return "" if is_foreign or listener == ADMIN or address.startswith("unix:/") else fd_name(listener, address)
+    is_kept = not (is_foreign or listener == ADMIN or address.startswith(("unix:/", "udp/")))
+    return fd_name(listener, address) if is_kept else ""
 
 
 def identity(sock: socket.socket) -> int:

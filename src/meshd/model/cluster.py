@@ -105,6 +105,10 @@ class Cluster:
         Nested(UpstreamTls), default=None, doc="TLS towards the endpoints (plain when absent)"
     )
     pool: Pool = option(Nested(Pool), default=Pool(), doc="connections")
+    proxy_protocol: str | None = option(
+        Choice(("v1", "v2")), default=None,
+        doc="begin each connection with a PROXY protocol header that says where the client is"
+    )
     missing: bool = option(
         Boolean(), default=False, doc="it is referred to and not defined: 503 NC, as Envoy answers for such a cluster"
     )

@@ -9,7 +9,9 @@ from meshd.model.chain_match import ChainMatch, ChainTable
 from meshd.model.http2 import Http2Options
 from meshd.model.plugin import Plugin
 from meshd.model.tls import DownstreamTls
+from meshd.model.udp import UdpProxy
 
+UDP = "udp"
 NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._|/-]*", maximum=200)
 
 
@@ -161,7 +163,7 @@ class Listener:
 
     name: str = option(NAME, doc="unique name")
     address: str = option(Address(), doc="HOST:PORT or unix:PATH")
-    protocol: str = option(Choice(("http",)), default="http", doc="what chains with filters speak")
+    protocol: str = option(Choice(("http", UDP)), default="http", doc="what chains with filters speak, or UDP")
     transparent: bool = option(
         Boolean(), default=False,
         doc="take connections that TPROXY leads here, whatever their destination (IP_TRANSPARENT; CAP_NET_ADMIN)"
@@ -196,6 +198,9 @@ class Listener:
         Boolean(), default=False, doc="choose a chain then by what is known, in place of closing"
     )
     telemetry: tuple[Plugin, ...] = option(SINKS, default=(), doc="sinks beside the mesh-wide")
+    udp: UdpProxy | None = option(
+        Nested(UdpProxy), default=None, doc="in place of filters, with protocol udp: where datagrams go"
+    )
     http: HttpOptions = option(Nested(HttpOptions), default=HttpOptions(), doc="HTTP rules")
     limits: ListenerLimits = option(Nested(ListenerLimits), default=ListenerLimits(), doc="bounds")
     timeouts: ListenerTimeouts = option(Nested(ListenerTimeouts), default=ListenerTimeouts(), doc="timers")
@@ -203,6 +208,9 @@ class Listener:
 
     def check(self):
         """Yield faults between fields and chains."""
+        if self.is_udp or self.udp is not None:
+            yield from self._datagram_faults()
+            return
         if self.use_original_dst and not any(one.type == ORIGINAL_DST for one in self.listener_filters):
             yield "use_original_dst", f"expected {ORIGINAL_DST} among the listener_filters"
         if self.address.startswith("unix:") and (self.transparent or self.use_original_dst):
@@ -222,6 +230,22 @@ class Listener:
         if any(one.name == last.name for one in self.filter_chains):
             yield ("default_filter_chain", "name"), f"{last.name!r} is the name of another chain of this listener"
 
+    def _datagram_faults(self):
+        for name in ("filters", "network_filters", "filter_chains", "default_filter_chain", "listener_filters"):
+            if getattr(self, name):
+                yield name, "expected none, as a UDP listener has only udp"
+        if not self.is_udp:
+            yield "protocol", "expected udp, as the listener has a section udp"
+        elif self.udp is None:
+            yield "udp", "expected it, with the cluster that datagrams go to"
+        if self.address.startswith("unix:"):
+            yield "address", "expected HOST:PORT, as datagrams come over IP"
+
+    @property
+    def is_udp(self) -> bool:
+        """Say whether it takes datagrams."""
+        return self.protocol == UDP
+
     def _clashes(self):
         table = ChainTable()
         for place, one in enumerate(self.filter_chains):
@@ -237,6 +261,8 @@ class Listener:
     @property
     def chains(self) -> tuple[FilterChain, ...]:
         """All chains, each with all rules; the one of the short form has the name ``""``."""
+        if self.is_udp:
+            return ()
         if not self.filter_chains and self.default_filter_chain is None:
             return (FilterChain(
                 name="", filters=self.filters, network_filters=self.network_filters, tls=self.tls, http=self.http,

@@ -230,18 +230,28 @@ class Construction:
     def _listener(self, listener: Listener, shared: Pairs) -> Steps:
         """Make what a listener looks at connections by, and its chains; ``shared`` are the mesh-wide sinks."""
         owner = f"listener {listener.name}"
+        self.runtime.chains[listener.name] = {}
+        if listener.is_udp:
+            self._check_udp(listener, owner)
+            return
         lookers = yield from self._objects(listener.listener_filters, owner)
         sinks = yield from self._objects(listener.telemetry, owner)
         if lookers and all(made is not None for _, made in lookers):
             self.runtime.listener_filters[listener.name] = ListenerFilters(
                 tuple(self._use(plugin, made) for plugin, made in lookers))
-        chains = self.runtime.chains[listener.name] = {}
+        chains = self.runtime.chains[listener.name]
         for spec in listener.chains:
             place = f"{owner}: filter chain {spec.name}" if spec.name else owner
             chain = yield from self._chain(spec, place, listener.name, [*shared, *sinks])
             if chain is not None:
                 chains[spec.name] = chain
             yield
+
+    def _check_udp(self, listener: Listener, owner: str) -> None:
+        cluster = self.runtime.clusters.get(listener.udp.cluster)
+        if cluster is not None and cluster.spec.proxy_protocol is not None:
+            text = f"{owner}: udp: cluster {cluster.name!r} has proxy_protocol: expected none, datagrams have no start"
+            self.faults.append(fault_at(listener, text))
 
     def _chain(self, spec: FilterChain, owner: str, listener: str, shared: Pairs) -> Steps:
         """Return a chain, None after noting why there is none."""

@@ -12,6 +12,8 @@ from twisted.python.failure import Failure
 from meshd.api import ConfigurationError
 from meshd.downstream.listener import LiveListener
 from meshd.downstream.listener_filters import ListenerFilters
+from meshd.downstream.live_chain import LiveChain
+from meshd.downstream.udp import UdpListener
 from meshd.exchange.chain import Chain, Use
 from meshd.model.snapshot import Snapshot
 from meshd.registry import Entry, Registry
@@ -74,9 +76,18 @@ class Runtime:
             yield from chains.values()
         yield from self.listener_filters.values()
 
-    def live(self, spec: Any) -> LiveListener:
+    def live(self, spec: Any) -> LiveListener | UdpListener:
         """Return a new live listener that serves by this runtime; raises MeshdError."""
+        if spec.is_udp:
+            return UdpListener(spec, self.clusters[spec.udp.cluster], self.ground.world)
         return LiveListener(spec, self.chains[spec.name], self.ground.world, self.listener_filters.get(spec.name))
+
+    def renew(self, listener: Any, spec: Any) -> list[LiveChain]:
+        """Let a live listener serve by this runtime; return its chains that have gone."""
+        if spec.is_udp:
+            listener.replace(spec, self.clusters[spec.udp.cluster])
+            return []
+        return listener.replace(spec, self.chains[spec.name], self.listener_filters.get(spec.name))
 
     def own(self) -> Iterator[Built]:
         """Every plugin object that this runtime starts and ends."""

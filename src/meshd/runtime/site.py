@@ -17,6 +17,7 @@ from meshd.model.snapshot import Node
 from meshd.runtime.state import HOST, Claims
 from meshd.upstream.call import Call
 from meshd.upstream.made import make_endpoint
+from meshd.wire.proxy_protocol import header
 from meshd.upstream.stream import connect
 from meshd.wire.bus import Peers
 from meshd.wire.cell import buckets, ledger
@@ -98,9 +99,17 @@ class Site:
     def dial(self, address: str, receiver: Any, timeout_s: float, host: str = "") -> Any:
         """Open a connection of the plugin's own to HOST:PORT or unix:PATH; raises PluginError in a child process.
 
-        A health checker's speaks its cluster's TLS, which asks for ``host`` where its settings name nothing else.
+        A health checker's begins as its cluster's do: with a PROXY protocol header, with TLS, which asks for ``host``
+        where its settings name nothing else.
         """
-        return self._ground.world.dial(address, receiver, timeout_s, self.tls, host)
+        version = self._proxy_protocol()
+        preface = header(version) if version is not None else b""
+        return self._ground.world.dial(address, receiver, timeout_s, self.tls, host, preface)
+
+    def _proxy_protocol(self) -> str | None:
+        """Return what connections to the endpoints of a cluster's plugin begin with, None for nothing."""
+        found = self._ground.clusters.get(self.name) if self.owner.startswith("cluster ") else None
+        return found.spec.proxy_protocol if found is not None else None
 
     def build(self, plugin: Plugin) -> Any:
         """Build another configured plugin and return the object; it starts and stops with this runtime."""

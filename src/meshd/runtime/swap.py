@@ -33,7 +33,7 @@ class Swap:
         fresh = []
         for spec in runtime.snapshot.listeners:
             known = left.get(spec.name)
-            if known is not None and known.spec.address == spec.address:
+            if known is not None and _key(known.spec) == _key(spec):
                 swap.kept.append(left.pop(spec.name))
             else:
                 fresh.append(spec)
@@ -49,7 +49,7 @@ class Swap:
     def _place(self, listener: LiveListener, left: dict[str, LiveListener]) -> None:
         """Give a new listener its address: from a listener that goes and has it, else from the system."""
         for name, old in left.items():
-            if old.spec.address == listener.spec.address:
+            if _key(old.spec) == _key(listener.spec):
                 self.moved.append((left.pop(name), listener))
                 return
         self.bound.append(listener)
@@ -65,8 +65,7 @@ class Swap:
         specs = {spec.name: spec for spec in self.runtime.snapshot.listeners}
         for listener in self.kept:
             name = listener.spec.name
-            filters = self.runtime.listener_filters.get(name)
-            gone = listener.replace(specs[name], self.runtime.chains[name], filters)
+            gone = self.runtime.renew(listener, specs[name])
             self.ending += [(listener, chain) for chain in gone]
         for old, new in self.moved:
             pass_socket(old, new)
@@ -82,11 +81,19 @@ class Swap:
         return gatherResults([closed, *(listener.drain_chain(chain, deadline_s) for listener, chain in self.ending)])
 
 
+def _key(spec: Any) -> tuple[bool, str]:
+    """Return what no two listeners have in common."""
+    return spec.is_udp, spec.address
+
+
 def pass_socket(old: LiveListener, new: LiveListener) -> None:
     """Let ``new`` accept on the socket of ``old``, whose open connections stay with it.
 
     Where the admin API has closed ``old``, ``new`` is closed too, as a listener that keeps its name would be.
     """
+    if new.spec.is_udp:
+        new.take_from(old)
+        return
     new.local = old.local
     new.is_foreign = old.is_foreign
     if old.socket is None:

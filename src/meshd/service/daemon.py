@@ -212,7 +212,7 @@ class Daemon(MultiService):
     def _listening(self) -> list[tuple[int, str, str, bool]]:
         """Return what is handed over to another generation."""
         live = [one for one in self.reloader.listeners.values() if one.socket is not None]
-        rows = [(one.socket.fileno(), one.name, one.spec.address, one.is_foreign) for one in live]
+        rows = [(one.socket.fileno(), one.name, one.place, one.is_foreign) for one in live]
         return rows + self.admin.handed_over()
 
     def _succeeded(self, pid: int) -> None:

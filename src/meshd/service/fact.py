@@ -12,6 +12,8 @@ from meshd.runtime.outcome import Outcome
 def listener_fact(listener: Any) -> dict:
     """Return one live listener."""
     spec, cells = listener.spec, listener.cells
+    if spec.is_udp:
+        return _udp_fact(listener)
     return {
         "name": spec.name, "address": spec.address, "bound": listener.local, "accepting": listener.is_accepting,
         "connections": len(listener.connections), "protocol": spec.protocol,
@@ -23,6 +25,17 @@ def listener_fact(listener: Any) -> dict:
             for one in listener.chains.values() if one.spec.name],
         "counters": {"connections": cells.connections.value, "requests": cells.requests.value,
                      "active_requests": cells.active_requests.value, "protocol_errors": cells.protocol_errors.value},
+    }
+
+
+def _udp_fact(listener: Any) -> dict:
+    spec, cells = listener.spec, listener.cells
+    return {
+        "name": spec.name, "address": spec.address, "bound": listener.local, "accepting": listener.is_accepting,
+        "connections": len(listener.connections), "protocol": spec.protocol, "filters": [], "listener_filters": [],
+        "filter_chains": [], "cluster": spec.udp.cluster,
+        "counters": {"sessions": cells.sessions.value, "datagrams": cells.rx_datagrams.value,
+                     "dropped": cells.dropped.value},
     }
 
 

@@ -87,7 +87,7 @@ class Systemd:
                 continue  # it waits to be bound anew
             number = store.identity(listener.socket)
             is_unit = number in self._units
-            name = store.kept_name(listener.spec.name, listener.spec.address, is_unit)
+            name = store.kept_name(listener.spec.name, listener.place, is_unit)
             if is_unit:
                 taken[number] = listener
             elif name:

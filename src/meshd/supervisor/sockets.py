@@ -7,6 +7,7 @@ from typing import Any
 
 from meshd.host.channel import MAX_FDS
 from meshd.host.store import ADMIN
+from meshd.wire.datagram import bind_datagram, index_of, place_of, share, yield_address
 from meshd.wire.sockets import Sockets, bind, unlink_quietly
 
 ADMIN_BACKLOG = 128
@@ -30,14 +31,17 @@ class Shelf:
 
     def prepare(self, outline: dict[str, Any]) -> dict[Key, socket.socket]:
         """Return a socket for all that ``outline`` names, new ones bound; raises CannotBind with nothing left bound."""
-        wanted = [(name, address, backlog) for name, address, backlog in outline["listeners"]]
+        wanted = [(name, place, backlog) for name, address, backlog, protocol in outline["listeners"]
+                  for place in _places(address, protocol, outline["workers"])]
         wanted.append((ADMIN, outline["admin"], ADMIN_BACKLOG))
         found: dict[Key, socket.socket] = {}
         by_address = {address: sock for (_, address), sock in self.held.items()}
         try:
             for name, address, backlog in wanted:
                 sock = self.held.get((name, address)) or by_address.get(address)
-                found[name, address] = sock or self.given.take(name, address) or _bound(name, address, backlog)
+                found[name, address] = sock or self.given.take_place(name, address) or _bound(name, address, backlog)
+                if index_of(address) == 0:
+                    share(found[name, address])
         except CannotBind:
             self.undo(found)
             raise
@@ -77,14 +81,24 @@ class Shelf:
 
     def _close(self, sock: socket.socket, address: str) -> None:
         is_foreign = self._is_foreign(sock)
+        if index_of(address) is not None and not is_foreign:
+            yield_address(sock)
         sock.close()
         if address.startswith("unix:/") and not is_foreign:
             unlink_quietly(address[5:])
 
 
+def _places(address: str, protocol: str, workers: int) -> list[str]:
+    """Return the names of the sockets of a listener: of UDP one for each worker, else one that all share."""
+    return [address] if protocol != "udp" else [place_of(address, index) for index in range(workers)]
+
+
 def _bound(name: str, address: str, backlog: int) -> socket.socket:
     before = os.umask(PRIVATE) if name == ADMIN else None
     try:
+        index = index_of(address)
+        if index is not None:
+            return bind_datagram(address.split("/", 2)[2], joins=index > 0)
         return bind(address.replace("localhost:", "127.0.0.1:") if name == ADMIN else address, backlog)
     except (OSError, ValueError) as error:
         cause = (getattr(error, "strerror", None) or str(error)).lower()

@@ -15,6 +15,7 @@ from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
 from meshd.supervisor.member import IDLE, LEAVING, PREPARING, READY, SERVING, STARTING, Member
 from meshd.supervisor.sockets import Key, Shelf, portions
+from meshd.wire.datagram import index_of
 
 LOOK_S = 0.5
 """How often it is looked whether every worker is alive; a worker tells it as often (``service/link.py``)."""
@@ -114,7 +115,7 @@ class Team:
 
     def prepare(self, member: Member, head: dict[str, Any], payload: bytes, sockets: dict[Key, Any]) -> None:
         """Give a worker a configuration, and the sockets that it has not got."""
-        new = [key for key in sockets if key not in member.known]
+        new = [key for key in sockets if key not in member.known and index_of(key[1]) in (None, member.index)]
         for keys in portions(new):
             member.tell({"do": "sockets", "rows": keys}, b"", tuple(sockets[key].fileno() for key in keys))
         member.known = set(sockets)

@@ -93,9 +93,9 @@ class Cluster:
     def adopt(self, previous: "Cluster") -> None:
         """Use the pools of ``previous`` for the addresses that stay; it goes on working until ``start``.
 
-        Where another TLS is spoken the pools are new, and the endpoints with them.
+        Where another TLS is spoken, or connections begin otherwise, the pools are new, and the endpoints with them.
         """
-        if previous.spec.tls != self.spec.tls:
+        if (previous.spec.tls, previous.spec.proxy_protocol) != (self.spec.tls, self.spec.proxy_protocol):
             return
         self.inherited = {endpoint.address: endpoint for endpoint in previous.endpoints}
 

@@ -16,7 +16,7 @@ from meshd.http.head import RequestHead
 from meshd.http.response import ResponseParser
 from meshd.wire.address import render
 from meshd.wire.descriptor import Descriptor
-from meshd.wire.dialer import Dial
+from meshd.wire.dialer import Dial, begin_with
 from meshd.wire.nobody import part
 
 
@@ -76,6 +76,8 @@ class UpstreamConnection:
         if keepalive is not None and borrowed.family != socket.AF_UNIX:
             keep_alive(borrowed, keepalive)
         borrowed.detach()
+        if pool.preface:
+            begin_with(fd, pool.preface)
         if pool.tls is None:
             self.descriptor = Descriptor(fd, pool.poller, self)
             self.secured()

@@ -25,6 +25,9 @@ cdef class Pool:
     cdef public object tls
     cdef public str server_name
     cdef public dict branches
+    cdef public bytes preface
+    cdef public object proxied
+    cdef public bint is_branch
     cpdef bind_as(self, Pool other)
     cpdef reach(self, breaker)
     cpdef retire(self)

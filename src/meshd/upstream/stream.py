@@ -19,9 +19,10 @@ from meshd.http.headers import Headers
 from meshd.upstream.connection import keep_alive
 from meshd.upstream.outcome import Outcome
 from meshd.upstream.pool import target_of
+from meshd.wire.proxy_protocol import header
 from meshd.wire.address import render
 from meshd.wire.descriptor import Descriptor, with_socket
-from meshd.wire.dialer import Dial
+from meshd.wire.dialer import Dial, begin_with
 from meshd.wire.name import Name
 from meshd.wire.nobody import NOBODY
 
@@ -42,11 +43,12 @@ class Stream:
     """One connection. The receiver's ``lost(reason)`` comes once, last, unless it called ``close``.
 
     ``address`` is the endpoint's. Bytes sent before ``opened`` are dropped. ``flag`` is the response flag of what went
-    wrong. A receiver may take ``descriptor`` over by becoming its owner in ``opened``; it calls ``close`` at the end.
+    wrong. ``ends`` are the addresses that a PROXY protocol header is to tell. A receiver may take ``descriptor`` over
+    by becoming its owner in ``opened``; it calls ``close`` at the end.
     """
 
     __slots__ = ("world", "cluster", "receiver", "address", "endpoint", "descriptor", "dial", "name", "is_counted",
-                 "is_over", "is_ready", "since", "flag", "local", "__weakref__")
+                 "is_over", "is_ready", "since", "flag", "local", "ends", "__weakref__")
 
     def __init__(self, world: Any, cluster: Any, receiver: Any) -> None:
         self.world = world
@@ -57,6 +59,7 @@ class Stream:
         self.since = 0.0
         self.local = ""
         self.flag = 0
+        self.ends = ("", "")
         self.descriptor: Descriptor | None = None
         self.dial: Dial | None = None
         self.name: Name | None = None
@@ -119,6 +122,9 @@ class Stream:
             self.fail(reason)
             return
         with_socket(fd, self.look_at)
+        version = self.cluster.spec.proxy_protocol
+        if version is not None:
+            begin_with(fd, header(version, *self.ends))
         tls = self.cluster.tls
         if tls is None:
             self.descriptor = Descriptor(fd, self.world.poller, self)

@@ -1,5 +1,6 @@
 """Opens connections without waiting for them; called by the pools of ``upstream``."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -130,3 +131,12 @@ def connect(sock: socket.socket, sockaddr: Any) -> int:
 def reason_of(code: int | None) -> str:
     """Return the words for an errno."""
     return os.strerror(code or errno.EIO).lower()
+
+
+def begin_with(fd: int, data: bytes) -> None:
+    """Send the first bytes of a new connection, below every layer; its buffer has room for as few as a header has.
+
+    Where the connection is gone already, who reads from it hears of that.
+    """
+    with contextlib.suppress(OSError):
+        os.write(fd, data)

@@ -9,9 +9,11 @@ Imports the standard library alone, for the supervisor.
 import os
 import socket
 import stat
+from collections.abc import Callable
 from typing import Any
 
 from meshd.wire.address import parse, render
+from meshd.wire.datagram import index_of
 
 IP_TRANSPARENT, IPV6_TRANSPARENT = 19, 75
 """Of linux/in.h and in6.h."""
@@ -52,9 +54,28 @@ class Sockets:
     def take(self, name: str, address: str) -> socket.socket | None:
         """Return the given socket of this listener, which is the caller's from now on; None where there is none."""
         for one in self.given:
-            if one.fits(name, address):
+            if one.sock.type == socket.SOCK_STREAM and one.fits(name, address):
                 self.given.remove(one)
                 return one.sock
+        return None
+
+    def take_datagram(self, address: str) -> Given | None:
+        """Return the given UDP socket at ``address``, which is the caller's from now on; None where there is none."""
+        return self._take_first(lambda one: index_of(one.address) is not None
+                                and one.address.split("/", 2)[2] == address)
+
+    def take_place(self, name: str, place: str) -> socket.socket | None:
+        """Return the given socket of the name under which it was handed on, or as ``take`` does."""
+        if index_of(place) is None:
+            return self.take(name, place)
+        found = self._take_first(lambda one: one.address == place)
+        return None if found is None else found.sock
+
+    def _take_first(self, is_wanted: Callable[[Given], bool]) -> Given | None:
+        for one in self.given:
+            if is_wanted(one):
+                self.given.remove(one)
+                return one
         return None
 
     def is_foreign(self, sock: socket.socket) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from meshd.wire.address import parse
 from meshd.wire.descriptor import Descriptor
-from meshd.wire.dialer import Dial
+from meshd.wire.dialer import Dial, begin_with
 from meshd.wire.name import Name
 from meshd.wire.nobody import NOBODY
 
@@ -12,17 +12,18 @@ from meshd.wire.nobody import NOBODY
 class Stream:
     """``receiver``, which may be replaced, has ``opened()``, ``received(data)`` and, once and last, ``lost(reason)``.
 
-    Nothing comes after ``close``. ``tls``, where it is given, is spoken (``meshd.tls.client``); ``host`` is the name
-    that it asks for where its settings name none.
+    Nothing comes after ``close``. ``preface`` is sent first, below TLS. ``tls``, where it is given, is spoken
+    (``meshd.tls.client``); ``host`` is the name that it asks for where its settings name none.
     """
 
     def __init__(self, world: Any, address: str, receiver: Any, timeout_s: float, tls: Any = None,
-                 host: str = "") -> None:
+                 host: str = "", preface: bytes = b"") -> None:
         self.receiver: Any = receiver
         self._address = address
         self._timeout_s = timeout_s
         self._tls = tls
         self._host = host
+        self._preface = preface
         self._is_ready = tls is None
         self._world = world
         self.descriptor: Descriptor | None = None
@@ -50,6 +51,8 @@ class Stream:
         if fd is None:
             self._end(reason)
             return
+        if self._preface:
+            begin_with(fd, self._preface)
         tls = self._tls
         if tls is None:
             self.descriptor = Descriptor(fd, self._world.poller, self)

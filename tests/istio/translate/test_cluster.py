@@ -37,6 +37,14 @@ def lookup(found):
     return found.discovery.config.mode, [one.name for one in found.discovery.config.names]
 
 
+class ProxyProtocolTest(TestCase):
+    def test_the_version_goes_along_and_is_1_where_none_is_named(self):
+        for block, expected in (({"version": "V2"}, "v2"), ({"version": "V1"}, "v1"), ({}, "v1")):
+            found, seen = cluster(service("a.test"), rule({"proxyProtocol": block}))
+            self.assertEqual((found.proxy_protocol, seen.unsupported), (expected, ()))
+        self.assertIsNone(cluster(service("a.test"))[0].proxy_protocol)
+
+
 class Endpoints(TestCase):
     def test_a_subset_has_the_endpoints_with_its_labels(self):
         texts = [versions("a.test", "v1", "v2")]

@@ -6,7 +6,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from meshd.api import CONTINUE, MORE, STOP
+from meshd.api import (
+    CONTINUE, MORE, NO_ROUTE, ONEWAY, REQUEST, RESPONSE, SESSION, STOP, TIMEOUT, UNAVAILABLE, ProtocolError,
+)
 from meshd.testing.contract.kind import KindContract
 
 ODD_BYTES = (b"", b"\0", b"\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00", bytes(range(256)), b"x" * 65536)
@@ -144,7 +146,7 @@ class NetworkFilterContract(KindContract):
 
 
 class ProtocolCodecContract(KindContract):
-    """For ``protocol_codec``: ``frames`` are some of its frames, ready for ``encode``."""
+    """For ``protocol_codec``: ``frames`` are the bytes of some of its frames, a request or session first."""
 
     kind = "protocol_codec"
     frames: tuple = ()
@@ -157,21 +159,70 @@ class ProtocolCodecContract(KindContract):
             found += frames
         return found, rest
 
-    def test_what_is_encoded_is_decoded(self):
+    def first(self):
+        """Return (codec, its first frame)."""
         codec = self.make()
-        data = b"".join(codec.encode(frame) for frame in self.frames)
-        found, rest = self.decode([data])
-        self.assertEqual([codec.encode(frame) for frame in found], [codec.encode(frame) for frame in self.frames])
+        (frame,), _ = codec.decode(self.frames[0])
+        return codec, frame
+
+    def test_what_is_decoded_is_encoded(self):
+        codec = self.make()
+        found, rest = codec.decode(b"".join(self.frames))
+        self.assertEqual([codec.encode(frame) for frame in found], list(self.frames))
         self.assertEqual(rest, b"")
 
     def test_it_does_not_matter_how_the_bytes_are_cut(self):
-        codec = self.make()
-        data = b"".join(codec.encode(frame) for frame in self.frames)
+        data = b"".join(self.frames)
         found, rest = self.decode([data[place : place + 1] for place in range(len(data))])
-        self.assertEqual((len(found), rest), (len(self.frames), b""))
+        self.assertEqual(([frame.data for frame in found], rest), (list(self.frames), b""))
 
     def test_an_unfinished_frame_is_kept(self):
-        codec = self.make()
-        for frame in self.frames:
-            data = codec.encode(frame)
+        for data in self.frames:
             self.assertEqual(self.decode([data[:-1]]), ([], data[:-1]))
+
+    def test_says_how_long_a_frame_is_as_soon_as_it_can(self):
+        codec = self.make()
+        for data in self.frames:
+            found = [codec.frame_bytes(data[:end]) for end in range(len(data))]
+            self.assertLessEqual(set(found), {0, len(data)})
+            self.assertEqual(found, sorted(found), "it must not forget what it knew")
+            self.assertEqual(codec.frame_bytes(data + b"more"), len(data))
+
+    def test_frames_are_bounded(self):
+        codec = self.make()
+        self.assertGreaterEqual(codec.max_frame_bytes, max(map(len, self.frames)))
+        self.assertGreater(codec.max_frame_bytes, 0)
+
+    def test_the_first_frame_opens_something_and_says_by_what_it_is_routed(self):
+        codec, frame = self.first()
+        self.assertIn(frame.kind, (REQUEST, ONEWAY) if codec.is_multiplexed else (SESSION,))
+        for name, value in codec.fields(frame):
+            self.assertIsInstance(value, bytes)
+            self.assertEqual(name, name.lower())
+
+    def test_another_id_changes_nothing_else(self):
+        codec, frame = self.first()
+        if not codec.is_multiplexed:
+            return
+        before, frame.id = frame.id, frame.id ^ 0x5A
+        (again,), _ = codec.decode(codec.encode(frame))
+        self.assertEqual((again.id, list(codec.fields(again))), (frame.id, list(codec.fields(frame))))
+        again.id = before
+        self.assertEqual(codec.encode(again), self.frames[0])
+
+    def test_a_refusal_is_a_frame_that_fits_the_request(self):
+        codec, frame = self.first()
+        for reason in (NO_ROUTE, UNAVAILABLE, TIMEOUT):
+            data = codec.refusal(frame, reason)
+            self.assertIsInstance(data, bytes)
+            if data and codec.is_multiplexed:
+                (answer,), rest = codec.decode(data)
+                self.assertEqual((answer.kind, answer.id, answer.is_error, rest), (RESPONSE, frame.id, True, b""))
+
+    def test_other_protocols_are_told_apart(self):
+        codec = self.make()
+        hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(32)
+        for data in (b"GET / HTTP/1.1\r\n\r\n", hello, b"\xff" * 64):
+            with self.assertRaises(ProtocolError):
+                codec.decode(data)
+            self.assertIsInstance(codec.malformed(data), bytes)

@@ -32,8 +32,12 @@ class TwoPools(Pool):
     def bind_as(self, other: Any) -> None:
         """Take what ``other`` has from its cluster."""
         super().bind_as(other)
-        self.streams.server_name, self.streams.name = self.server_name, self.name
         self.streams.bind_as(other.streams)
+
+    def be_branch(self, server_name: str, preface: bytes, name: Any) -> None:
+        """Be for one name and client alone."""
+        super().be_branch(server_name, preface, name)
+        self.streams.be_branch(server_name, preface, name)
 
     def call(self, name: Any) -> None:
         """Find addresses by ``name`` from now on."""
