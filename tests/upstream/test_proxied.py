@@ -54,7 +54,8 @@ class PoolsOfClients(PoolCase):
         for taker in takers:
             taker.cancel()
         self.end(cluster)
-        self.assertEqual(cluster.endpoints[0].pool.pools, {})
+        for pool in cluster.endpoints[0].pool.every():
+            self.assertEqual((pool.connections, pool.waiters), (set(), []))
 
     def test_each_begins_with_the_addresses_of_its_client(self):
         for version in ("v1", "v2"):

@@ -231,7 +231,7 @@ class Listener:
             yield ("default_filter_chain", "name"), f"{last.name!r} is the name of another chain of this listener"
 
     def _datagram_faults(self):
-        for name in ("filters", "network_filters", "filter_chains", "default_filter_chain", "listener_filters"):
+        for name in ("filters", "network_filters", "filter_chains", "default_filter_chain", "listener_filters", "tls"):
             if getattr(self, name):
                 yield name, "expected none, as a UDP listener has only udp"
         if not self.is_udp:
