@@ -4,6 +4,8 @@ import subprocess
 import sys
 from unittest import TestCase
 
+from hpack import Decoder
+
 from meshd.http.h2.session import start
 from meshd.http.h2.settings import Settings
 from meshd.http.h2.sink import Sink
@@ -146,3 +148,13 @@ class LimitsTest(TestCase):
         for session in (pair.client, pair.server):
             self.assertEqual(len(session.streams), 0)
             self.assertLessEqual(len(session.gate.known), 1001)
+
+    def test_secrets_are_kept_out_of_tables(self):
+        for engine in ("fast", "pure"):
+            log = Log()
+            session = log.session = start("client", Settings(), log, engine)
+            session.take()
+            session.request(get(authorization=b"Bearer x", cookie=b"a=1", x_a=b"1"), True)
+            fields = {bytes(field[0]): type(field) for field in Decoder().decode(session.take()[9:], raw=True)}
+            self.assertEqual([fields[name].indexable for name in (b"authorization", b"cookie", b"x-a")],
+                             [False, False, True], engine)

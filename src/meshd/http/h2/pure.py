@@ -277,7 +277,7 @@ class PureSession(CommonSession):
                 queue.is_sent = queue.is_last and not queue.parts and not queue.trailers
             if queue.is_last and not queue.parts and not queue.is_sent:
                 if queue.trailers:
-                    core.send_headers(stream_id, queue.trailers, end_stream=True)
+                    core.send_headers(stream_id, frames.secured(queue.trailers), end_stream=True)
                 else:
                     core.end_stream(stream_id)
                 queue.is_sent = True
@@ -317,18 +317,18 @@ class PureSession(CommonSession):
         return 0 if queue is None else queue.size
 
     def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
-        self._core.send_headers(stream_id, section, end_stream=is_last)
+        self._core.send_headers(stream_id, frames.secured(section), end_stream=is_last)
         queue = self._queues[stream_id] = frames.Queue()
         if is_last:
             queue.is_last = queue.is_sent = True
             self._close(stream_id)
 
     def _submit_informational(self, stream_id: int, section: list) -> None:
-        self._core.send_headers(stream_id, section)
+        self._core.send_headers(stream_id, frames.secured(section))
 
     def _submit_request(self, section: list, is_last: bool) -> int:
         stream_id = self._core.get_next_available_stream_id()
-        self._core.send_headers(stream_id, section, end_stream=is_last)
+        self._core.send_headers(stream_id, frames.secured(section), end_stream=is_last)
         queue = self._queues[stream_id] = frames.Queue()
         queue.is_last = queue.is_sent = is_last
         return stream_id
