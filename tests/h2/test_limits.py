@@ -158,3 +158,26 @@ class LimitsTest(TestCase):
             fields = {bytes(field[0]): type(field) for field in Decoder().decode(session.take()[9:], raw=True)}
             self.assertEqual([fields[name].indexable for name in (b"authorization", b"cookie", b"x-a")],
                              [False, False, True], engine)
+
+    def test_an_expectation_that_nobody_knows(self):
+        for engine in ("fast", "pure"):
+            log = Log()
+            session = log.session = start("server", Settings(), log, engine)
+            session.receive(START + headers(1, (*POST, (b"expect", b"coffee")), False) + headers(3))
+            self.assertEqual([event[1] for event in log.take() if event[0] == "request"], [3])
+            said = [(one.kind, one.status or one.code) for one in Reader().read(session.take()) if one.stream_id == 1]
+            self.assertEqual(said, [(1, 417), (3, 0)], engine)
+
+    @paired(client=Settings(initial_stream_window_size=65535, initial_connection_window_size=65535))
+    def test_an_answer_before_the_end_of_a_request(self, pair):
+        pair.client.request(get(method=b"POST"), False)
+        pair.client.send(1, b"x" * 1000)
+        pair.pump()
+        pair.server.respond(1, ResponseHead(413, Headers()), False)
+        pair.server.send(1, b"n" * 200000, True)
+        pair.server.reset(1, 0)
+        pair.pump()
+        self.assertEqual(len(pair.there.bodies[1]), 200000)
+        self.assertEqual(pair.client.send(1, b"more", True), 0)
+        self.assertEqual(pair.there.take(), [("response", 1, 413, False), ("end", 1, None), ("reset", 1, 0, False)])
+        self.assertEqual((pair.client.open_streams, pair.server.open_streams), (0, 0))

@@ -61,6 +61,9 @@ class FastSession(CommonSession):
         except NGH2Error:
             return b""
         self._dispatch()
+        if self._lingering and self._end_lingering():
+            data += self._take()
+            self._dispatch()
         if data:
             self._has_sent(data)
         if self._over and self._look_at_queues():
@@ -176,7 +179,7 @@ class FastSession(CommonSession):
     def _submit_request(self, section: list, is_last: bool) -> int:
         try:
             return self._core.send_request(section, end_stream=is_last)
-        except (ngh2.ConnectionClosingError, ngh2.NoAvailableStreamIDError):
+        except NGH2Error:  # no number is left, or it is ending
             self.is_finishing = True
             return 0
 

@@ -257,6 +257,8 @@ class PureSession(CommonSession):
             for stream_id in list(self._queues):
                 self._send_some(stream_id)
         self._flush_core()
+        if self._lingering and self._end_lingering():
+            self._flush_core()
         data = b"".join(self._out)
         self._out.clear()
         if data:
@@ -317,18 +319,32 @@ class PureSession(CommonSession):
         return 0 if queue is None else queue.size
 
     def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
-        self._core.send_headers(stream_id, frames.secured(section), end_stream=is_last)
+        if not self._send_head(stream_id, section, is_last):
+            return
         queue = self._queues[stream_id] = frames.Queue()
         if is_last:
             queue.is_last = queue.is_sent = True
             self._close(stream_id)
 
     def _submit_informational(self, stream_id: int, section: list) -> None:
-        self._core.send_headers(stream_id, frames.secured(section))
+        self._send_head(stream_id, section, False)
+
+    def _send_head(self, stream_id: int, section: list, is_last: bool) -> bool:
+        """Send a head where the stream takes one; say whether it did."""
+        try:
+            self._core.send_headers(stream_id, frames.secured(section), end_stream=is_last)
+        except H2Error:
+            return False
+        return True
 
     def _submit_request(self, section: list, is_last: bool) -> int:
-        stream_id = self._core.get_next_available_stream_id()
-        self._core.send_headers(stream_id, frames.secured(section), end_stream=is_last)
+        try:
+            stream_id = self._core.get_next_available_stream_id()
+        except H2Error:  # no number is left
+            self.is_finishing = True
+            return 0
+        if not self._send_head(stream_id, section, is_last):
+            return 0
         queue = self._queues[stream_id] = frames.Queue()
         queue.is_last = queue.is_sent = is_last
         return stream_id
