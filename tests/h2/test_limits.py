@@ -181,3 +181,17 @@ class LimitsTest(TestCase):
         self.assertEqual(pair.client.send(1, b"more", True), 0)
         self.assertEqual(pair.there.take(), [("response", 1, 413, False), ("end", 1, None), ("reset", 1, 0, False)])
         self.assertEqual((pair.client.open_streams, pair.server.open_streams), (0, 0))
+
+    def test_streams_beyond_the_limit_are_refused_and_make_room_again(self):
+        for engine in ("fast", "pure"):
+            log = Log(consumes=False)
+            session = log.session = start("server", Settings(max_concurrent_streams=2), log, engine)
+            session.receive(START + b"".join(headers(stream_id, POST, False) for stream_id in (1, 3, 5, 7)))
+            said = Reader().read(session.take())
+            self.assertIn(b"\0\3\0\0\0\2", said[0].payload)
+            self.assertEqual([(one.stream_id, one.code) for one in said if one.kind == 3], [(5, 7), (7, 7)], engine)
+            session.receive(rst(1) + headers(9, POST, False) + headers(11, POST, False))
+            said = Reader().read(session.take())
+            self.assertEqual([(one.stream_id, one.code) for one in said if one.kind == 3], [(11, 7)], engine)
+            self.assertEqual([event[1] for event in log.take() if event[0] == "request"], [1, 3, 9])
+            self.assertFalse(session.is_closed)

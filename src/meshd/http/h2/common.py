@@ -36,6 +36,7 @@ class CommonSession(Session):
         self._resets = 0  # that the owner asked for
         self._provoked = 0  # that the peer made us send
         self._gone = self._premature = 0  # streams
+        self._max_open = settings.max_concurrent_streams
         self._max_pending = settings.max_outbound_frames
         self._pending = 0  # heads and pieces of bodies since the last take
 
@@ -128,6 +129,9 @@ class CommonSession(Session):
     def got_request(self, stream_id: int, section: tuple, is_last: bool) -> None:
         """A request's field section."""
         self.last_stream_id = stream_id
+        if len(self.streams) >= self._max_open and not self._has_room():
+            self._reset(stream_id, REFUSED_STREAM)
+            return
         stream = self.streams[stream_id] = Stream(False, BODY, 0.0 if self.clock is None else self.clock())
         try:
             head = fields.read_request(section, is_last, self.settings)
@@ -137,6 +141,10 @@ class CommonSession(Session):
         stream.is_told = True
         stream.is_ended = is_last
         self.sink.on_request(stream_id, head, is_last)
+
+    def _has_room(self) -> bool:
+        """Say whether the peer may have one more stream open; those that wait for ``consume`` alone are not (5.1.2)."""
+        return sum([not stream.is_closed for stream in self.streams.values()]) < self._max_open
 
     def got_response(self, stream_id: int, section: tuple, is_last: bool) -> None:
         """An answer's field section, final or 1xx."""

@@ -17,8 +17,8 @@ from hpack import HPACKError
 from meshd.errors import ProtocolError
 from meshd.http.h2 import counter, fields, frames, strict
 from meshd.http.h2.code import (
-    COMPRESSION_ERROR, CONTINUATION, FRAME_SIZE_ERROR, GOAWAY, HEADERS, MAX_STREAM_ID, PRIORITY, PROTOCOL_ERROR,
-    REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    COMPRESSION_ERROR, CONTINUATION, FRAME_SIZE_ERROR, GOAWAY, HEADERS, MAX_CONCURRENT_STREAMS, MAX_STREAM_ID,
+    PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 )
 from meshd.http.h2.common import MAX_KEPT_STREAMS, ROOM, CommonSession
 from meshd.http.h2.session import BODY
@@ -38,8 +38,11 @@ class PureSession(CommonSession):
         self._core = core = H2Connection(H2Configuration(
             client_side=not self.is_server, header_encoding=None, validate_outbound_headers=False,
             normalize_outbound_headers=False, validate_inbound_headers=False, normalize_inbound_headers=False))
-        core.local_settings = H2Settings(not self.is_server, first_settings(self.is_server, settings))
+        values = first_settings(self.is_server, settings)
+        core.local_settings = H2Settings(not self.is_server, values)
         core.initiate_connection()
+        values.pop(MAX_CONCURRENT_STREAMS, None)  # h2 ends the connection where a stream is to be refused (5.1.2)
+        core.local_settings = H2Settings(not self.is_server, values)
         if more := settings.initial_connection_window_size - 65535:
             core.increment_flow_control_window(more)
         core.decoder = frames.LengthDecoder()
