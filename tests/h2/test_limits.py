@@ -4,6 +4,8 @@ import subprocess
 import sys
 from unittest import TestCase
 
+from hpack import Decoder
+
 from meshd.http.h2.session import start
 from meshd.http.h2.settings import Settings
 from meshd.http.h2.sink import Sink
@@ -146,3 +148,50 @@ class LimitsTest(TestCase):
         for session in (pair.client, pair.server):
             self.assertEqual(len(session.streams), 0)
             self.assertLessEqual(len(session.gate.known), 1001)
+
+    def test_secrets_are_kept_out_of_tables(self):
+        for engine in ("fast", "pure"):
+            log = Log()
+            session = log.session = start("client", Settings(), log, engine)
+            session.take()
+            session.request(get(authorization=b"Bearer x", cookie=b"a=1", x_a=b"1"), True)
+            fields = {bytes(field[0]): type(field) for field in Decoder().decode(session.take()[9:], raw=True)}
+            self.assertEqual([fields[name].indexable for name in (b"authorization", b"cookie", b"x-a")],
+                             [False, False, True], engine)
+
+    def test_an_expectation_that_nobody_knows(self):
+        for engine in ("fast", "pure"):
+            log = Log()
+            session = log.session = start("server", Settings(), log, engine)
+            session.receive(START + headers(1, (*POST, (b"expect", b"coffee")), False) + headers(3))
+            self.assertEqual([event[1] for event in log.take() if event[0] == "request"], [3])
+            said = [(one.kind, one.status or one.code) for one in Reader().read(session.take()) if one.stream_id == 1]
+            self.assertEqual(said, [(1, 417), (3, 0)], engine)
+
+    @paired(client=Settings(initial_stream_window_size=65535, initial_connection_window_size=65535))
+    def test_an_answer_before_the_end_of_a_request(self, pair):
+        pair.client.request(get(method=b"POST"), False)
+        pair.client.send(1, b"x" * 1000)
+        pair.pump()
+        pair.server.respond(1, ResponseHead(413, Headers()), False)
+        pair.server.send(1, b"n" * 200000, True)
+        pair.server.reset(1, 0)
+        pair.pump()
+        self.assertEqual(len(pair.there.bodies[1]), 200000)
+        self.assertEqual(pair.client.send(1, b"more", True), 0)
+        self.assertEqual(pair.there.take(), [("response", 1, 413, False), ("end", 1, None), ("reset", 1, 0, False)])
+        self.assertEqual((pair.client.open_streams, pair.server.open_streams), (0, 0))
+
+    def test_streams_beyond_the_limit_are_refused_and_make_room_again(self):
+        for engine in ("fast", "pure"):
+            log = Log(consumes=False)
+            session = log.session = start("server", Settings(max_concurrent_streams=2), log, engine)
+            session.receive(START + b"".join(headers(stream_id, POST, False) for stream_id in (1, 3, 5, 7)))
+            said = Reader().read(session.take())
+            self.assertIn(b"\0\3\0\0\0\2", said[0].payload)
+            self.assertEqual([(one.stream_id, one.code) for one in said if one.kind == 3], [(5, 7), (7, 7)], engine)
+            session.receive(rst(1) + headers(9, POST, False) + headers(11, POST, False))
+            said = Reader().read(session.take())
+            self.assertEqual([(one.stream_id, one.code) for one in said if one.kind == 3], [(11, 7)], engine)
+            self.assertEqual([event[1] for event in log.take() if event[0] == "request"], [1, 3, 9])
+            self.assertFalse(session.is_closed)

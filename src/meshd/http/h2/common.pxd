@@ -15,6 +15,7 @@ cdef class CommonSession(Session):
     cdef public long long max_streams
     cdef public Gate gate
     cdef public bint _has_settings
+    cdef public list _lingering
     cdef public bint _is_shutting_down
     cdef public bint _has_finished
     cdef public long long _resets
@@ -23,6 +24,7 @@ cdef class CommonSession(Session):
     cdef public long long _premature
     cdef public long long _pending
     cdef long long _max_pending
+    cdef long long _max_open
 
     cpdef _submit(self, long long stream_id, list section, bint is_last)
     cpdef _credit(self, long long stream_id, Py_ssize_t count)

@@ -30,11 +30,13 @@ class CommonSession(Session):
         self.max_streams = FIRST_STREAMS
         self.allows_connect = False
         self._has_settings = False
+        self._lingering = []  # streams to reset once their answers are out
         self._is_shutting_down = self._has_finished = False
         self.gate = Gate(self.is_server, settings)
         self._resets = 0  # that the owner asked for
         self._provoked = 0  # that the peer made us send
         self._gone = self._premature = 0  # streams
+        self._max_open = settings.max_concurrent_streams
         self._max_pending = settings.max_outbound_frames
         self._pending = 0  # heads and pieces of bodies since the last take
 
@@ -85,6 +87,10 @@ class CommonSession(Session):
         stream = self.streams.get(stream_id)
         if stream is None or self.is_closed or stream.is_closed:
             return
+        if code == NO_ERROR and self.is_server and stream.is_answered:
+            self._forget_body(stream_id, stream)
+            self._lingering.append(stream_id)
+            return
         self._drop(stream_id)
         self._resets += 1
         self._reset(stream_id, code)
@@ -123,6 +129,9 @@ class CommonSession(Session):
     def got_request(self, stream_id: int, section: tuple, is_last: bool) -> None:
         """A request's field section."""
         self.last_stream_id = stream_id
+        if len(self.streams) >= self._max_open and not self._has_room():
+            self._reset(stream_id, REFUSED_STREAM)
+            return
         stream = self.streams[stream_id] = Stream(False, BODY, 0.0 if self.clock is None else self.clock())
         try:
             head = fields.read_request(section, is_last, self.settings)
@@ -132,6 +141,10 @@ class CommonSession(Session):
         stream.is_told = True
         stream.is_ended = is_last
         self.sink.on_request(stream_id, head, is_last)
+
+    def _has_room(self) -> bool:
+        """Say whether the peer may have one more stream open; those that wait for ``consume`` alone are not (5.1.2)."""
+        return sum([not stream.is_closed for stream in self.streams.values()]) < self._max_open
 
     def got_response(self, stream_id: int, section: tuple, is_last: bool) -> None:
         """An answer's field section, final or 1xx."""
@@ -295,15 +308,31 @@ class CommonSession(Session):
 
     def _drop(self, stream_id: int) -> None:
         """Forget a stream; its bytes need no credit any more, the connection's do."""
-        stream = self.streams.pop(stream_id)
-        stream.is_told = False
+        self._forget_body(stream_id, self.streams.pop(stream_id))
         known = self.gate.known
         if len(known) > len(self.streams) + MAX_KEPT_STREAMS:
             known.clear()
             known.update(self.streams)
+
+    def _forget_body(self, stream_id: int, stream: Stream) -> None:
+        """Tell nothing more of a stream, and give its credit back."""
+        stream.is_told = False
         if stream.held:
             self._credit(stream_id, stream.held)
             stream.held = 0
+
+    def _end_lingering(self) -> bool:
+        """Reset the streams whose answers are out; say whether there were any."""
+        done = [stream_id for stream_id in self._lingering if not self.queued(stream_id)]
+        if not done or self.is_closed:
+            return False
+        self._lingering = [stream_id for stream_id in self._lingering if stream_id not in done]
+        for stream_id in done:
+            if stream_id in self.streams:
+                self._drop(stream_id)
+                self._resets += 1
+                self._reset(stream_id, NO_ERROR)
+        return True
 
     def _refuse(self, stream_id: int, error: ProtocolError, is_last: bool) -> None:
         """Reset a stream with a malformed head, or answer it where the error has another status than 400."""
@@ -318,7 +347,7 @@ class CommonSession(Session):
             return
         self._submit(stream_id, [(b":status", b"%d" % error.status), (b"content-length", b"0")], True)
         if not is_last:
-            self._reset(stream_id, NO_ERROR)
+            self._lingering.append(stream_id)
 
 
 _WORDS = {

@@ -9,6 +9,7 @@ from meshd.http.h2.session cimport Stream
 cdef class FastSession(CommonSession):
     cdef object _core
     cdef list _over
+    cdef bytes _first
     cdef object _receive
     cdef object _take
     cdef object _events

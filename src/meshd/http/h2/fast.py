@@ -8,7 +8,7 @@ from ngh2 import (
 )
 
 from meshd.http.h2 import fields
-from meshd.http.h2.code import MAX_STREAM_ID, PROTOCOL_ERROR
+from meshd.http.h2.code import MAX_CONCURRENT_STREAMS, MAX_STREAM_ID, PROTOCOL_ERROR
 from meshd.http.h2.common import ROOM, CommonSession
 from meshd.http.h2.settings import first_settings
 from meshd.http.headers import Headers
@@ -31,8 +31,13 @@ class FastSession(CommonSession):
                 max_send_header_block_length=1 << 20,
                 stream_reset_rate_limit=(1 << 40, 1 << 40), glitch_rate_limit=(1 << 40, 1 << 40),
             ))
-        core.initiate_connection(first_settings(self.is_server, settings))
+        values = first_settings(self.is_server, settings)
+        limit = values.pop(MAX_CONCURRENT_STREAMS, None)
+        core.initiate_connection(values)
         core.set_local_window_size(settings.initial_connection_window_size)
+        self._first = core.data_to_send()
+        if limit is not None:
+            self._first = _with_limit(self._first, limit)
         self._over = []
         self._high = settings.write_high_bytes
         self._receive, self._take, self._events = core.receive_data, core.data_to_send, core.events
@@ -61,6 +66,12 @@ class FastSession(CommonSession):
         except NGH2Error:
             return b""
         self._dispatch()
+        if self._first:
+            data = self._first + data
+            self._first = b""
+        if self._lingering and self._end_lingering():
+            data += self._take()
+            self._dispatch()
         if data:
             self._has_sent(data)
         if self._over and self._look_at_queues():
@@ -176,7 +187,7 @@ class FastSession(CommonSession):
     def _submit_request(self, section: list, is_last: bool) -> int:
         try:
             return self._core.send_request(section, end_stream=is_last)
-        except (ngh2.ConnectionClosingError, ngh2.NoAvailableStreamIDError):
+        except NGH2Error:  # no number is left, or it is ending
             self.is_finishing = True
             return 0
 
@@ -206,3 +217,13 @@ class FastSession(CommonSession):
     def ping(self, payload: bytes = b"meshd\0\0\0") -> None:
         if not self.is_closed:
             self._try(self._core.ping, payload)
+
+
+def _with_limit(data: bytes, limit: int) -> bytes:
+    """Return a server's first bytes with a limit of streams in SETTINGS, the first frame.
+
+    libnghttp2 does not know of it: it ends the connection where the RFC wants a stream refused (5.1.2).
+    """
+    size = int.from_bytes(data[:3], "big")
+    pair = MAX_CONCURRENT_STREAMS.to_bytes(2, "big") + limit.to_bytes(4, "big")
+    return (size + 6).to_bytes(3, "big") + data[3:9 + size] + pair + data[9 + size:]

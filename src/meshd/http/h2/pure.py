@@ -17,8 +17,8 @@ from hpack import HPACKError
 from meshd.errors import ProtocolError
 from meshd.http.h2 import counter, fields, frames, strict
 from meshd.http.h2.code import (
-    COMPRESSION_ERROR, CONTINUATION, FRAME_SIZE_ERROR, GOAWAY, HEADERS, MAX_STREAM_ID, PRIORITY, PROTOCOL_ERROR,
-    REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    COMPRESSION_ERROR, CONTINUATION, FRAME_SIZE_ERROR, GOAWAY, HEADERS, MAX_CONCURRENT_STREAMS, MAX_STREAM_ID,
+    PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE,
 )
 from meshd.http.h2.common import MAX_KEPT_STREAMS, ROOM, CommonSession
 from meshd.http.h2.session import BODY
@@ -38,8 +38,11 @@ class PureSession(CommonSession):
         self._core = core = H2Connection(H2Configuration(
             client_side=not self.is_server, header_encoding=None, validate_outbound_headers=False,
             normalize_outbound_headers=False, validate_inbound_headers=False, normalize_inbound_headers=False))
-        core.local_settings = H2Settings(not self.is_server, first_settings(self.is_server, settings))
+        values = first_settings(self.is_server, settings)
+        core.local_settings = H2Settings(not self.is_server, values)
         core.initiate_connection()
+        values.pop(MAX_CONCURRENT_STREAMS, None)  # h2 ends the connection where a stream is to be refused (5.1.2)
+        core.local_settings = H2Settings(not self.is_server, values)
         if more := settings.initial_connection_window_size - 65535:
             core.increment_flow_control_window(more)
         core.decoder = frames.LengthDecoder()
@@ -257,6 +260,8 @@ class PureSession(CommonSession):
             for stream_id in list(self._queues):
                 self._send_some(stream_id)
         self._flush_core()
+        if self._lingering and self._end_lingering():
+            self._flush_core()
         data = b"".join(self._out)
         self._out.clear()
         if data:
@@ -277,7 +282,7 @@ class PureSession(CommonSession):
                 queue.is_sent = queue.is_last and not queue.parts and not queue.trailers
             if queue.is_last and not queue.parts and not queue.is_sent:
                 if queue.trailers:
-                    core.send_headers(stream_id, queue.trailers, end_stream=True)
+                    core.send_headers(stream_id, frames.secured(queue.trailers), end_stream=True)
                 else:
                     core.end_stream(stream_id)
                 queue.is_sent = True
@@ -317,18 +322,32 @@ class PureSession(CommonSession):
         return 0 if queue is None else queue.size
 
     def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
-        self._core.send_headers(stream_id, section, end_stream=is_last)
+        if not self._send_head(stream_id, section, is_last):
+            return
         queue = self._queues[stream_id] = frames.Queue()
         if is_last:
             queue.is_last = queue.is_sent = True
             self._close(stream_id)
 
     def _submit_informational(self, stream_id: int, section: list) -> None:
-        self._core.send_headers(stream_id, section)
+        self._send_head(stream_id, section, False)
+
+    def _send_head(self, stream_id: int, section: list, is_last: bool) -> bool:
+        """Send a head where the stream takes one; say whether it did."""
+        try:
+            self._core.send_headers(stream_id, frames.secured(section), end_stream=is_last)
+        except H2Error:
+            return False
+        return True
 
     def _submit_request(self, section: list, is_last: bool) -> int:
-        stream_id = self._core.get_next_available_stream_id()
-        self._core.send_headers(stream_id, section, end_stream=is_last)
+        try:
+            stream_id = self._core.get_next_available_stream_id()
+        except H2Error:  # no number is left
+            self.is_finishing = True
+            return 0
+        if not self._send_head(stream_id, section, is_last):
+            return 0
         queue = self._queues[stream_id] = frames.Queue()
         queue.is_last = queue.is_sent = is_last
         return stream_id

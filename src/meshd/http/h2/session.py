@@ -106,7 +106,10 @@ class Session:
         raise NotImplementedError
 
     def reset(self, stream_id: int, code: int = CANCEL) -> None:
-        """End a stream at once, with all that is queued; does nothing to one that is closed."""
+        """End a stream at once, with all that is queued; does nothing to one that is closed.
+
+        NO_ERROR after an answer that was ended here waits until that is out: the server needs no more of the request.
+        """
         raise NotImplementedError
 
     def shut_down(self) -> None:
