@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -96,3 +97,17 @@ class Authority:
             builder = builder.add_revoked_certificate(x509.RevokedCertificateBuilder().serial_number(
                 leaf.certificate.serial_number).revocation_date(now()).build())
         return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def with_secrets(folder, text):
+    """Write a configuration and return its path; one that names secrets gets those of the examples beside it."""
+    if "secrets:" in text:
+        root = Authority()
+        for name in ("shop", "shop-rsa", "api", "mesh"):
+            secret = Path(folder, "secrets", name)
+            secret.mkdir(parents=True)
+            root.leaf(f"{name}.example").write(secret)
+            (secret / "ca.crt").write_bytes(root.pem)
+    path = Path(folder, "meshd.yaml")
+    path.write_text(text)
+    return path

@@ -10,7 +10,7 @@ from pathlib import Path
 from unittest import TestCase
 
 from meshd.cli.daemon import main
-from tests.pki import Authority
+from tests.pki import with_secrets
 from tests.tree import ROOT
 
 BLOCK = re.compile(
@@ -69,20 +69,6 @@ def check(path: Path) -> str:
     with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
         code = main(["--check", "--color", "never", "-c", str(path)])
     return "" if code == 0 else f"exit {code}: {out.getvalue()}"
-
-
-def with_secrets(folder: str, text: str) -> Path:
-    """Write a configuration; one that names secrets gets those of the examples beside it."""
-    if "secrets:" in text:
-        root = Authority()
-        for name in ("shop", "shop-rsa", "api", "mesh"):
-            secret = Path(folder, "secrets", name)
-            secret.mkdir(parents=True)
-            root.leaf(f"{name}.example").write(secret)
-            (secret / "ca.crt").write_bytes(root.pem)
-    path = Path(folder, "meshd.yaml")
-    path.write_text(text)
-    return path
 
 
 class TestDocs(TestCase):

@@ -70,7 +70,8 @@ _OF_CLIENTS = (
 def rows():
     """Yield (operator, code, doc)."""
     down, up = "secure(getattr(x, 'security', None))", "secure(getattr(x, 'upstream_security', None))"
-    yield "REQUESTED_SERVER_NAME", f"{down}.server_name", "the name that the client asked for in TLS (SNI)"
+    asked = f"(getattr(x, 'server_name', '') or {down}.server_name)"
+    yield "REQUESTED_SERVER_NAME", asked, "the name that the client asked for in TLS (SNI)"
     for prefix, code, table in (("DOWNSTREAM", down, _OF_EACH + _OF_CLIENTS), ("UPSTREAM", up, _OF_EACH)):
         for name, template, doc in table:
             yield f"{prefix}_{name}", template.format(s=code), f"{doc} ({prefix.lower()})"

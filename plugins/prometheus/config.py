@@ -4,8 +4,12 @@ from meshd.api import Choice, ListOf, MapOf, Number, Text, config, option
 from meshd_plugins.prometheus.label import LABELS
 
 HISTOGRAMS = ("istio_request_duration_milliseconds", "istio_request_bytes", "istio_response_bytes")
+TCP_METRICS = (
+    "istio_tcp_connections_opened_total", "istio_tcp_connections_closed_total", "istio_tcp_received_bytes_total",
+    "istio_tcp_sent_bytes_total",
+)
 METRICS = (
-    "istio_requests_total", *HISTOGRAMS, "envoy_http_downstream_rq_xx", "envoy_cluster_upstream_rq_xx",
+    "istio_requests_total", *HISTOGRAMS, *TCP_METRICS, "envoy_http_downstream_rq_xx", "envoy_cluster_upstream_rq_xx",
 )
 
 

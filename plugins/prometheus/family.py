@@ -2,14 +2,18 @@
 
 from typing import Any
 
-from meshd_plugins.prometheus.config import HISTOGRAMS
-from meshd_plugins.prometheus.label import LABELS, W
+from meshd_plugins.prometheus.config import HISTOGRAMS, TCP_METRICS
+from meshd_plugins.prometheus.label import LABELS, TCP, W
 
 DOCS = {
     "istio_requests_total": "Requests, by who asked whom and how it ended",
     "istio_request_duration_milliseconds": "Time of an exchange in milliseconds",
     "istio_request_bytes": "Body bytes of a request",
     "istio_response_bytes": "Body bytes of a response",
+    "istio_tcp_connections_opened_total": "Connections of TCP that have begun, by who connected to whom",
+    "istio_tcp_connections_closed_total": "Connections of TCP that have ended",
+    "istio_tcp_received_bytes_total": "Bytes that clients have sent on connections of TCP",
+    "istio_tcp_sent_bytes_total": "Bytes that were sent to clients on connections of TCP",
     "envoy_http_downstream_rq_xx": "Responses to downstream, by class of status",
     "envoy_cluster_upstream_rq_xx": "Responses of a cluster, by class of status",
 }
@@ -29,6 +33,7 @@ class Families:
         self.duration, self.request_bytes, self.response_bytes = (
             self._histogram(name, buckets.get(name, ())) for name in HISTOGRAMS
         )
+        self.opened, self.closed, self.received, self.sent = (self._counter(name, TCP) for name in TCP_METRICS)
         self.downstream = self._counter("envoy_http_downstream_rq_xx", ("listener", _CLASS))
         self._upstream = self._counter("envoy_cluster_upstream_rq_xx", ("cluster_name", _CLASS))
 

@@ -16,6 +16,8 @@ W = (
     "connection_security_policy", "response_flags", "response_code",
 )
 LABELS = (*W, "grpc_response_status")
+TCP = W[:-1]
+"""A connection of TCP has no response code."""
 NOBODY = (UNKNOWN,) * len(_SIDE)
 
 
@@ -35,14 +37,14 @@ class Labels:
         """Say whether the label is left out."""
         return name in self._dropped
 
-    def values(self, cluster: Any, endpoint: Any, is_grpc: bool, flags: str, status: int) -> tuple:
-        """Return the values of ``W``; None for a dropped label."""
+    def values(self, cluster: Any, endpoint: Any, protocol: str, flags: str, status: int) -> tuple:
+        """Return the values of ``W``, for ``protocol`` http, grpc or tcp; None for a dropped label."""
         if self._reporter == "source":
             sides = self._me + (NOBODY if endpoint is None else workload(endpoint.labels))
         else:
             sides = NOBODY + self._me
         service = self._service(cluster)
-        row = (self._reporter, *sides, *service, "grpc" if is_grpc else "http", self._policy, flags, str(status))
+        row = (self._reporter, *sides, *service, protocol, self._policy, flags, str(status))
         return tuple(None if name in self._dropped else value for name, value in zip(W, row))
 
     def _service(self, cluster: Any) -> tuple:

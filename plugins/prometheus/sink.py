@@ -46,6 +46,9 @@ class PrometheusSink:
     def on_complete(self, exchange: Any) -> None:
         """Count the exchange. An endpoint belongs to one cluster, so its key need not name that too."""
         request = exchange.request
+        if request is not None and not request.version:
+            self.on_end(exchange)
+            return
         response = exchange.response
         callee = exchange.endpoint
         if callee is None:
@@ -64,12 +67,47 @@ class PrometheusSink:
         record.request_bytes.observe(exchange.request_bytes)
         record.response_bytes.observe(exchange.response_bytes)
 
+    # Connections of TCP
+
+    def on_connection(self, session: Any) -> None:
+        """Count a connection that has begun."""
+        self._tcp(session)[0].inc()
+
+    def on_progress(self, session: Any) -> None:
+        """Count the bytes that are new."""
+        _, _, received, sent = self._tcp(session)
+        received.inc(session.fresh_received)
+        sent.inc(session.fresh_sent)
+
+    def on_end(self, session: Any) -> None:
+        """Count a connection that has ended, and its last bytes; Istio counts one that never had an upstream too."""
+        if session.upstream_local == "":
+            self.on_connection(session)
+        self._tcp(session)[1].inc()
+        self.on_progress(session)
+
+    def _tcp(self, session: Any) -> tuple:
+        """Return the cells of a connection: opened, closed, received bytes, sent bytes."""
+        key = (session.endpoint or session.cluster, session.flags, session.listener)
+        cells = self._records.get(key)
+        if cells is None:
+            families = self._families
+            values = self._labels.values(
+                session.cluster, session.endpoint, "tcp", flag.text(session.flags), 0)[:-1]
+            cells = tuple(family.cell(*values) for family in (
+                families.opened, families.closed, families.received, families.sent))
+            if len(self._records) >= MAX_RECORDS:
+                self._records.clear()
+            self._records[key] = cells
+        return cells
+
     def _bind(self, key: tuple, exchange: Any, status: int) -> Record:
         """Make the record of a kind that was not seen before; ``key`` has a sixth part for HTTP/2 alone."""
         families = self._families
         cluster = exchange.cluster
         grpc = key[5] if len(key) > 5 else None
-        values = self._labels.values(cluster, exchange.endpoint, grpc is not None, flag.text(exchange.flags), status)
+        protocol = "http" if grpc is None else "grpc"
+        values = self._labels.values(cluster, exchange.endpoint, protocol, flag.text(exchange.flags), status)
         counted = values + (None if self._labels.is_dropped("grpc_response_status") else grpc or "",)
         answered = None if cluster is None or exchange.is_local_reply or not status else cluster.name
         status_class = f"{status // 100}xx"

@@ -7,7 +7,7 @@ from meshd.admin.merge import merged_clusters, merged_listeners, merged_plugins
 
 def listener(requests, connections, accepting=True):
     return {"name": "public", "address": "a", "accepting": accepting, "connections": connections,
-            "counters": {"requests": requests}}
+            "filter_chains": [{"name": "a", "connections": connections}], "counters": {"requests": requests}}
 
 
 def cluster(requests, used, healthy=True, active=1):

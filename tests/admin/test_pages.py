@@ -73,7 +73,7 @@ class Pages(SynchronousTestCase):
         self.assertEqual([one["name"] for one in found["clusters"]], ["users"])
         self.assertNotIn("snapshot", found)
         self.assertEqual(self.get("/config_dump?resource=clusters&name=nobody")["clusters"], [])
-        self.assertEqual(self.wire.ask("/config_dump?resource=secrets")[0], 400)
+        self.assertEqual(self.wire.ask("/config_dump?resource=nonsense")[0], 400)
 
     def test_config_dump_has_origins_when_asked(self):
         self.assertEqual(self.get("/config_dump?origins=1")["origins"], {"node.id": "default of native"})

@@ -79,7 +79,8 @@ class Checking(unittest.TestCase):
     def test_authorities_and_lists(self):
         start = "{certificates: [{secret: a}], client_certificate: required, validation: "
         self.assertEqual(self.faults(start + "{secret: a}}"), [])
-        self.assertEqual(self.faults(start + "{ca_file: no.crt}}"), [("MSH0110", "listeners[0].tls.validation.ca_file")])
+        self.assertEqual(self.faults(start + "{ca_file: no.crt}}"),
+                         [("MSH0110", "listeners[0].tls.validation.ca_file")])
         self.assertEqual(self.faults(start + "{ca_file: a/ca.crt, crl_file: a/ca.crt}}"),
                          [("MSH0120", "listeners[0].tls.validation.crl_file")])
 

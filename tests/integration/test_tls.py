@@ -1,12 +1,15 @@
 """TLS on both sides of a real daemon, with curl, openssl, nginx and Envoy as peers."""
 
 import json
+import random
+import socket
 import ssl
 import tempfile
+import threading
 
 import pytest
 
-from tests.integration.harness.client import ask
+from tests.integration.harness.client import ask, dial, read_to_end
 from tests.integration.harness.daemon import Daemon, document, one_cluster, quiet_port
 from tests.integration.harness.tls import CLIENT_ID, SERVER_ID, Mesh, call, curl, nginx, s_client
 from tests.integration.harness.upstream import Upstream, reply
@@ -174,8 +177,8 @@ def test_two_daemons_with_mutual_tls_between_them(mesh):
     with Daemon(hello(mesh, client_certificate="required")) as inner:
         with Daemon(chained(mesh, f"127.0.0.1:{inner.port}")) as outer:
             body = b"x" * 300_000
-            post = b"POST /p HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
-            for data in (post, b"GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"):
+            head = b"POST /p HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body)
+            for data in (head + body, b"GET /a HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"):
                 assert call(outer.port, mesh.context(), data=data)[0].endswith(b"hello")
             outer.settled()
         inner.settled()
@@ -249,6 +252,43 @@ def test_plain_and_tls_on_one_port(mesh):
         assert answer.endswith(b"mutual")
         assert call(daemon.port, mesh.context())[0].endswith(b"other")
         assert ask(daemon.port)[2] == b"plain"
+
+
+def relaying(mesh, address, listener=(), cluster=()):
+    """Return a configuration that relays the bytes of connections to ``address``."""
+    return {"node": {"id": "test"}, "secrets": mesh.settings(), "clusters": [
+        {"name": "up", "endpoints": [{"address": address}], **dict(cluster)}], "listeners": [
+        {"name": "public", "address": f"127.0.0.1:{quiet_port()}",
+         "network_filters": [{"tcp_proxy": {"cluster": "up"}}], **dict(listener)}]}
+
+
+def test_bytes_through_two_daemons_with_mutual_tls_between_them(mesh):
+    data = random.Random(7).randbytes(2_000_000)
+    with Echoing() as echo:
+        inside = relaying(mesh, echo.address, listener={"tls": mesh.serving("required", alpn=["meshd-tcp"])})
+        with Daemon(inside) as inner:
+            outside = relaying(mesh, f"127.0.0.1:{inner.port}", cluster={"tls": mesh.calling(alpn=["meshd-tcp"])})
+            with Daemon(outside) as outer:
+                with dial(outer.port) as sock:
+                    sender = threading.Thread(target=lambda: (sock.sendall(data), sock.shutdown(socket.SHUT_WR)))
+                    sender.start()
+                    assert read_to_end(sock) == (data, False)
+                    sender.join()
+                outer.settled()
+            inner.settled()
+            assert inner.metric("envoy_listener_ssl_handshake") == 1
+
+
+class Echoing(Upstream):
+    """Sends back what comes, and its end."""
+
+    def __init__(self):
+        def script(peer):
+            while data := peer.sock.recv(65536):
+                peer.sock.sendall(data)
+            peer.sock.shutdown(socket.SHUT_WR)
+
+        super().__init__(script)
 
 
 def test_no_key_is_ever_shown(mesh):

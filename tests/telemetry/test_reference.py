@@ -56,9 +56,10 @@ class ReferenceTest(unittest.TestCase):
         process.install(site.metrics, "1")
         for family in site.metrics.families.values():
             kind, labels = self.table[family.name]
-            expected = [label for label in family.labels if label not in W or not family.name.startswith("istio_r")]
-            if family.name.startswith("istio_r"):
-                expected = ["Istio's", "response_code", *expected]
+            is_istios = family.name.startswith(("istio_r", "istio_tcp"))
+            expected = [label for label in family.labels if label not in W or not is_istios]
+            if is_istios:
+                expected = ["Istio's", *(["response_code"] if "response_code" in family.labels else []), *expected]
             with self.subTest(name=family.name):
                 self.assertEqual((kind, labels), (family.kind, ", ".join(expected)))
 

@@ -102,7 +102,6 @@ class Clients(TlsCase):
         self.assertEqual(tls.cells.no_certificate.value, 1)
         self.assertEqual(self.attempt(tls, self.root.leaf("x")), ["secured"])
         self.assertEqual(self.attempt(tls, Authority("other").leaf("x"))[-1], "lost")
-
     def test_an_expired_one_and_one_for_servers_only_are_refused(self):
 
         tls = self.asking("required")

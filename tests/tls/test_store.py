@@ -102,9 +102,16 @@ class Renewal(TlsCase):
         self.assertNotIn(body, str([vars(self.tls), vars(self.tls.choice)]))
 
     def test_who_is_gone_is_looked_after_no_more(self):
-        self.assertEqual(len(self.store.owners), 1)
+        self.assertEqual(len(self.store.in_force()), 1)
         self.tls = None
-        self.assertEqual(len(self.store.owners), 0)
+        self.assertEqual((self.store.in_force(), self.store.owners), ([], {}))
+
+    def test_after_a_reload_the_new_one_is_told_of_until_it_is_gone(self):
+        newer = ServerTls(self.tls.spec, "listener it", str(self.folder), self.world, self.cells())
+        self.store.add(newer)
+        self.assertEqual((self.store.in_force(), len(self.store.rows())), ([newer], 1))
+        del newer
+        self.assertEqual(self.store.in_force(), [self.tls])
 
 
 class Bad(TlsCase):

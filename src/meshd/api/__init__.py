@@ -1,13 +1,13 @@
 """All that a plugin may import from meshd."""
 
 from meshd.api.call import CallAnswer, CallRequest
+from meshd.api.connection import IArrival, IListenerFilter, INetworkFilter, ISession, TcpPlan
 from meshd.api.exchange import CONTINUE, MORE, STOP, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict
 from meshd.api.hook import API_VERSION, GROUP, Need, PluginType, hookimpl, hookspec
 from meshd.api.kind import (
-    KINDS, IAccessLogOperator, IAdminPage, IArrival, IAuthenticator, IAuthorizer, ICircuitBreaker, ICluster,
-    IConfigDialect, IConfigSource, ICtlVerb, IDiscovery, IEndpoint, IHealthChecker, IHttpFilter, IListenerFilter,
-    ILoadBalancer, INetworkFilter, IOutlierDetector, IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink,
-    ITerminalFilter,
+    KINDS, IAccessLogOperator, IAdminPage, IAuthenticator, IAuthorizer, ICircuitBreaker, ICluster, IConfigDialect,
+    IConfigSource, ICtlVerb, IDiscovery, IEndpoint, IHealthChecker, IHttpFilter, ILoadBalancer, IOutlierDetector,
+    IProtocolCodec, IRetryPolicy, IRoute, IStore, ITelemetrySink, ITerminalFilter,
 )
 from meshd.api.site import IBuckets, ILedger, IMetrics, IPeers, ISite, IStream
 from meshd.document.code import CODES, Code

@@ -7,6 +7,8 @@ generator that yields between slices of work of at most 2 ms and returns the obj
 
 from zope.interface import Attribute, Interface
 
+from meshd.api.connection import IArrival, IListenerFilter, INetworkFilter, ISession
+
 
 class IHttpFilter(Interface):
     """A filter of the HTTP chain. One object serves every request of a chain; requests are told apart by ``exchange``.
@@ -50,44 +52,6 @@ class IRoute(Interface):
     name = Attribute("str, for logs")
     virtual_host = Attribute("str")
     overrides = Attribute("dict: filter instance name -> Plugin (its config for this route), None where it is disabled")
-
-
-class IArrival(Interface):
-    """A connection that has been accepted and whose filter chain is not chosen yet. The attributes may be set."""
-
-    data = Attribute("bytes: what has come so far; whoever serves the connection gets all of it")
-    peer = Attribute("str: the client's address, HOST:PORT or 'unix:'")
-    direct_peer = Attribute("str: the address at the other end of the socket, whatever peer says")
-    local = Attribute("str: where the client meant to go, HOST:PORT or unix:PATH")
-    server_name = Attribute("str: what it asks for in TLS, in lower case")
-    transport_protocol = Attribute("str: 'tls', or '' for what no filter knows")
-    application_protocols = Attribute("tuple of str: what it offers (ALPN), or what was detected")
-    metadata = Attribute("dict of str -> value: what filters tell those behind them")
-
-    def consume(count):
-        """Take so many bytes off the front of ``data``: they are no part of what the client says to its server."""
-
-    def ask_socket(question):
-        """Return ``question(socket)``, which must neither keep the socket nor read from it."""
-
-
-class IListenerFilter(Interface):
-    """Looks at a new connection before its filter chain is chosen. One object serves all connections of a listener.
-
-    May also have ``on_data(arrival)``, called in the place of ``on_accept`` each time that more bytes have come, after
-    it has answered MORE; and ``silence_s`` (number): so long is waited for the first byte, then it is the next filter's
-    turn (0: as long as the listener's ``listener_filters_timeout``).
-    """
-
-    def on_accept(arrival):
-        """Return CONTINUE, STOP (the connection is refused), MORE (bytes are to be seen), or a Deferred of one."""
-
-
-class INetworkFilter(Interface):
-    """Sees the bytes of a connection (TCP)."""
-
-    def on_data(connection, data):
-        """Return the bytes to pass on."""
 
 
 class ILoadBalancer(Interface):
@@ -248,7 +212,12 @@ class IAuthorizer(Interface):
 
 
 class ITelemetrySink(Interface):
-    """Told once of every exchange that ended."""
+    """Told once of every exchange that ended, and of every connection of TCP (``ISession``).
+
+    May also have ``on_connection(session)``, for a connection of TCP whose upstream is there, and
+    ``on_progress(session)``, now and then while bytes are moved; ``fresh_received`` and ``fresh_sent`` have what is
+    new, also at the end.
+    """
 
     def on_complete(exchange):
         """Record it; must not wait. Returns None."""
@@ -356,3 +325,5 @@ KINDS = {
     "admin_page": IAdminPage,
     "meshctl_verb": ICtlVerb,
 }
+
+__all__ = [name for name in dir() if name[:1] in "IK"]

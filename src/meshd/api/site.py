@@ -85,8 +85,8 @@ class ISite(Interface):
 
         ``receiver`` has ``opened()``, ``received(data)`` and ``lost(reason)``; the last comes once, also where nothing
         could be opened within ``timeout_s``, perhaps before this returns. What is returned has ``send(data)``,
-        ``close()`` and ``receiver``, which may be replaced. For a health checker the cluster's TLS is spoken, which asks
-        for ``host`` where the cluster names nothing else.
+        ``close()`` and ``receiver``, which may be replaced. A health checker's speaks its cluster's TLS, which asks for
+        ``host`` where the cluster names nothing else.
         """
 
     def build(plugin):

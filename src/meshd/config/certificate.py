@@ -1,4 +1,4 @@
-"""What ``--check`` looks at in the files of TLS: that they are there, belong together, are in time, and are kept well."""
+"""What ``--check`` looks at in the files of TLS: are they there, in time, kept well, do they belong together?"""
 
 import os
 import ssl

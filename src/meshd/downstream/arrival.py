@@ -12,8 +12,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from zope.interface import classImplements
 
+from meshd.api.connection import IArrival
 from meshd.api.exchange import CONTINUE, MORE, STOP
-from meshd.api.kind import IArrival
 from meshd.model.chain_match import RAW, Facts
 from meshd.wire.address import host_of, split
 from meshd.wire.descriptor import Descriptor, with_socket
@@ -62,7 +62,7 @@ class Arrival:
             self.filters.active += 1
             listener.cells.arriving.value += 1
 
-    def begin(self) -> None:
+    def serve(self, early: bytes, arrival: Any) -> None:
         """Ask the filters, in order."""
         self.go_on("on_accept")
 
@@ -211,8 +211,7 @@ class Arrival:
         self.descriptor = None
         descriptor.resume()
         connection = self.listener.served(self, self.chain, descriptor, protocol)
-        if early:
-            connection.received(early)
+        connection.serve(early, self)
 
     # Ends
 

@@ -45,21 +45,18 @@ class Connection:
         self.listener = listener
         self.world = world
         self.poller = world.poller
-        self.exchange = None
-        self.chain = None
-        self.peer = peer
-        self.host = host
+        self.exchange = self.chain = None
+        self.peer, self.host = peer, host
         self.host_bytes = host.encode("latin-1", "replace")
         self.security = descriptor.security
-        scheme = b"https" if self.security is not None else b"http"
-        self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b" % (self.host_bytes, scheme)
+        self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: http" % self.host_bytes
+        self.forwarded += b"s" if self.security is not None else b""
         self.cells = listener.cells
         self.local = local
         self.id = world.unique()
         self.requests = 0
-        self.is_draining = False
+        self.is_draining = self.is_lingering = False
         self.is_kept = True
-        self.is_lingering = False
         self.limits = limits = listener.spec.limits
         self.times = listener.spec.timeouts
         http = listener.spec.http
@@ -73,7 +70,10 @@ class Connection:
         descriptor.owner = self
         self.rest()
 
-    # Bytes from the client
+    def serve(self, early: bytes, arrival: Any) -> None:
+        """Serve from now on; ``early`` are bytes that have come already."""
+        if early:
+            self.received(early)
 
     def received(self, data: bytes) -> None:
         """Feed the codec."""

@@ -228,8 +228,7 @@ class LiveListener:
         self.connections.add(connection)
         self.cells.connections.value += 1
         self.cells.active.value += 1
-        if host is None:
-            connection.begin()
+        connection.serve(b"", None)
         return connection
 
     def served(self, arrival: Arrival, chain: LiveChain, descriptor: Any, protocol: str) -> Any:

@@ -1,18 +1,20 @@
 """What a protocol is spoken by: the classes of downstream connections by name.
 
 Each is made with (live chain, descriptor, peer, client, local), takes the descriptor's ownership, and has ``drain()``,
-``lost(reason)``, ``abort()`` and ``descriptor`` for its listener, ``received(data)`` for bytes that came before it.
+``lost(reason)``, ``abort()`` and ``descriptor`` for its listener, and ``serve(early, arrival)``, called once it is
+counted: with bytes that came before it, and the Arrival that it was, or None.
 """
 
 from typing import Any
 
 from meshd.downstream.connection import Connection
 from meshd.downstream.h2.connection import H2Connection
+from meshd.downstream.tcp import TcpConnection
 
-CONNECTIONS = {"http": Connection, "http1": Connection, "h2": H2Connection}
-"""By what a chain speaks (``speech_of``) or what was agreed on with the client (ALPN)."""
-ALIASES = {"istio-h2": "h2"}
-"""Istio's words for what its sidecars agree on: those of HTTP/1 mean what the chain speaks anyway."""
+CONNECTIONS = {"http": Connection, "http1": Connection, "h2": H2Connection, "tcp": TcpConnection}
+"""By what a chain speaks (``speech_of``)."""
+H2 = ("h2", "istio-h2")
+"""HTTP/2 by its own word and by Istio's, whose words for HTTP/1 mean what the chain speaks anyway."""
 SPEECHES = {"auto": "http", "http1": "http1", "http2": "h2"}
 OFFERS = {"http": ("h2", "http/1.1"), "http1": ("http/1.1",), "h2": ("h2",)}
 
@@ -24,8 +26,7 @@ def speech_of(spec: Any) -> str:
 
 def class_of(speech: str, agreed: str) -> Any:
     """Return the class for a chain and a client with which ``agreed`` was agreed on ("": nothing)."""
-    found = CONNECTIONS.get(ALIASES.get(agreed, agreed)) if speech == "http" and agreed else None
-    return CONNECTIONS[speech] if found is None else found
+    return CONNECTIONS["h2" if speech == "http" and agreed in H2 else speech]
 
 
 def alpn_of(spec: Any) -> tuple[str, ...]:

@@ -29,7 +29,8 @@ class Exchange:
         "is_local_reply", "is_ended", "is_tunnel", "is_sampled", "durations", "waiting", "body", "request_transform",
         "response_transform", "deadline", "try_deadline", "out", "has_body", "is_chunked", "is_chunked_up",
         "upstream_head", "is_admitted", "retry_call", "is_retry_admitted", "reader", "stream_id", "upstream_local",
-        "last_body", "half_ended", "held", "choices", "wanted", "added", "more", "breaker", "security", "upstream_security",
+        "upstream_security", "last_body", "half_ended", "held", "choices", "wanted", "added", "more", "breaker",
+        "security",
     )
 
     def __init__(self, downstream: Any, chain: Any, request: Any, now: float) -> None:
@@ -48,12 +49,11 @@ class Exchange:
         self.wanted = self.added = self.more = self.breaker = self.security = self.upstream_security = None
         self.route_found = False
         self.tried = ()
-        self.attempts = self.flags = self.request_bytes = self.response_bytes = 0
+        self.attempts = self.flags = self.request_bytes = self.response_bytes = self.half_ended = 0
         self.detail = self.failure = self.upstream_local = ""
         self.upstream_began = self.response_began = self.ended = 0.0
         self.deadline = self.try_deadline = 0.0
         self.is_local_reply = self.is_ended = self.is_tunnel = self.is_sampled = False
-        self.half_ended = 0
         self.is_admitted = self.is_retry_admitted = self.is_chunked = self.is_chunked_up = self.has_body = False
         self.out = []
         if request.content_length:

@@ -3,10 +3,11 @@
 from typing import Any
 
 from meshd.exchange import hedge, recovery
-from meshd.exchange.attempt import Attempt, Outcome
+from meshd.exchange.attempt import Attempt
 from meshd.exchange.reply import explain
 from meshd.http import compose
 from meshd.http import flag as flags
+from meshd.upstream.outcome import Outcome
 
 REASONS = {flags.UF: "connect-failure", flags.UC: "reset", flags.UR: "reset", flags.UPE: "reset"}
 """Response flag of a failed attempt -> the word that retry policies know it by."""

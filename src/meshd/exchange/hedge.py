@@ -8,8 +8,8 @@ Envoy's (``hedge_on_per_try_timeout``): an answer that would be retried does not
 from typing import Any
 
 from meshd.exchange import forward
-from meshd.exchange.attempt import Outcome
 from meshd.http import flag as flags
+from meshd.upstream.outcome import Outcome
 
 
 def begin(exchange: Any) -> None:

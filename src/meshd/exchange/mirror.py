@@ -8,11 +8,11 @@ a bound for all in flight; beyond either the mirror is dropped and counted, neve
 from typing import Any
 
 from meshd.api.exchange import Mirror
-from meshd.exchange.attempt import Outcome
 from meshd.http import compose
 from meshd.http import flag as flags
 from meshd.http.head import RequestHead
 from meshd.http.headers import Headers
+from meshd.upstream.outcome import Outcome
 
 SUFFIX = b"-shadow"
 CONTROL = b"x-envoy-"

@@ -16,6 +16,7 @@ from meshd.document.fault import ERROR, Fault
 from meshd.downstream.listener_filters import ListenerFilters
 from meshd.downstream.protocol import alpn_of
 from meshd.exchange.chain import Chain, Use
+from meshd.exchange.network_chain import NetworkChain, TcpCells
 from meshd.exchange.share import share_out
 from meshd.isolation.filter import IsolatedFilter
 from meshd.isolation.isolate import Isolate
@@ -223,36 +224,40 @@ class Construction:
         chains = self.runtime.chains[listener.name] = {}
         for spec in listener.chains:
             place = f"{owner}: filter chain {spec.name}" if spec.name else owner
-            chain = yield from self._chain(spec, listener.name, place, [*shared, *sinks])
-            if chain is not None:
+            chain = yield from self._chain(spec, place, listener.name, [*shared, *sinks])
+            if chain is not None and self._secure(chain, spec, place, listener.name):
                 chains[spec.name] = chain
             yield
 
-    def _chain(self, spec: FilterChain, listener: str, owner: str, shared: Pairs) -> Steps:
+    def _chain(self, spec: FilterChain, owner: str, listener: str, shared: Pairs) -> Steps:
         """Return a chain, None after noting why there is none."""
-        filters = yield from self._objects(spec.filters or spec.network_filters, owner, self.isolates)
+        filters = yield from self._objects(
+            spec.filters or spec.network_filters, owner, self.isolates and spec.protocol == "http")
         sinks = yield from self._objects(spec.telemetry, owner)
         if any(made is None for _, made in filters + sinks + shared):
             return None
         if not self._is_whole(filters, owner):
             return None
         uses = [self._use(plugin, made) for plugin, made in filters]
+        all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
+        if spec.protocol == "tcp":
+            return NetworkChain(tuple(uses), all_sinks, TcpCells(self.world.metrics, listener))
         yield from self._overrides(uses, owner)
         share_out(uses, self.world.random.random, self.world.metrics)
-        all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
-        chain = Chain(tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every)
+        return Chain(tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every)
+
+    def _secure(self, chain: Any, spec: FilterChain, owner: str, listener: str) -> bool:
+        """Put TLS below a chain that has it; say whether that worked."""
         if spec.tls is not None:
-            chain.transport = self.securing.server(spec.tls, listener, alpn_of(spec))
-            if chain.transport is None:
-                return None
-        return chain
+            chain.transport = self.securing.server(spec.tls, listener, owner, alpn_of(spec))
+        return spec.tls is None or chain.transport is not None
 
     def _is_whole(self, filters: Pairs, owner: str) -> bool:
         """Note a fault unless exactly the last filter is terminal; say whether it is."""
         terminal = [self.registry.type(plugin.kind, plugin.type).terminal for plugin, _ in filters]
         if filters and terminal == [False] * (len(filters) - 1) + [True]:
             return True
-        text = f"{owner}: filters: {sum(terminal)} terminal filters: expected one, at the end, such as router"
+        text = f"{owner}: filters: {sum(terminal)} terminal filters: expected one, at the end (router, tcp_proxy)"
         self.faults.append(fault_at(filters[-1][0] if filters else None, text, CHAIN_CODE))
         return False
 

@@ -13,14 +13,18 @@ from zope.interface.interface import Method
 
 from meshd.api import KINDS, ITerminalFilter, PluginError
 
-OPTIONAL = {"http_filter": ("on_request", "on_response", "on_complete")}
+OPTIONAL = {
+    "http_filter": ("on_request", "on_response", "on_complete"),
+    "network_filter": ("on_open", "on_data", "on_write"),
+}
+TERMINAL = {"http_filter": ITerminalFilter}
 """Methods that a kind may leave out; at least one of them must be there."""
 
 
 def check_object(kind: str, made: Any, is_terminal: bool = False) -> None:
     """Raise PluginError, naming each method, where ``made`` is not what ``kind`` promises."""
     optional = OPTIONAL.get(kind, ())
-    texts = list(_faults(ITerminalFilter if is_terminal else KINDS[kind], made, optional))
+    texts = list(_faults(TERMINAL.get(kind, KINDS[kind]) if is_terminal else KINDS[kind], made, optional))
     if optional and not is_terminal and not any(hasattr(made, name) for name in optional):
         texts.append(f"no method: expected one of {', '.join(optional)}")
     if texts:

@@ -30,12 +30,12 @@ class Securing:
         cells = TlsCells(self._world.metrics, "cluster", "cluster_name", spec.name)
         return self._make(ClientTls, spec.tls, f"cluster {spec.name}", cells, alpn)
 
-    def server(self, spec: Any, listener: str, alpn: tuple[str, ...] = ()) -> Any:
-        """Return the ServerTls of a listener, or of one of its chains."""
+    def server(self, spec: Any, listener: str, where: str, alpn: tuple[str, ...] = ()) -> Any:
+        """Return the ServerTls of a listener, or of one of its chains, as ``where`` says."""
         from meshd.tls.server import ServerTls
 
         cells = TlsCells(self._world.metrics, "listener", "listener", listener)
-        return self._make(ServerTls, spec, f"listener {listener}", cells, alpn)
+        return self._make(ServerTls, spec, where, cells, alpn)
 
     def _make(self, cls: type, spec: Any, where: str, cells: TlsCells, alpn: tuple[str, ...]) -> Any:
         try:

@@ -18,7 +18,8 @@ _CHAIN, _AUTHORITY = "cert_chain", "ca"
 
 
 class Live:
-    """``where`` names its owner in messages (``listener NAME``); ``directory`` is that of the secrets.
+    """``where`` names its owner in messages (``listener NAME``), ``number`` counts those that had the same place;
+    ``directory`` is that of the secrets.
 
     ``loaded`` are (kind, file, Certificate) of all that is in force; ``loaded_s`` is the epoch second since when;
     ``trouble`` says why the files as they are now cannot be used, "" where they are.
@@ -37,6 +38,7 @@ class Live:
         self.loaded_s = 0.0
         self.trouble = ""
         self.expiries: list[Any] = []
+        self.number = 0
         self._seen: tuple = ()
 
     def paths(self) -> tuple[str, ...]:

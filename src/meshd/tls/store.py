@@ -13,12 +13,15 @@ EXPIRY = "meshd_cert_expiry_timestamp_seconds"
 
 
 class SecretStore:
-    """``world.secrets`` of a daemon: what it looks after are ``meshd.tls.live.Live``. ``poll_s`` is the configuration's, set at each change of it."""
+    """``world.secrets`` of a daemon: what it looks after are ``meshd.tls.live.Live``.
+
+    ``poll_s`` is the configuration's, set at each change of it.
+    """
 
     def __init__(self, world: Any, poll_s: float = 1.0) -> None:
         self.world = world
         self.poll_s = poll_s
-        self.owners: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.owners: dict[str, weakref.WeakSet[Any]] = {}
         self._call: Any = None
         self._coming: list[Any] = []
         metrics = world.metrics
@@ -30,9 +33,25 @@ class SecretStore:
             EXPIRY, "when a certificate in use expires, epoch seconds", ("kind", "name", "spiffe_id"), "host")
 
     def add(self, owner: Any) -> None:
-        """Look after ``owner`` as long as it lives."""
-        self.owners.add(owner)
+        """Look after ``owner`` as long as it lives and no newer one has its place (``where``).
+
+        What has been replaced serves nobody new.
+        """
+        there = self.owners.setdefault(owner.where, weakref.WeakSet())
+        owner.number = max((one.number for one in there), default=0) + 1
+        there.add(owner)
         self._tell(owner)
+
+    def in_force(self) -> list[Any]:
+        """Return the newest owner of each place, by place; places that nobody has are forgotten."""
+        found = []
+        for where in sorted(self.owners):
+            there = list(self.owners[where])
+            if there:
+                found.append(max(there, key=lambda one: one.number))
+            else:
+                del self.owners[where]
+        return found
 
     def start(self) -> None:
         """Look from now on."""
@@ -47,13 +66,13 @@ class SecretStore:
 
     def look(self) -> None:
         """Look now, at all."""
-        for owner in list(self.owners):
+        for owner in self.in_force():
             self._refresh(owner)
 
     def _look(self) -> None:
         """Look at some; after the last of them, rest."""
         if not self._coming:
-            self._coming = list(self.owners)
+            self._coming = self.in_force()
         for _ in range(min(SLICE, len(self._coming))):
             self._refresh(self._coming.pop())
         self._call = self.world.call_later(0 if self._coming else self.poll_s, self._look)
@@ -76,4 +95,4 @@ class SecretStore:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what pages say, by owner."""
-        return sorted((owner.facts() for owner in list(self.owners)), key=lambda row: row["owner"])
+        return [owner.facts() for owner in self.in_force()]

@@ -15,6 +15,8 @@ cdef class Cells:
     cdef public object connect_failures
     cdef public object connection_overflow
     cdef public object per_try_idle_timeouts
+    cdef public object none_healthy
+    cdef public object attempts_exceeded
     cdef public object retry_success
     cdef public object retry_limit_exceeded
     cdef public object active_connections
@@ -41,6 +43,7 @@ cdef class Cluster:
     cdef public bint is_started
     cdef public double arranged
     cdef public dict calls
+    cdef public set streams
     cdef object __weakref__
 
     @cython.locals(endpoint=Endpoint, first=Pool)

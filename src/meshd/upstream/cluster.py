@@ -27,6 +27,10 @@ COUNTERS = (
     ("connection_overflow", "envoy_cluster_upstream_cx_overflow", "connections that the circuit breaker refused"),
     ("per_try_idle_timeouts", "envoy_cluster_upstream_rq_per_try_idle_timeout",
      "attempts that ended at the per-try idle timeout"),
+    ("none_healthy", "envoy_cluster_upstream_cx_none_healthy",
+     "connections of TCP for which the cluster had no endpoint"),
+    ("attempts_exceeded", "envoy_cluster_upstream_cx_connect_attempts_exceeded",
+     "connections of TCP given up after their last connect attempt"),
     ("retry_success", "envoy_cluster_upstream_rq_retry_success", "retries whose answer was passed on"),
     ("retry_limit_exceeded", "envoy_cluster_upstream_rq_retry_limit_exceeded",
      "requests that would have been retried had an attempt been left"),
@@ -83,6 +87,7 @@ class Cluster:
         self.is_started = False
         self.arranged = 0.0
         self.calls: dict[str, Any] = {}
+        self.streams: set[Any] = set()
 
     def adopt(self, previous: "Cluster") -> None:
         """Use the pools of ``previous`` for the addresses that stay; it goes on working until ``start``.
@@ -237,6 +242,9 @@ class Cluster:
     def retire(self) -> None:
         """Drain the pools that no other cluster has taken over."""
         self.verdicts.leave(self)
+        heir = self.world.clusters.get(self.name)
+        for stream in list(self.streams):
+            stream.move(heir if heir is not self else None)
         while self.calls:
             self.calls.popitem()[1].cancel()
         self.is_started = False

@@ -1,18 +1,26 @@
-"""A byte connection to an endpoint of a cluster, for plugins that speak a protocol of their own (``site.connect``).
+"""A byte connection to an endpoint of a cluster: of TCP's clients, and of plugins that speak a protocol of their own
+(``site.connect``).
 
 It is the cluster's: the balancer picks the endpoint, the circuit breaker admits the connection, the cluster's
-connect timeout holds, and its counters count it. It is not pooled and not tried again: that is its receiver's business.
+connect timeout holds, its counters count it, and those who observe endpoints hear how the connect went. It is not
+pooled and not tried again: that is its receiver's business. A reload hands it over to the cluster that takes the old
+one's place; where there is none it is nobody's, and counted no more.
 """
 
+import socket
 from typing import Any
 
 from zope.interface import classImplements
 
 from meshd.api.site import IStream
+from meshd.http import flag as flags
 from meshd.http.head import RequestHead
 from meshd.http.headers import Headers
+from meshd.upstream.connection import keep_alive
+from meshd.upstream.outcome import Outcome
 from meshd.upstream.pool import target_of
-from meshd.wire.descriptor import Descriptor
+from meshd.wire.address import render
+from meshd.wire.descriptor import Descriptor, with_socket
 from meshd.wire.dialer import Dial
 from meshd.wire.name import Name
 from meshd.wire.nobody import NOBODY
@@ -33,17 +41,22 @@ class Asking:
 class Stream:
     """One connection. The receiver's ``lost(reason)`` comes once, last, unless it called ``close``.
 
-    ``address`` is the endpoint's. Bytes sent before ``opened`` are dropped.
+    ``address`` is the endpoint's. Bytes sent before ``opened`` are dropped. ``flag`` is the response flag of what went
+    wrong. A receiver may take ``descriptor`` over by becoming its owner in ``opened``; it calls ``close`` at the end.
     """
 
-    __slots__ = ("world", "cluster", "receiver", "address", "descriptor", "dial", "name", "is_counted", "is_over",
-                 "is_ready")
+    __slots__ = ("world", "cluster", "receiver", "address", "endpoint", "descriptor", "dial", "name", "is_counted",
+                 "is_over", "is_ready", "since", "flag", "local", "__weakref__")
 
     def __init__(self, world: Any, cluster: Any, receiver: Any) -> None:
         self.world = world
         self.cluster = cluster
         self.receiver = receiver
         self.address = ""
+        self.endpoint: Any = None
+        self.since = 0.0
+        self.local = ""
+        self.flag = 0
         self.descriptor: Descriptor | None = None
         self.dial: Dial | None = None
         self.name: Name | None = None
@@ -54,17 +67,32 @@ class Stream:
         cluster = self.cluster
         endpoint = pick(cluster, address)
         if endpoint is None:
+            self.flag = flags.UH
             self.later(f"the cluster has no endpoint {address or 'that can be used'}")
-            return
-        self.address = endpoint.address
+        elif self.admit():
+            self.dial_to(endpoint)
+
+    def admit(self) -> bool:
+        """Ask the circuit breaker for a connection; where it refuses, the receiver hears of it later."""
+        cluster = self.cluster
         if not cluster.breaker.admit_connection():
             cluster.cells.connection_overflow.value += 1
+            self.flag = flags.UO
             self.later("too many connections to the cluster")
-            return
+            return False
         self.is_counted = True
         cluster.cells.connections.value += 1
         cluster.cells.active_connections.value += 1
-        world = self.world
+        cluster.streams.add(self)
+        return True
+
+    def dial_to(self, endpoint: Any) -> None:
+        """Connect to an endpoint, once admitted."""
+        cluster, world = self.cluster, self.world
+        self.endpoint = endpoint
+        self.address = endpoint.address
+        self.since = world.poller.now
+        endpoint.active += 1
         self.dial = Dial(world.poller, world.wheel, cluster.spec.connect_timeout_s, self.on_dialed)
         target = target_of(endpoint.address)
         if target is not None:
@@ -87,9 +115,9 @@ class Stream:
         """The dial has ended."""
         self.dial = None
         if fd is None:
-            self.cluster.cells.connect_failures.value += 1
-            self.later(reason)
+            self.fail(reason)
             return
+        with_socket(fd, self.look_at)
         tls = self.cluster.tls
         if tls is None:
             self.descriptor = Descriptor(fd, self.world.poller, self)
@@ -101,7 +129,29 @@ class Stream:
     def secured(self, protocol: str = "") -> None:
         """It can be used: there is nothing to agree on, or TLS has done so."""
         self.is_ready = True
+        self.observe(200, 0, "")
         self.receiver.opened()
+
+    def fail(self, reason: str) -> None:
+        """There is no connection."""
+        self.cluster.cells.connect_failures.value += 1
+        self.flag = flags.UF
+        self.observe(0, flags.UF | (flags.UT if "timed out" in reason else 0), reason)
+        self.later(reason)
+
+    def look_at(self, sock: socket.socket) -> None:
+        """Note our address, and have the kernel probe it where the cluster asks for that."""
+        self.local = render(sock.getsockname())
+        keepalive = self.cluster.spec.pool.tcp_keepalive
+        if keepalive is not None and sock.family != socket.AF_UNIX:
+            keep_alive(sock, keepalive)
+
+    def observe(self, status: int, bit: int, reason: str) -> None:
+        """Tell those who observe the endpoints how the connect went; one that succeeded counts as a good answer."""
+        observe = self.cluster.observe
+        if observe is not None:
+            seconds = self.world.poller.now - self.since
+            observe(self.endpoint, Outcome(status, None, bit, False, reason, seconds))
 
     def later(self, reason: str) -> None:
         """Tell the receiver in a turn of its own that there is no connection."""
@@ -150,10 +200,26 @@ class Stream:
             self.descriptor.write_queued()
             self.descriptor.release()
             self.descriptor.owner = NOBODY
+        self.uncount()
+
+    def uncount(self) -> None:
+        """It is the cluster's no more."""
         if self.is_counted:
             self.is_counted = False
             self.cluster.cells.active_connections.value -= 1
             self.cluster.breaker.release_connection()
+            self.cluster.streams.discard(self)
+            if self.endpoint is not None:
+                self.endpoint.active -= 1
+
+    def move(self, cluster: Any) -> None:
+        """Belong to the cluster that has taken the place of ours, with the same counts; to none where it is None."""
+        if cluster is None:
+            self.uncount()
+        elif self.is_counted:
+            self.cluster.streams.discard(self)
+            self.cluster = cluster
+            cluster.streams.add(self)
 
     # The descriptor's side
 
@@ -174,8 +240,7 @@ class Stream:
     def lost(self, reason: str) -> None:
         """The socket broke, or the handshake has failed."""
         if not self.is_ready:
-            self.cluster.cells.connect_failures.value += 1
-            self.later(reason)
+            self.fail(reason)
             return
         self.release()
         self.tell(reason)

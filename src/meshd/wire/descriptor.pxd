@@ -17,6 +17,7 @@ cdef class Descriptor:
     cdef public object security
     cdef public double last
     cdef public bytes queued
+    cdef public object pump
     cpdef on_event(self, int mask)
     cpdef read(self)
     cpdef send(self, bytes data)

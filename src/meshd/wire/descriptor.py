@@ -30,10 +30,13 @@ class Descriptor:
 
     ``last`` is the monotonic time of the last byte either way, in seconds. ``security`` is what TLS has agreed on, None
     on a plain one; ``is_cut``: the peer's end came without TLS's own, so somebody else may have made it.
+
+    ``pump``, where it is not None, moves what comes past the owner: its ``pull()`` returns how many bytes, 0 at the end
+    of the stream, -1 where nothing was there.
     """
 
     __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing",
-                 "is_half_closing", "is_eof", "is_held", "last", "queued", "is_cut", "security")
+                 "is_half_closing", "is_eof", "is_held", "last", "queued", "pump", "is_cut", "security")
 
     def __init__(self, fd: int, poller: Poller, owner: Any) -> None:
         self.fd = fd
@@ -50,6 +53,7 @@ class Descriptor:
         self.is_cut = False
         self.security: Any = None
         self.queued: bytes | None = None
+        self.pump: Any = None
         self.last = poller.now
         poller.register(fd, READ, self)
 
@@ -65,6 +69,9 @@ class Descriptor:
 
     def read(self) -> None:
         """Take what has come, once; the poller calls again while there is more."""
+        if self.pump is not None:
+            self.move()
+            return
         try:
             data = io.recv(self.fd)
         except OSError as error:
@@ -74,9 +81,25 @@ class Descriptor:
             self.last = self.poller.now
             self.owner.received(data)
         elif data is not None:
-            self.is_eof = True
-            self.pause()
-            self.owner.received_eof()
+            self.end()
+
+    def end(self) -> None:
+        """The peer will send nothing more."""
+        self.is_eof = True
+        self.pause()
+        self.owner.received_eof()
+
+    def move(self) -> None:
+        """Let the pump take what has come."""
+        try:
+            count = self.pump.pull()
+        except OSError as error:
+            self.fail(error.strerror or "reset")
+            return
+        if count > 0:
+            self.last = self.poller.now
+        elif not count:
+            self.end()
 
     def hang_up(self) -> None:
         """The peer is gone while reading is paused: epoll would report it for ever."""

@@ -12,8 +12,8 @@ from meshd.wire.nobody import NOBODY
 class Stream:
     """``receiver``, which may be replaced, has ``opened()``, ``received(data)`` and, once and last, ``lost(reason)``.
 
-    Nothing comes after ``close``. ``tls``, where it is given, is spoken (``meshd.tls.client``); ``host`` is the name that
-    it asks for where its settings name none.
+    Nothing comes after ``close``. ``tls``, where it is given, is spoken (``meshd.tls.client``); ``host`` is the name
+    that it asks for where its settings name none.
     """
 
     def __init__(self, world: Any, address: str, receiver: Any, timeout_s: float, tls: Any = None,

@@ -10,6 +10,7 @@ from twisted.internet.threads import deferToThreadPool
 
 from meshd.wire.bus import Bus
 from meshd.wire.overload import Overload
+from meshd.wire.pipe import Pipes
 from meshd.wire.poller import Poller
 from meshd.wire.sockets import Sockets
 from meshd.wire.stream import Stream
@@ -28,7 +29,8 @@ class World:
     ``overload`` says what is refused at the moment; its monitor is the daemon's. ``arena`` is the memory shared with
     the other workers of this host (``wire/cell.py``), None where there are no others; ``bus`` tells them things.
     ``clusters`` are the live ones of the runtime in force, by name. ``is_leaving``: this process drains, and leads
-    nothing any more; ``secrets`` renews certificates (``meshd.tls.store``), None where nothing is served; ``is_ready()``: traffic should come here.
+    nothing any more; ``secrets`` renews certificates (``meshd.tls.store``), None where nothing is served;
+    ``is_ready()``: traffic should come here.
     """
 
     def __init__(self, reactor: Any, clock: Any, random: Any, metrics: Any, log: Any) -> None:
@@ -43,6 +45,7 @@ class World:
         self.poller = Poller(reactor, log)
         self.wheel = Wheel(time.monotonic, self.call_later, log)
         self.sockets = Sockets()
+        self.pipes = Pipes()
         self.overload = Overload()
         self.bus = Bus()
         self.secrets: Any = None

@@ -1,0 +1,56 @@
+"""Pipes for bytes that the kernel moves from socket to socket; a few unused ones are kept. Asked by the relay."""
+
+import fcntl
+import os
+from typing import Any
+
+from meshd.hot import splice
+from meshd.wire import spare
+
+PIPE_BYTES = 262144
+MAX_IDLE = 64
+"""Unused pipes that are kept."""
+
+
+class Pipes:
+    """The pipes of one process."""
+
+    def __init__(self) -> None:
+        self.idle: list[tuple[int, int]] = []
+        self.is_usable = splice.HAS_SPLICE
+
+    def take(self) -> tuple[int, int] | None:
+        """Return (read end, write end) of an empty pipe; None where there is none to be had."""
+        if self.idle:
+            return self.idle.pop()
+        if not self.is_usable:
+            return None
+        try:
+            pair = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return None
+        if max(pair) >= spare.upstream_ceiling():
+            self.close(pair)
+            return None
+        try:
+            fcntl.fcntl(pair[1], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        except (OSError, AttributeError):
+            pass  # a smaller one does too
+        return pair
+
+    def give(self, pair: tuple[int, int], is_empty: bool) -> None:
+        """Take a pipe back; one that still holds bytes is closed."""
+        if is_empty and len(self.idle) < MAX_IDLE:
+            self.idle.append(pair)
+        else:
+            self.close(pair)
+
+    def close(self, pair: Any) -> None:
+        """Close both ends."""
+        for fd in pair:
+            os.close(fd)
+
+    def clear(self) -> None:
+        """Close what is unused."""
+        while self.idle:
+            self.close(self.idle.pop())
