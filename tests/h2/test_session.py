@@ -150,7 +150,7 @@ class MessagesTest(TestCase):
         pair.client.request(head, True)
         pair.pump()
         self.assertEqual(list(pair.here.heads[1].headers),
-                         [(b"host", b"a.example"), (b"accept", b"*/*"), (b"te", b"trailers")])
+                         [(b"host", b"a.example"), (b"te", b"trailers"), (b"accept", b"*/*")])
         pair.server.respond(1, ResponseHead(200, Headers.of((b"Connection", b"close"), (b"Server", b"s"))), True)
         pair.pump()
         self.assertEqual(list(pair.there.heads[1].headers), [(b"server", b"s")])

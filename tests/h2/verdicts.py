@@ -16,15 +16,16 @@ HEAD = """# HTTP/2 conformance
 
 Made by `python -m tests.h2.verdicts > docs/h2-conformance.md`; do not edit.
 
-meshd's own suite follows RFC 9113, RFC 7541 and RFC 8441 section by section: {count} conversations of raw frames with a
-server (`tests/h2/cases/`) and {clients} with a client. A case is data: the section, what is sent, what must come back. They
-run on both engines in memory, and on HAProxy and Envoy over sockets; `python -m tests.h2.runner HOST:PORT` runs them against
-any server that speaks HTTP/2 without TLS. Floods have tests of their own (`tests/h2/test_floods.py`).
+meshd's own suite follows RFC 9113, RFC 7541 and RFC 8441 section by section: {count} conversations of raw frames with
+a server (`tests/h2/cases/`) and {clients} with a client. A case is data: the section, what is sent, what must come
+back. They run on both engines in memory, and on HAProxy and Envoy over sockets; `python -m tests.h2.runner HOST:PORT`
+runs them against any server that speaks HTTP/2 without TLS. Floods have tests of their own
+(`tests/h2/test_floods.py`).
 
-How strict they are: a connection error must be a GOAWAY with the right code, or the end of the connection (5.4.1). Where
-the RFC says stream error, meshd's engines must reset that stream, or answer 4xx where 8.1.1 allows it, and go on with the
-others; of other servers a connection error passes too, as 5.4 allows it to all. Where one of the two proxies decides
-otherwise, the RFC's words stand below.
+How strict they are: a connection error must be a GOAWAY with the right code, or the end of the connection (5.4.1).
+Where the RFC says stream error, meshd's engines must reset that stream, or answer 4xx where 8.1.1 allows it, and go
+on with the others; of other servers a connection error passes too, as 5.4 allows it to all. Where one of the two
+proxies decides otherwise, the RFC's words stand below.
 
 | | cases | passed | not tried |
 |---|---|---|---|

@@ -1,3 +1,3 @@
-cpdef bytes join(tuple section, Py_ssize_t first)
+cpdef tuple pseudo(tuple section)
+cpdef tuple blocks(tuple section, Py_ssize_t first, bytes host)
 cpdef list split(bytes raw, bytes low, list section)
-cpdef Py_ssize_t size_of(tuple section) except -1

@@ -57,8 +57,8 @@ CASES = (
          Answered()),
     Case("8.1.1", "content-length that is met with padding",
          _length(b"5", frame(0, END_STREAM | PADDED, 1, b"\x03hello\0\0\0")), Answered(),
-         "If the length of the padding is the length of the frame payload or greater, the recipient MUST treat this as a "
-         "connection error (6.1): here it is less"),
+         "If the length of the padding is the length of the frame payload or greater, the recipient MUST treat "
+         "this as a connection error (6.1): here it is less"),
     Case("8.1.1", "content-length that is met before trailers",
          _length(b"5", data(1, b"hello", False), headers(1, TRAILERS)), Answered()),
     Case("8.1.1", "content-length of 0 without a body", _length(b"0"), Answered()),

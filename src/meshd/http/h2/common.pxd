@@ -15,6 +15,9 @@ cdef class CommonSession(Session):
     cdef public long long max_streams
     cdef public Gate gate
     cdef public bint _has_settings
+    cdef public list _lingering
+    cdef public bint _is_shutting_down
+    cdef public bint _has_finished
     cdef public long long _resets
     cdef public long long _provoked
     cdef public long long _gone

@@ -30,6 +30,8 @@ class CommonSession(Session):
         self.max_streams = FIRST_STREAMS
         self.allows_connect = False
         self._has_settings = False
+        self._lingering = []  # streams to reset once their answers are out
+        self._is_shutting_down = self._has_finished = False
         self.gate = Gate(self.is_server, settings)
         self._resets = 0  # that the owner asked for
         self._provoked = 0  # that the peer made us send
@@ -84,6 +86,10 @@ class CommonSession(Session):
         stream = self.streams.get(stream_id)
         if stream is None or self.is_closed or stream.is_closed:
             return
+        if code == NO_ERROR and self.is_server and stream.is_answered:
+            self._forget_body(stream_id, stream)
+            self._lingering.append(stream_id)
+            return
         self._drop(stream_id)
         self._resets += 1
         self._reset(stream_id, code)
@@ -98,6 +104,15 @@ class CommonSession(Session):
             self._credit(stream_id, count)
         if stream.is_closed and not stream.held:
             del self.streams[stream_id]
+
+    def _may_shut_down(self) -> bool:
+        """Say whether the first GOAWAY is to be sent: once, and by a server; a client has one only."""
+        if self.is_closed or self._is_shutting_down or self._has_finished:
+            return False
+        self._is_shutting_down = True
+        if not self.is_server:
+            self.finish()
+        return self.is_server
 
     @property
     def can_request(self) -> bool:
@@ -285,15 +300,31 @@ class CommonSession(Session):
 
     def _drop(self, stream_id: int) -> None:
         """Forget a stream; its bytes need no credit any more, the connection's do."""
-        stream = self.streams.pop(stream_id)
-        stream.is_told = False
+        self._forget_body(stream_id, self.streams.pop(stream_id))
         known = self.gate.known
         if len(known) > len(self.streams) + MAX_KEPT_STREAMS:
             known.clear()
             known.update(self.streams)
+
+    def _forget_body(self, stream_id: int, stream: Stream) -> None:
+        """Tell nothing more of a stream, and give its credit back."""
+        stream.is_told = False
         if stream.held:
             self._credit(stream_id, stream.held)
             stream.held = 0
+
+    def _end_lingering(self) -> bool:
+        """Reset the streams whose answers are out; say whether there were any."""
+        done = [stream_id for stream_id in self._lingering if not self.queued(stream_id)]
+        if not done or self.is_closed:
+            return False
+        self._lingering = [stream_id for stream_id in self._lingering if stream_id not in done]
+        for stream_id in done:
+            if stream_id in self.streams:
+                self._drop(stream_id)
+                self._resets += 1
+                self._reset(stream_id, NO_ERROR)
+        return True
 
     def _refuse(self, stream_id: int, error: ProtocolError, is_last: bool) -> None:
         """Reset a stream with a malformed head, or answer it where the error has another status than 400."""
@@ -308,7 +339,7 @@ class CommonSession(Session):
             return
         self._submit(stream_id, [(b":status", b"%d" % error.status), (b"content-length", b"0")], True)
         if not is_last:
-            self._reset(stream_id, NO_ERROR)
+            self._lingering.append(stream_id)
 
 
 _WORDS = {

@@ -2,8 +2,9 @@
 
 import ngh2
 from ngh2 import (
-    ConnectionClosed, DataReceived, GoAwayReceived, InformationalResponseReceived, NGH2Error, PingAcknowledged,
-    RequestReceived, ResponseReceived, SettingsReceived, StreamClosed, StreamReset, TrailersReceived,
+    ConnectionClosed, ConnectionStateError, DataReceived, GoAwayReceived, InformationalResponseReceived, NGH2Error,
+    PingAcknowledged, RequestReceived, ResponseReceived, SettingsReceived, StreamClosed, StreamReset,
+    TrailersReceived,
 )
 
 from meshd.http.h2 import fields
@@ -46,6 +47,8 @@ class FastSession(CommonSession):
             return
         try:
             self._receive(data)
+        except ConnectionStateError:
+            pass  # it is ending: in order, or with an error that take() will tell
         except NGH2Error as error:
             self._dispatch()
             self._fail(error)
@@ -58,13 +61,18 @@ class FastSession(CommonSession):
         except NGH2Error:
             return b""
         self._dispatch()
+        if self._lingering and self._end_lingering():
+            data += self._take()
+            self._dispatch()
         if data:
             self._has_sent(data)
-        if self._over:
-            self._look_at_queues()
+        if self._over and self._look_at_queues():
+            data += self.take()
         return data
 
-    def _look_at_queues(self) -> None:
+    def _look_at_queues(self) -> bool:
+        """Tell of queues that have emptied; say whether there were any, as the sink may have sent more."""
+        was_told = False
         low = self.settings.write_low_bytes
         for stream_id in list(self._over):
             stream = self.streams.get(stream_id)
@@ -74,6 +82,8 @@ class FastSession(CommonSession):
                 self._over.remove(stream_id)
                 stream.is_over = False
                 self.sink.on_writable(stream_id)
+                was_told = True
+        return was_told
 
     def _dispatch(self) -> None:
         for event in self._events():
@@ -140,16 +150,20 @@ class FastSession(CommonSession):
 
     def trailers(self, stream_id: int, headers: Headers) -> None:
         stream = self.streams.get(stream_id)
-        if stream is not None and not self.is_closed and not stream.is_closed:
-            self._try(self._core.send_trailers, stream_id, fields.write_trailers(headers))
+        if stream is None or self.is_closed or stream.is_closed:
+            return
+        if section := fields.write_trailers(headers):
+            self._try(self._core.send_trailers, stream_id, section)
+        else:
+            self.send(stream_id, b"", True)
 
     def queued(self, stream_id: int) -> int:
-        return 0 if self.is_closed else self._queued(stream_id)
+        return self._queued(stream_id) if stream_id in self.streams and not self.is_closed else 0
 
-    def _try(self, method, *arguments) -> None:
-        """Call a method of the library for a stream that may be gone, of which an event will tell."""
+    def _try(self, method, *arguments, **options) -> None:
+        """Call a method of the library for a stream or a connection that may be gone, of which an event tells."""
         try:
-            method(*arguments)
+            method(*arguments, **options)
         except NGH2Error:
             pass
 
@@ -165,7 +179,7 @@ class FastSession(CommonSession):
     def _submit_request(self, section: list, is_last: bool) -> int:
         try:
             return self._core.send_request(section, end_stream=is_last)
-        except (ngh2.ConnectionClosingError, ngh2.NoAvailableStreamIDError):
+        except NGH2Error:  # no number is left, or it is ending
             self.is_finishing = True
             return 0
 
@@ -179,23 +193,19 @@ class FastSession(CommonSession):
             pass  # as in _try
 
     def shut_down(self) -> None:
-        if self.is_closed:
-            return
-        if self.is_server:
-            self._core.send_shutdown_notice()
-        else:
-            self.finish()
+        if self._may_shut_down():
+            self._try(self._core.send_shutdown_notice)
 
     def finish(self, code: int = 0) -> None:
-        if not self.is_closed:
-            self.is_finishing = True
-            self._core.send_goaway(code, last_stream_id=self.last_stream_id)
+        if not self.is_closed and not self._has_finished:
+            self.is_finishing = self._has_finished = True
+            self._try(self._core.send_goaway, code, last_stream_id=self.last_stream_id)
 
     def abort(self, code: int, message: str = "") -> None:
         if not self.is_closed:
             self.is_closed = True
-            self._core.terminate_connection(code, last_stream_id=self.last_stream_id)
+            self._try(self._core.terminate_connection, code, last_stream_id=self.last_stream_id)
 
     def ping(self, payload: bytes = b"meshd\0\0\0") -> None:
         if not self.is_closed:
-            self._core.ping(payload)
+            self._try(self._core.ping, payload)

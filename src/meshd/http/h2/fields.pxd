@@ -3,16 +3,15 @@
 cimport cython
 
 from meshd.hot.field cimport scan_fields
-from meshd.hot.section cimport join, size_of, split
+from meshd.hot.section cimport blocks, pseudo, split
 from meshd.http.head cimport RequestHead, ResponseHead
 from meshd.http.headers cimport Headers
 
 
-@cython.locals(count=Py_ssize_t, raw=bytes, low=bytes, scan=tuple, bits=int, headers=Headers, at=Py_ssize_t)
+@cython.locals(raw=bytes, low=bytes, size=Py_ssize_t, crumbs=int, scan=tuple, bits=int, headers=Headers)
 cdef tuple _block(tuple fields, Py_ssize_t first, bytes host, limits)
-cdef _measure(tuple fields, limits)
-@cython.locals(method=bytes, scheme=bytes, value=bytes, path=bytes, protocol=bytes, name=bytes, first=Py_ssize_t,
-               headers=Headers, scan=tuple, bits=int, host=bytes, length=bytes, head=RequestHead)
+@cython.locals(method=bytes, scheme=bytes, value=bytes, path=bytes, protocol=bytes, first=Py_ssize_t,
+               headers=Headers, scan=tuple, bits=int, host=bytes, head=RequestHead)
 cpdef RequestHead read_request(tuple fields, bint is_last, limits)
 @cython.locals(text=bytes, headers=Headers, scan=tuple, bits=int, head=ResponseHead)
 cpdef ResponseHead read_response(tuple fields, bint is_last, limits)

@@ -11,10 +11,10 @@ import re
 
 from meshd.errors import ProtocolError
 from meshd.hot.field import (
-    CODING, CODING_TWICE, CONNECTION, CONNECTION_TWICE, EXPECT, HOP, HOST_TWICE, LENGTH, LENGTH_TWICE, UNDERSCORE,
-    scan_fields,
+    CODING, CODING_TWICE, CONNECTION, CONNECTION_TWICE, EXPECT, HOP, HOST, HOST_TWICE, LENGTH, LENGTH_TWICE,
+    UNDERSCORE, scan_fields,
 )
-from meshd.hot.section import join, size_of, split
+from meshd.hot.section import blocks, pseudo, split
 from meshd.http import authority, framing
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
@@ -39,24 +39,25 @@ def malformed(text: str) -> ProtocolError:
     return ProtocolError(text, 400, DETAIL)
 
 
-def _block(fields: Fields, first: int, host: bytes | None, limits) -> tuple[Headers, tuple]:
+def _block(fields: Fields, first: int, host: bytes | None, limits) -> tuple:
     """Return the fields from ``first`` on as Headers, with ``host`` in front, and what ``scan_fields`` says of them."""
-    _measure(fields, limits)
-    count = len(fields) - first
-    raw = join(fields, first)
-    if host is not None:
-        raw = b"\r\nhost: " + host + raw
-        count += 1
-    low = raw.lower()
+    raw, low, size, crumbs = blocks(fields, first, host)
+    if size > limits.max_head_bytes or len(fields) > limits.max_fields:
+        _refuse_size(size, limits)
+    if raw is None:
+        raise malformed("field section: expected names and values without CR and LF")
     scan = scan_fields(low, limits.underscores != "allow")
     bits = scan[0]
-    if bits < 0 or low.count(b"\r\n") != count:
-        raise malformed("field section: expected names in lower case, values without control characters")
     headers = Headers.pair(raw, low)
     if bits & _RARE:
+        if bits < 0:
+            raise malformed("field section: expected names in lower case, values without control characters")
         if bits & LENGTH_TWICE:
             raise malformed("content-length: expected one, got more")
         _refuse_specific(headers, bits)
+    if crumbs > 1:
+        headers.set(b"cookie", b"; ".join(headers.get_all(b"cookie")))  # 8.2.3
+        scan = scan_fields(headers.low, limits.underscores != "allow")  # the others have moved
     return headers, scan
 
 
@@ -74,12 +75,11 @@ def _refuse_specific(headers: Headers, bits: int) -> None:
         raise malformed(f"te: {b', '.join(te)[:64]!r}: expected trailers")
 
 
-def _measure(fields: Fields, limits) -> None:
+def _refuse_size(size: int, limits) -> None:
     """Refuse a field section that is larger than was announced (6.5.2)."""
-    if size_of(fields) > limits.max_head_bytes:
+    if size > limits.max_head_bytes:
         raise ProtocolError(f"head: expected at most {limits.max_head_bytes} bytes", 431, "http2.too_large_headers")
-    if len(fields) > limits.max_fields:
-        raise ProtocolError(f"head: expected at most {limits.max_fields} fields", 431, "http2.too_many_headers")
+    raise ProtocolError(f"head: expected at most {limits.max_fields} fields", 431, "http2.too_many_headers")
 
 
 def read_request(fields: Fields, is_last: bool, limits) -> RequestHead:
@@ -89,49 +89,37 @@ def read_request(fields: Fields, is_last: bool, limits) -> RequestHead:
     HTTP/1.1, as in Envoy: method GET, ``upgrade`` the protocol, content_length 0. ``content_length`` is -1 where it is
     not said.
     """
-    method = scheme = value = path = protocol = None
-    first = 0
-    for field in fields:
-        name = field[0]
-        if name[:1] != b":":
-            break
-        first += 1
-        if name == b":method" and method is None:
-            method = field[1]
-        elif name == b":path" and path is None:
-            path = field[1]
-        elif name == b":scheme" and scheme is None:
-            scheme = field[1]
-        elif name == b":authority" and value is None:
-            value = field[1]
-        elif name == b":protocol" and protocol is None:
-            protocol = field[1]
-        else:
-            raise malformed(f"{name[:64]!r}: expected each pseudo-header field of requests once")
+    first, method, scheme, value, path, protocol = pseudo(fields)
+    if first < 0:
+        name = fields[-1 - first][0]
+        raise malformed(f"{name[:64]!r}: expected each pseudo-header field of requests once")
     headers, scan = _block(fields, first, value, limits)
     bits = scan[0]
     host = headers.low[scan[1]:scan[2]]
     if bits & HOST_TWICE or host not in _known_hosts:
         _check_host(headers, host, bits)
-    length = headers.low[scan[3]:scan[4]] if bits & LENGTH else b""
-    at = headers.low.find(b"\r\ncookie:")
-    if at >= 0 and headers.low.find(b"\r\ncookie:", at + 9) >= 0:
-        headers.set(b"cookie", b"; ".join(headers.get_all(b"cookie")))  # 8.2.3; moves what scan says
-    if method not in _known_methods and (method is None or not _is_method(method)):
-        raise malformed(f":method: {(method or b'')[:64]!r}: expected a token")
     if protocol is None and method != b"CONNECT":
+        if method not in _known_methods:
+            _check_method(method)
         _check_target(method, scheme, path)
         head = RequestHead(method, path, host, 20, headers)
         head.scheme = scheme.lower()
     else:
         head = _read_connect(method, scheme, value, path, protocol, headers, host, limits)
+    if bits == HOST and is_last:
+        return head
     if bits & LENGTH:
-        head.content_length = _read_length(length, is_last)
+        head.content_length = _read_length(headers.low[scan[3]:scan[4]], is_last)
     elif not is_last and head.upgrade is None:
         head.content_length = -1
     if bits & (EXPECT | UNDERSCORE):
         _read_rare(head, bits, limits)
     return head
+
+
+def _check_method(method: bytes | None) -> None:
+    if method is None or not _is_method(method):
+        raise malformed(f":method: {(method or b'')[:64]!r}: expected a token")
 
 
 def _read_rare(head: RequestHead, bits: int, limits) -> None:
@@ -276,9 +264,4 @@ def write_trailers(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 def _fields(headers: Headers, section: list) -> list[tuple[bytes, bytes]]:
     """Append the fields that may be sent: connection-specific ones and Host are left out, TE but for ``trailers``."""
-    split(headers.raw, headers.low, section)
-    if headers.low.find(b"\r\nte:") >= 0:
-        members = (headers.joined(b"te") or b"").lower().split(b",")
-        if b"trailers" in [member.strip(b" \t") for member in members]:
-            section.append((b"te", b"trailers"))
-    return section
+    return split(headers.raw, headers.low, section)

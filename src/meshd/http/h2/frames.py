@@ -6,7 +6,7 @@ peer allows, and ends the connection at a GOAWAY. What it cannot bear is changed
 
 from collections import deque
 
-from hpack import Decoder
+from hpack import Decoder, NeverIndexedHeaderTuple
 
 from meshd.http.h2.code import FRAME_SIZE_ERROR, HEADER_TABLE_SIZE, PROTOCOL_ERROR
 
@@ -15,6 +15,10 @@ END_HEADERS = 4
 TABLE_BYTES = 4096
 """What our encoder uses of the table that a peer allows, as libnghttp2 does by default."""
 
+SHORT_COOKIE_BYTES = 20
+"""A shorter cookie could be guessed byte by byte (libnghttp2's and h2's bound)."""
+
+_SECRET = (b"authorization", b"proxy-authorization")
 _LENGTH, _HIDDEN = b"content-length", b"(content-length)"
 
 
@@ -29,6 +33,13 @@ class LengthDecoder(Decoder):
 def reveal(section) -> tuple:
     """Return the fields as they came."""
     return tuple([(_LENGTH, value) if name == _HIDDEN else (bytes(name), bytes(value)) for name, value in section])
+
+
+def secured(section: list) -> list:
+    """Return the section with what no table may keep marked as such (RFC 7541 7.1.3), as libnghttp2 does."""
+    return [NeverIndexedHeaderTuple(name, value)
+            if name in _SECRET or name == b"cookie" and len(value) < SHORT_COOKIE_BYTES else (name, value)
+            for name, value in section]
 
 
 def plain_settings(frame: bytes) -> bytes:

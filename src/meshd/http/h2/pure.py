@@ -257,6 +257,8 @@ class PureSession(CommonSession):
             for stream_id in list(self._queues):
                 self._send_some(stream_id)
         self._flush_core()
+        if self._lingering and self._end_lingering():
+            self._flush_core()
         data = b"".join(self._out)
         self._out.clear()
         if data:
@@ -264,7 +266,9 @@ class PureSession(CommonSession):
         return data
 
     def _send_some(self, stream_id: int) -> None:
-        queue, core = self._queues[stream_id], self._core
+        queue, core = self._queues.get(stream_id), self._core
+        if queue is None:
+            return
         try:
             while queue.parts:
                 room = min(core.local_flow_control_window(stream_id), core.max_outbound_frame_size)
@@ -275,7 +279,7 @@ class PureSession(CommonSession):
                 queue.is_sent = queue.is_last and not queue.parts and not queue.trailers
             if queue.is_last and not queue.parts and not queue.is_sent:
                 if queue.trailers:
-                    core.send_headers(stream_id, queue.trailers, end_stream=True)
+                    core.send_headers(stream_id, frames.secured(queue.trailers), end_stream=True)
                 else:
                     core.end_stream(stream_id)
                 queue.is_sent = True
@@ -286,6 +290,8 @@ class PureSession(CommonSession):
         if stream is not None and stream.is_over and queue.size <= self.settings.write_low_bytes:
             stream.is_over = False
             self.sink.on_writable(stream_id)
+            self._send_some(stream_id)
+            return
         if queue.is_sent:
             self._close(stream_id)
 
@@ -313,18 +319,32 @@ class PureSession(CommonSession):
         return 0 if queue is None else queue.size
 
     def _submit(self, stream_id: int, section: list, is_last: bool) -> None:
-        self._core.send_headers(stream_id, section, end_stream=is_last)
+        if not self._send_head(stream_id, section, is_last):
+            return
         queue = self._queues[stream_id] = frames.Queue()
         if is_last:
             queue.is_last = queue.is_sent = True
             self._close(stream_id)
 
     def _submit_informational(self, stream_id: int, section: list) -> None:
-        self._core.send_headers(stream_id, section)
+        self._send_head(stream_id, section, False)
+
+    def _send_head(self, stream_id: int, section: list, is_last: bool) -> bool:
+        """Send a head where the stream takes one; say whether it did."""
+        try:
+            self._core.send_headers(stream_id, frames.secured(section), end_stream=is_last)
+        except H2Error:
+            return False
+        return True
 
     def _submit_request(self, section: list, is_last: bool) -> int:
-        stream_id = self._core.get_next_available_stream_id()
-        self._core.send_headers(stream_id, section, end_stream=is_last)
+        try:
+            stream_id = self._core.get_next_available_stream_id()
+        except H2Error:  # no number is left
+            self.is_finishing = True
+            return 0
+        if not self._send_head(stream_id, section, is_last):
+            return 0
         queue = self._queues[stream_id] = frames.Queue()
         queue.is_last = queue.is_sent = is_last
         return stream_id
@@ -349,16 +369,12 @@ class PureSession(CommonSession):
         self._core.acknowledge_received_data(count, stream_id)
 
     def shut_down(self) -> None:
-        if self.is_closed:
-            return
-        if self.is_server:
+        if self._may_shut_down():
             self._goaway(MAX_STREAM_ID, 0)
-        else:
-            self.finish()
 
     def finish(self, code: int = 0) -> None:
-        if not self.is_closed:
-            self.is_finishing = True
+        if not self.is_closed and not self._has_finished:
+            self.is_finishing = self._has_finished = True
             self._goaway(self.last_stream_id, code)
 
     def abort(self, code: int, message: str = "") -> None:

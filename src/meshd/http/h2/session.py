@@ -18,16 +18,31 @@ def start(role: str, settings: Settings, sink: Sink, engine: str = AUTO, clock=N
     ``engine``: ``fast`` (raises ImportError without ngh2), ``pure``, or ``auto``: fast where it can be had. ``clock``:
     a function that returns seconds, to tell premature resets from late ones; without it all count.
     """
-    if engine != PURE:
+    return engine_class(engine)(role, settings, sink, clock)
+
+
+def engine_class(engine: str = AUTO):
+    """Return the class of an engine; it is looked for once."""
+    if not _classes:
+        _classes[PURE] = _pure
+        _classes[AUTO] = _pure
         try:
             from meshd.http.h2.fast import FastSession
-        except ImportError:
-            if engine == FAST:
-                raise
+        except ImportError as error:
+            _classes[FAST] = error
         else:
-            return FastSession(role, settings, sink, clock)
-    from meshd.http.h2.pure import PureSession
-    return PureSession(role, settings, sink, clock)
+            _classes[FAST] = _classes[AUTO] = FastSession
+    found = _classes[engine]
+    if found is _pure:
+        from meshd.http.h2.pure import PureSession
+        found = _classes[engine] = PureSession
+    if isinstance(found, ImportError):
+        raise ImportError(str(found)) from None
+    return found
+
+
+_pure = object()  # not imported yet: nothing is before it is needed
+_classes = {}
 
 
 class Session:
@@ -36,7 +51,10 @@ class Session:
     The owner hands every byte that arrives to ``receive``, and writes what ``take`` returns after each batch of calls,
     as long as its descriptor accepts output: what is not taken waits here, where ``queued`` and the watermarks count
     it. ``is_closed``: nothing more is read; write the last ``take``, then close. ``is_done``: ``finish`` was called,
-    or the peer said GOAWAY, and no stream is open: the same.
+    or (client side) the peer said GOAWAY, and no stream is open: the same.
+
+    ``role``, ``settings``, ``last_stream_id`` (of the peer's requests) and, once the peer has sent SETTINGS,
+    ``max_streams`` and ``allows_connect``: a request with ``upgrade`` needs the latter.
     """
 
     engine = ""
@@ -88,7 +106,10 @@ class Session:
         raise NotImplementedError
 
     def reset(self, stream_id: int, code: int = CANCEL) -> None:
-        """End a stream at once, with all that is queued; does nothing to one that is closed."""
+        """End a stream at once, with all that is queued; does nothing to one that is closed.
+
+        NO_ERROR after an answer that was ended here waits until that is out: the server needs no more of the request.
+        """
         raise NotImplementedError
 
     def shut_down(self) -> None:

@@ -29,11 +29,15 @@ class Sink:
     def on_reset(self, stream_id: int, code: int, is_local: bool) -> None:
         """The stream is gone: by the peer's RST_STREAM, or (``is_local``) because the peer broke the protocol on it.
 
-        Bytes that have not been consumed need no ``consume`` any more.
+        Bytes that were not consumed need no ``consume`` any more. The code NO_ERROR from a server that has answered
+        whole means that it needs no more of the request (8.1).
         """
 
     def on_closed(self, stream_id: int) -> None:
-        """Both sides have ended a stream in order, and all that was queued has been taken."""
+        """Both sides have ended a stream in order, and all that was queued has been taken.
+
+        A server that has answered before the request's end calls ``Session.reset`` with NO_ERROR, or waits.
+        """
 
     def on_writable(self, stream_id: int) -> None:
         """A queue that ``send`` reported above ``write_high_bytes`` has fallen to ``write_low_bytes`` or less."""
