@@ -22,12 +22,9 @@ PAIR = "{certificates: [{certificate_file: a/tls.crt, key_file: %s}]}"
 
 
 class Checking(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.registry = Registry.load()
-        cls.root = Authority()
-
-    def setUp(self):
+    def setUp(self):  # trial runs no setUpClass
+        self.registry = Registry.load()
+        self.root = Authority()
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)

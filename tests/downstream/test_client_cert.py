@@ -21,11 +21,10 @@ class Security:
 
 
 class Modes(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
+    def setUp(self):  # trial runs no setUpClass
         root = Authority()
-        cls.peer = Certificate(root.leaf("a.example", "uri:spiffe://mesh/a").der)
-        cls.local = Certificate(root.leaf("uri:spiffe://mesh/us").der)
+        self.peer = Certificate(root.leaf("a.example", "uri:spiffe://mesh/a").der)
+        self.local = Certificate(root.leaf("uri:spiffe://mesh/us").der)
 
     def field(self, mode, peer=True, came=True, secure=True, **details):
         """Return the field as it is afterwards."""

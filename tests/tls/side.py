@@ -54,12 +54,9 @@ class Peer:
 class TlsCase(unittest.TestCase):
     """``serve`` and ``call`` give (layer, peer) pairs that have to be worked off by ``settle``."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.root = Authority()
-        cls.leaf = cls.root.leaf("a.example", "uri:spiffe://mesh/ns/a/sa/b")
-
-    def setUp(self):
+    def setUp(self):  # trial runs no setUpClass
+        self.root = Authority()
+        self.leaf = self.root.leaf("a.example", "uri:spiffe://mesh/ns/a/sa/b")
         self.world = StillWorld()
         self.addCleanup(self.world.close)
         folder = tempfile.TemporaryDirectory()

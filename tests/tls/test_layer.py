@@ -6,6 +6,7 @@ import weakref
 
 from meshd.tls.server import ServerTls
 from meshd.wire.descriptor import Descriptor
+from meshd.wire.tls.layer import ANSWERS
 from tests.tls.side import TlsCase, TlsOwner
 from tests.wire.world import Owner, end_of, take
 
@@ -171,6 +172,18 @@ class Data(TlsCase):
         self.world.turn()
         self.assertEqual(layer.owner.said, ["secured", "received"])
         self.assertEqual(layer.owner.data, b"early bird")
+
+
+    def test_who_makes_us_answer_and_reads_nothing_is_given_up(self):
+        layer, _ = self.ready(small=True)
+        layer.send(BIG)
+        for _ in range(ANSWERS):
+            layer.outgoing.write(b"key update")
+            layer.answer()
+        self.assertTrue(layer.is_open)
+        layer.outgoing.write(b"key update")
+        layer.answer()
+        self.assertEqual(layer.owner.said[-2:], ["the peer asks without reading the answers", "lost"])
 
 
 class Ends(TlsCase):

@@ -12,9 +12,9 @@ from meshd.downstream.h2.connection import H2Connection
 from meshd.downstream.tcp import TcpConnection
 
 CONNECTIONS = {"http": Connection, "http1": Connection, "h2": H2Connection, "tcp": TcpConnection}
-"""By what a chain speaks (``speech_of``) or what was agreed on with the client (ALPN)."""
-ALIASES = {"istio-h2": "h2"}
-"""Istio's words for what its sidecars agree on: those of HTTP/1 mean what the chain speaks anyway."""
+"""By what a chain speaks (``speech_of``)."""
+H2 = ("h2", "istio-h2")
+"""HTTP/2 by its own word and by Istio's, whose words for HTTP/1 mean what the chain speaks anyway."""
 SPEECHES = {"auto": "http", "http1": "http1", "http2": "h2"}
 OFFERS = {"http": ("h2", "http/1.1"), "http1": ("http/1.1",), "h2": ("h2",)}
 
@@ -26,8 +26,7 @@ def speech_of(spec: Any) -> str:
 
 def class_of(speech: str, agreed: str) -> Any:
     """Return the class for a chain and a client with which ``agreed`` was agreed on ("": nothing)."""
-    found = CONNECTIONS.get(ALIASES.get(agreed, agreed)) if speech == "http" and agreed else None
-    return CONNECTIONS[speech] if found is None else found
+    return CONNECTIONS["h2" if speech == "http" and agreed in H2 else speech]
 
 
 def alpn_of(spec: Any) -> tuple[str, ...]:

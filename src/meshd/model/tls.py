@@ -10,10 +10,10 @@ from meshd.document.option import (
 )
 
 VERSIONS = ("1.2", "1.3")
-CIPHERS = ":".join((
+CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-AES128-GCM-SHA256",
     "ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
-))
+)
 """For TLS 1.2, in this order (Envoy's, all with forward secrecy and authenticated); 1.3 has none that need choosing."""
 SECRET = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", maximum=253)
 _HASH = re.compile(r"(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}")
@@ -120,8 +120,9 @@ class DownstreamTls:
     validation: Validation | None = option(Nested(Validation), default=None, doc="what a client's certificate must be")
     min_version: str = option(Choice(VERSIONS), default="1.2", doc="oldest TLS")
     max_version: str = option(Choice(VERSIONS), default="1.3", doc="newest TLS")
-    ciphers: str = option(
-        Text(minimum=1, maximum=4096), default=CIPHERS, doc="suites of TLS 1.2, as OpenSSL lists them"
+    cipher_suites: tuple[str, ...] = option(
+        ListOf(item=Text(pattern=r"[A-Za-z0-9_+!@=-]{1,100}"), minimum=1, maximum=100), default=CIPHERS,
+        doc="of TLS 1.2, by OpenSSL's names, the best first"
     )
     ecdh_curve: str | None = option(
         Text(minimum=1, maximum=64), default=None, doc="the one group for keys (OpenSSL's own list when absent)"
@@ -168,8 +169,9 @@ class UpstreamTls:
     certificate: Certificate | None = option(Nested(Certificate), default=None, doc="ours, for mutual TLS")
     min_version: str = option(Choice(VERSIONS), default="1.2", doc="oldest TLS")
     max_version: str = option(Choice(VERSIONS), default="1.3", doc="newest TLS")
-    ciphers: str = option(
-        Text(minimum=1, maximum=4096), default=CIPHERS, doc="suites of TLS 1.2, as OpenSSL lists them"
+    cipher_suites: tuple[str, ...] = option(
+        ListOf(item=Text(pattern=r"[A-Za-z0-9_+!@=-]{1,100}"), minimum=1, maximum=100), default=CIPHERS,
+        doc="of TLS 1.2, by OpenSSL's names, the best first"
     )
     ecdh_curve: str | None = option(
         Text(minimum=1, maximum=64), default=None, doc="the one group for keys (OpenSSL's own list when absent)"

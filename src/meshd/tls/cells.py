@@ -12,6 +12,7 @@ ROWS = (
     ("fail_verify_san", "TLS connections refused by the names in the peer's certificate"),
     ("fail_verify_cert_hash", "TLS connections refused by the hash of the peer's certificate"),
 )
+PREFIXES = {"listener": "envoy_listener_ssl_", "cluster": "envoy_cluster_ssl_"}
 KINDS = (
     ("ciphers", "cipher", "TLS connections by cipher suite"),
     ("versions", "version", "TLS connections by version"),
@@ -26,8 +27,8 @@ class TlsCells:
     def __init__(self, metrics: Any, scope: str, label: str, name: str) -> None:
         self._name = name
         for attribute, doc in ROWS:
-            setattr(self, attribute, metrics.counter(f"envoy_{scope}_ssl_{attribute}", doc, (label,)).cell(name))
-        self._families = [metrics.counter(f"envoy_{scope}_ssl_{metric}", doc, (label, f"ssl_{word}"))
+            setattr(self, attribute, metrics.counter(f"{PREFIXES[scope]}{attribute}", doc, (label,)).cell(name))
+        self._families = [metrics.counter(f"{PREFIXES[scope]}{metric}", doc, (label, f"ssl_{word}"))
                           for metric, word, doc in KINDS]
         self._known: list[dict[str, Any]] = [{}, {}]
 

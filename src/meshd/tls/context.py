@@ -27,9 +27,9 @@ def make(spec: Any, side: int, alpn: tuple[str, ...]) -> Context:
     context.maximum_version = _VERSIONS[spec.max_version]
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     try:
-        context.set_ciphers(spec.ciphers)
+        context.set_ciphers(":".join(spec.cipher_suites))
     except ssl.SSLError:
-        raise MeshdError(f"ciphers: {spec.ciphers!r}: OpenSSL knows none of them") from None
+        raise MeshdError(f"cipher_suites: {spec.cipher_suites!r}: OpenSSL knows none of them") from None
     if spec.ecdh_curve is not None:
         try:
             context.set_ecdh_curve(spec.ecdh_curve)

@@ -197,8 +197,8 @@ class Preface(H2Case):
 
     def test_an_upgrade_to_h2c_is_not_heeded(self):
         mesh = self.mesh()
-        client = mesh.client(GET.replace(
-            b"\r\n\r\n", b"\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"))
+        fields = b"\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+        client = mesh.client(GET.replace(b"\r\n\r\n", fields))
         _, data = mesh.upstream.serve()
         self.assertNotIn(b"upgrade", data.lower())
         self.assertNotIn(b"http2-settings", data.lower())

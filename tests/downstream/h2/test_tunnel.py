@@ -3,7 +3,8 @@
 from meshd.http import flag
 from tests.downstream.h2.client import H2Case, request
 
-SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: x\r\n\r\n"
+SWITCH = (b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
+          b"sec-websocket-accept: x\r\n\r\n")
 PLAN = {"upgrades": frozenset((b"websocket",))}
 
 

@@ -29,8 +29,8 @@ class Answer:
 
 
 class H2Client(Sink):
-    """``answers`` by stream; ``is_leaving``: the other side has said GOAWAY, ``is_served``: it has said anything. Bodies
-    are counted, and kept where ``keeps``; they are consumed where ``consumes``."""
+    """``answers`` by stream; ``is_leaving``: the other side has said GOAWAY, ``is_served``: it has said anything.
+    Bodies are counted, and kept where ``keeps``; they are consumed where ``consumes``."""
 
     def __init__(self, port, settings=DEFAULT, keeps=True, consumes=True, receive_bytes=0, timeout_s=20.0):
         self.socket = socket.socket()
@@ -127,8 +127,8 @@ class H2Client(Sink):
 class H2Load:
     """Clients that keep ``streams`` requests in flight each, and come back when a connection ends.
 
-    ``lost`` is what failed; a stream that was refused by GOAWAY is none, it may be sent again (RFC 9113 6.8), nor is one
-    on a connection that nobody has accepted.
+    ``lost`` is what failed; a stream that was refused by GOAWAY is none, it may be sent again (RFC 9113 6.8),
+    nor is one on a connection that nobody has accepted.
     """
 
     def __init__(self, port, count=2, streams=8, target="/"):

@@ -18,16 +18,23 @@ GAUGES = (
     ("active", "envoy_http_downstream_cx_http2_active", "HTTP/2 connections open"),
     ("streams", "envoy_http2_streams_active", "streams open"),
 )
-DOCS = {
-    counter.EMPTY_FRAMES: "floods of frames without payload", counter.PRIORITY_FRAMES: "floods of PRIORITY frames",
-    counter.WINDOW_UPDATES: "floods of WINDOW_UPDATE frames", counter.OUTBOUND: "floods of frames that wait for the peer",
-    counter.OUTBOUND_CONTROL: "floods of control frames that wait for the peer",
-    counter.CONTINUATIONS: "floods of CONTINUATION frames",
-    counter.PREMATURE_RESETS: "connections ended because too many of their streams were reset early",
-    counter.HEADER_OVERFLOW: "field sections beyond the limits", counter.MESSAGING_ERROR: "malformed messages",
-    counter.DROPPED_UNDERSCORES: "fields dropped for an underscore in their name",
-    counter.REJECTED_UNDERSCORES: "requests refused for an underscore in a field's name",
-    counter.RX_RESET: "RST_STREAM frames received", counter.TX_RESET: "RST_STREAM frames sent",
+COUNTED = {
+    counter.EMPTY_FRAMES: ("envoy_http2_inbound_empty_frames_flood", "floods of frames without payload"),
+    counter.PRIORITY_FRAMES: ("envoy_http2_inbound_priority_frames_flood", "floods of PRIORITY frames"),
+    counter.WINDOW_UPDATES: ("envoy_http2_inbound_window_update_frames_flood", "floods of WINDOW_UPDATE frames"),
+    counter.OUTBOUND: ("envoy_http2_outbound_flood", "floods of frames that wait for the peer"),
+    counter.OUTBOUND_CONTROL: ("envoy_http2_outbound_control_flood", "floods of control frames that wait for the peer"),
+    counter.CONTINUATIONS: ("envoy_http2_inbound_continuation_frames_flood", "floods of CONTINUATION frames"),
+    counter.PREMATURE_RESETS: ("envoy_http_downstream_rq_too_many_premature_resets",
+                               "connections ended because too many of their streams were reset early"),
+    counter.HEADER_OVERFLOW: ("envoy_http2_header_overflow", "field sections beyond the limits"),
+    counter.MESSAGING_ERROR: ("envoy_http2_rx_messaging_error", "malformed messages"),
+    counter.DROPPED_UNDERSCORES: ("envoy_http2_dropped_headers_with_underscores",
+                                  "fields dropped for an underscore in their name"),
+    counter.REJECTED_UNDERSCORES: ("envoy_http2_requests_rejected_with_underscores_in_headers",
+                                   "requests refused for an underscore in a field's name"),
+    counter.RX_RESET: ("envoy_http2_rx_reset", "RST_STREAM frames received"),
+    counter.TX_RESET: ("envoy_http2_tx_reset", "RST_STREAM frames sent"),
 }
 
 
@@ -42,9 +49,4 @@ class Http2Cells:
         for attribute, metric, doc in GAUGES:
             setattr(self, attribute, metrics.gauge(metric, doc, ("listener",)).cell(name))
         self.counts = {
-            word: metrics.counter(metric_of(word), DOCS[word], ("listener",)).cell(name) for word in counter.NAMES}
-
-
-def metric_of(word: str) -> str:
-    """Return the metric of a name in ``counter.py``: Envoy has one of them among the connection manager's."""
-    return "envoy_http_" + word if word == counter.PREMATURE_RESETS else "envoy_http2_" + word
+            word: metrics.counter(metric, doc, ("listener",)).cell(name) for word, (metric, doc) in COUNTED.items()}

@@ -26,15 +26,15 @@ NOBODY = Sink()
 
 class H2Connection:
     """``streams`` by number: those that the session has not closed; ``cut`` are those whose answer is whole while their
-    request is not. ``is_calling``: the ping behind the first GOAWAY is to be sent. ``ping_late`` and ``next_ping`` are deadlines of the keep-alive, 0.0 where there is none.
+    request is not. ``is_calling``: the ping behind the first GOAWAY is to be sent. ``ping_late`` and ``next_ping`` are
+    deadlines of the keep-alive, ``finish_late`` that of the second GOAWAY, 0.0 where there is none.
     """
 
     __slots__ = (
         "listener", "world", "poller", "descriptor", "session", "streams", "timer", "peer", "host", "host_bytes",
-        "forwarded", "scheme", "security", "cells", "h2", "local", "id", "requests", "limits", "times", "since", "idle_since",
-        "write_high_bytes", "keepalive", "next_ping", "ping_late", "finish_late", "is_draining", "is_finished",
-        "is_lingering", "is_busy", "is_queued", "is_calling",
-        "cut",
+        "forwarded", "scheme", "security", "cells", "h2", "local", "id", "requests", "limits", "times", "since",
+        "idle_since", "write_high_bytes", "keepalive", "next_ping", "ping_late", "finish_late", "is_draining",
+        "is_finished", "is_lingering", "is_busy", "is_queued", "is_calling", "cut",
     )
 
     def __init__(self, listener: Any, descriptor: Any, peer: str, host: str, local: str) -> None:

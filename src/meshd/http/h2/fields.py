@@ -57,6 +57,7 @@ def _block(fields: Fields, first: int, host: bytes | None, limits) -> tuple:
         _refuse_specific(headers, bits)
     if crumbs > 1:
         headers.set(b"cookie", b"; ".join(headers.get_all(b"cookie")))  # 8.2.3
+        scan = scan_fields(headers.low, limits.underscores != "allow")  # the others have moved
     return headers, scan
 
 
