@@ -28,6 +28,7 @@ from meshd.errors import CallError, ConfigurationError, MeshdError, PluginError,
 from meshd.hot.bucket import TokenBucket
 from meshd.hot.block import value_of
 from meshd.http import flag
+from meshd.http.h2.client import Http2Client
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 from meshd.http.response import ResponseParser
