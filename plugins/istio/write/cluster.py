@@ -32,7 +32,8 @@ def host_documents(host, clusters, node, losses):
     is_outside = resolution == "DYNAMIC_DNS"
     yield document("ServiceEntry", host, {
         "hosts": [host], "location": "MESH_EXTERNAL" if is_outside else "MESH_INTERNAL", "resolution": resolution,
-        "ports": [{"number": port, "name": name, "protocol": _protocol(port, clusters)} for port, name in names.items()],
+        "ports": [{"number": port, "name": name, "protocol": _protocol(port, clusters)}
+                  for port, name in names.items()],
         **({} if is_outside else {"endpoints": endpoints})})
     yield document("DestinationRule", host, _rule(host, clusters, node, losses))
 
@@ -155,7 +156,8 @@ def _streams(cluster, losses):
         lose(losses, at, pings, ("interval_s", "timeout_s"), "http2: connection_keepalive: ")
         interval = pings.interval_s
     by_client = cluster.protocol == "use_downstream_protocol"
-    return {"useClientProtocol": by_client or None, "h2UpgradePolicy": "UPGRADE" if cluster.protocol == "http2" else None,
+    return {"useClientProtocol": by_client or None,
+            "h2UpgradePolicy": "UPGRADE" if cluster.protocol == "http2" else None,
             "maxConcurrentStreams": http2.max_concurrent_streams,
             "http2KeepAlive": interval and {"interval": seconds(interval), "timeout": seconds(pings.timeout_s)}}
 
