@@ -95,12 +95,12 @@ class Site:
         """Say whether traffic should come to this proxy."""
         return self._ground.world.is_ready()
 
-    def dial(self, address: str, receiver: Any, timeout_s: float, host: str = "") -> Any:
+    def dial(self, address: str, receiver: Any, timeout_s: float, host: str = "", alpn: tuple[str, ...] = ()) -> Any:
         """Open a connection of the plugin's own to HOST:PORT or unix:PATH; raises PluginError in a child process.
 
         A health checker's speaks its cluster's TLS, which asks for ``host`` where its settings name nothing else.
         """
-        return self._ground.world.dial(address, receiver, timeout_s, self.tls, host)
+        return self._ground.world.dial(address, receiver, timeout_s, self.tls, host, alpn)
 
     def build(self, plugin: Plugin) -> Any:
         """Build another configured plugin and return the object; it starts and stops with this runtime."""

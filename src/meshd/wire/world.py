@@ -73,9 +73,10 @@ class World:
             if poller.closing or poller.unsent:
                 poller.settle()
 
-    def dial(self, address: str, receiver: Any, timeout_s: float, tls: Any = None, host: str = "") -> Stream:
+    def dial(self, address: str, receiver: Any, timeout_s: float, tls: Any = None, host: str = "",
+             alpn: tuple[str, ...] = ()) -> Stream:
         """Open a connection that is no pool's (``wire/stream.py``)."""
-        return Stream(self, address, receiver, timeout_s, tls, host)
+        return Stream(self, address, receiver, timeout_s, tls, host, alpn)
 
     def resolve(self, host: str) -> Deferred:
         """Return a Deferred of the addresses of ``host`` (list of str), asked of the system's resolver in a thread."""
