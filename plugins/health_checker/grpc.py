@@ -9,6 +9,7 @@ from meshd.api import (
 from meshd_plugins.health_checker.part import address_of
 
 METHOD = b"/grpc.health.v1.Health/Check"
+ALPN = ("h2",)
 STATES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 SERVING = 1
 CONNECT_S = 3600.0  # the check's timeout comes first
@@ -97,7 +98,7 @@ class Line:
         answer = self._answer
         self.channel.call(self._checker.head, self._checker.question, self._ended)
         if self._stream is None:
-            stream = self._checker.dial(self._address, self, CONNECT_S)
+            stream = self._checker.dial(self._address, self, CONNECT_S, self._checker.options.authority, ALPN)
             if not self._is_closed:
                 self._stream = stream
         return answer

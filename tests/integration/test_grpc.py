@@ -2,6 +2,10 @@
 cancellation, retries, what is told of them, and rate-limit services.
 """
 
+import base64
+import http.client
+import re
+
 import pytest
 
 from tests.integration.harness.daemon import Daemon, document, one_cluster, quiet_port
@@ -192,3 +196,22 @@ def test_many_calls_at_once(server):
     with Daemon(one_cluster(server.address, cluster=H2)) as daemon, channel(daemon) as opened:
         pending = [call(opened, "Unary").future(b"%d" % n, timeout=WAIT_S) for n in range(300)]
         assert [one.result() for one in pending] == [b"%d" % n for n in range(300)]
+
+
+def test_grpc_web_from_a_client_of_http_1(server):
+    config = one_cluster(server.address, cluster=H2)
+    config["listeners"][0]["filters"].insert(0, "grpc_web")
+    with Daemon(config) as daemon:
+        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=WAIT_S)
+        for kind, change in (("", bytes), ("-text", base64.b64encode)):
+            kind = f"application/grpc-web{kind}+proto"
+            connection.request("POST", "/test.Echo/Unary", change(b"\0\0\0\0\3abc"),
+                               {"content-type": kind, "accept": kind})
+            answer = connection.getresponse()
+            body = answer.read()
+            if change is not bytes:
+                body = b"".join(map(base64.b64decode, re.findall(rb"[^=]+=*", body)))
+            assert (answer.status, answer.headers["content-type"]) == (200, kind)
+            assert body.startswith(b"\0\0\0\0\3abc\x80\0\0\0"), body
+            assert b"grpc-status:0\r\n" in body and b"x-sum:3\r\n" in body
+        connection.close()

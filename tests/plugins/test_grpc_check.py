@@ -74,7 +74,7 @@ class Site(FakeSite):
         self.heads, self.asked, self.streams = [], [], []
         self.world.dial = self.dial_now
 
-    def dial_now(self, address, receiver, timeout_s, tls=None, host="", preface=b""):
+    def dial_now(self, address, receiver, timeout_s, tls=None, host="", alpn=(), preface=b""):
         stream = Server(self, address, receiver)
         self.streams.append(stream)
         self.clock.call_later(0, lambda: stream.is_closed or receiver.opened())

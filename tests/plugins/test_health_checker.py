@@ -38,7 +38,7 @@ class Site(FakeSite):
         self.answers = list(answers)
         self.world.dial = self.dial_now
 
-    def dial_now(self, address, receiver, timeout_s, tls=None, host="", preface=b""):
+    def dial_now(self, address, receiver, timeout_s, tls=None, host="", alpn=(), preface=b""):
         stream = Stream(address, receiver)
         self.streams.append(stream)
         self.clock.call_later(0, self._open, stream)

@@ -80,13 +80,13 @@ class ISite(Interface):
     def is_ready():
         """Say whether traffic should come to this proxy: no drain has begun, /healthcheck/fail has not been called."""
 
-    def dial(address, receiver, timeout_s, host=""):
+    def dial(address, receiver, timeout_s, host="", alpn=()):
         """Open a connection of the plugin's own to HOST:PORT or unix:PATH, past clusters; for checks of endpoints.
 
         ``receiver`` has ``opened()``, ``received(data)`` and ``lost(reason)``; the last comes once, also where nothing
         could be opened within ``timeout_s``, perhaps before this returns. What is returned has ``send(data)``,
-        ``close()`` and ``receiver``, which may be replaced. A health checker's speaks its cluster's TLS, which asks for
-        ``host`` where the cluster names nothing else.
+        ``close()`` and ``receiver``, which may be replaced. For a health checker the cluster's TLS is spoken, which
+        asks for ``host`` and offers ``alpn`` (a tuple of str) where the cluster says nothing else.
         """
 
     def build(plugin):

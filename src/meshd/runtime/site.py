@@ -96,15 +96,15 @@ class Site:
         """Say whether traffic should come to this proxy."""
         return self._ground.world.is_ready()
 
-    def dial(self, address: str, receiver: Any, timeout_s: float, host: str = "") -> Any:
+    def dial(self, address: str, receiver: Any, timeout_s: float, host: str = "", alpn: tuple[str, ...] = ()) -> Any:
         """Open a connection of the plugin's own to HOST:PORT or unix:PATH; raises PluginError in a child process.
 
         A health checker's begins as its cluster's do: with a PROXY protocol header, with TLS, which asks for ``host``
-        where its settings name nothing else.
+        and offers ``alpn`` where its settings name nothing else.
         """
         version = self._proxy_protocol()
         preface = header(version) if version is not None else b""
-        return self._ground.world.dial(address, receiver, timeout_s, self.tls, host, preface)
+        return self._ground.world.dial(address, receiver, timeout_s, self.tls, host, alpn, preface)
 
     def _proxy_protocol(self) -> str | None:
         """Return what connections to the endpoints of a cluster's plugin begin with, None for nothing."""

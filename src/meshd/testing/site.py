@@ -111,7 +111,7 @@ class FakeWorld:
         self.is_ready: Callable[[], bool] = lambda: not self.is_leaving
 
     def dial(self, address: str, receiver: Any, timeout_s: float, tls: Any = None, host: str = "",
-             preface: bytes = b"") -> Any:
+             alpn: tuple[str, ...] = (), preface: bytes = b"") -> Any:
         """Put a function of the test's own here, which returns what ``site.dial`` returns."""
         raise OSError(f"{address}: no test has put a connection in site.world.dial")
 

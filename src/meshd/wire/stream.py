@@ -13,17 +13,19 @@ class Stream:
     """``receiver``, which may be replaced, has ``opened()``, ``received(data)`` and, once and last, ``lost(reason)``.
 
     Nothing comes after ``close``. ``preface`` is sent first, below TLS. ``tls``, where it is given, is spoken
-    (``meshd.tls.client``); ``host`` is the name that it asks for where its settings name none.
+    (``meshd.tls.client``); ``host`` is the name that it asks for where its settings name none, ``alpn`` what it offers
+    where they say nothing.
     """
 
     def __init__(self, world: Any, address: str, receiver: Any, timeout_s: float, tls: Any = None,
-                 host: str = "", preface: bytes = b"") -> None:
+                 host: str = "", alpn: tuple[str, ...] = (), preface: bytes = b"") -> None:
         self.receiver: Any = receiver
         self._address = address
         self._timeout_s = timeout_s
         self._tls = tls
         self._host = host
         self._preface = preface
+        self._alpn = alpn
         self._is_ready = tls is None
         self._world = world
         self.descriptor: Descriptor | None = None
@@ -58,7 +60,8 @@ class Stream:
             self.descriptor = Descriptor(fd, self._world.poller, self)
             self.receiver.opened()
         else:
-            tls.connect(fd, self, tls.name_for(self._host, self._address), self._address, self._timeout_s)
+            name = tls.name_for(self._host, self._address)
+            tls.connect(fd, self, name, self._address, self._timeout_s, self._alpn)
 
     def secured(self, protocol: str = "") -> None:
         """TLS has agreed on everything."""

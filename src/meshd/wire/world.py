@@ -77,9 +77,9 @@ class World:
                 poller.settle()
 
     def dial(self, address: str, receiver: Any, timeout_s: float, tls: Any = None, host: str = "",
-             preface: bytes = b"") -> Stream:
+             alpn: tuple[str, ...] = (), preface: bytes = b"") -> Stream:
         """Open a connection that is no pool's (``wire/stream.py``)."""
-        return Stream(self, address, receiver, timeout_s, tls, host, preface)
+        return Stream(self, address, receiver, timeout_s, tls, host, alpn, preface)
 
     def resolve(self, host: str) -> Deferred:
         """Return a Deferred of the addresses of ``host`` (list of str), asked of the system's resolver in a thread."""
