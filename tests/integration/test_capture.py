@@ -1,6 +1,9 @@
 """``meshctl capture`` in two network namespaces; a mirror in meshd's place tells where connections meant to go."""
 
 import json
+import os
+import pathlib
+import signal
 import subprocess
 import sys
 
@@ -9,6 +12,7 @@ import pytest
 from meshd.capture import path
 from meshd.capture.reading import read
 from tests.integration.harness.capture import PROXY, STRANGER, Pair, status, wait_until_off
+from tests.integration.process import wait_for
 
 OTHERS = """
 table ip filter { chain input { type filter hook input priority 0; policy accept; tcp dport 1 drop; }; }
@@ -136,6 +140,20 @@ def test_what_is_not_confirmed_becomes_what_it_was(pair):
     while status(near)["undone_in_s"] is not None:
         pass
     assert near.rules() == before
+
+
+def test_who_watches_outlives_the_session_and_undoes_at_once_when_it_must_end(pair):
+    near = pair.near
+    before = near.rules()
+    near.enable("--confirm-within", "60s")
+    pids = subprocess.run(["ip", "netns", "pids", near.name], capture_output=True, text=True).stdout.split()
+    (pid,) = [int(one) for one in pids if b"meshd.capture.watch" in pathlib.Path(f"/proc/{one}/cmdline").read_bytes()]
+    assert os.getsid(pid) == pid, "it has a session of its own"
+    os.kill(pid, signal.SIGHUP)
+    assert status(near)["undone_in_s"] > 0
+    os.kill(pid, signal.SIGTERM)
+    wait_until_off(near)
+    wait_for(lambda: near.rules() == before, "the way back")
 
 
 def test_connections_that_are_open_go_on(pair):

@@ -11,6 +11,8 @@ import attrs
 
 LISTENING, OPEN = "0A", "01"
 SSH = ("sshd", "sshd-session", "dropbear")
+MANAGERS = ("systemd",)
+"""Hold sockets for others (socket activation, the descriptor store)."""
 FALLBACK = "22"
 MOST_ANCESTORS = 64
 
@@ -139,7 +141,7 @@ def _inodes(process: Path) -> Iterator[int]:
 def holders(found: list[Socket], proc: Path = Path("/proc")) -> set[tuple[int, int]]:
     """Return (user, group) of the processes that have these sockets open; systemd or a parent may have made them."""
     wanted = {one.inode for one in found}
-    return {_who(process) for process in proc.iterdir() if process.name.isdigit() and process.name != "1"
+    return {_who(process) for process in proc.iterdir() if process.name.isdigit() and _name(process) not in MANAGERS
             and not wanted.isdisjoint(_inodes(process))}
 
 

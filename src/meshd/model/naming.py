@@ -19,8 +19,10 @@ class Dns:
     ttl_s: float = option(Duration(), default=30.0, doc="how long an answer may be kept, whole seconds")
     timeout_s: float = option(Duration(minimum=0.01), default=5.0, doc="until a resolver has failed")
     max_queries: int = option(
-        Integer(minimum=1, maximum=20_000), default=1000, doc="asked of resolvers at once: SERVFAIL beyond")
-    max_connections: int = option(Integer(minimum=1, maximum=10_000), default=100, doc="of TCP: closed beyond")
+        Integer(minimum=1, maximum=20_000), default=1000,
+        doc="asked of resolvers at once by each worker: SERVFAIL beyond")
+    max_connections: int = option(
+        Integer(minimum=1, maximum=10_000), default=100, doc="of TCP to each worker: closed beyond")
 
     def check(self):
         """Yield a fault where others could reach it, or where it would ask itself."""
