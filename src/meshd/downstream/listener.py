@@ -18,7 +18,7 @@ from meshd.wire.cell import ledger
 from meshd.wire.descriptor import Descriptor
 from meshd.wire.nobody import NOBODY
 from meshd.wire.poller import READ
-from meshd.wire.sockets import bind, unlink_quietly
+from meshd.wire.sockets import bind, set_mode, unlink_quietly
 
 ACCEPTS = 64
 """Connections taken in one turn."""
@@ -96,7 +96,7 @@ class LiveListener:
         sock = self.world.sockets.take(self.spec.name, self.spec.address)
         self.is_foreign = sock is not None and self.world.sockets.is_foreign(sock)
         try:
-            sock = sock or bind(self.spec.address, self.spec.backlog)
+            sock = sock or bind(self.spec.address, self.spec.backlog, self.spec.socket_mode)
         except OSError as error:
             cause = (error.strerror or str(error)).lower()
             raise MeshdError(f"listener {self.spec.name}: {self.spec.address}: cannot bind: {cause}") from None
@@ -119,6 +119,8 @@ class LiveListener:
         """
         if spec.backlog != self.spec.backlog and self.socket is not None:
             self.socket.listen(spec.backlog)  # the kernel takes the new length for the queue that is there
+        if spec.socket_mode not in (None, self.spec.socket_mode) and not self.is_foreign:
+            set_mode(spec.address, spec.socket_mode)
         self.spec = spec
         return self.arrange(built, listener_filters)
 
