@@ -8,7 +8,7 @@ discarding the rest of a request that has been answered, lingering (our side is 
 from typing import Any
 
 from meshd.downstream import deadline
-from meshd.downstream.edge import refuse_connect
+from meshd.downstream.edge import take_connect
 from meshd.errors import ProtocolError
 from meshd.exchange.exchange import Exchange
 from meshd.http import compose
@@ -121,7 +121,7 @@ class Connection:
             self.hurry(exchange.started + self.times.stream_idle_s)
         try:
             if head.method == b"CONNECT":
-                refuse_connect(head)
+                take_connect(head, listener.edge)
             listener.edge.prepare(exchange)
         except ProtocolError as error:
             exchange.reply(error.status, b"%b\n" % str(error).encode(), (), flags.DPE, error.detail)

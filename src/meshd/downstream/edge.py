@@ -9,6 +9,7 @@ from typing import Any
 from meshd.errors import ProtocolError
 from meshd.hot import block
 from meshd.http import path
+from meshd.http.target import CONNECT
 
 PERCENT, BACKSLASH = b"%\\"  # as numbers: to look for bytes with ``in`` costs ten times as much
 
@@ -125,7 +126,8 @@ class Edge:
                 headers.remove(name)
 
 
-def refuse_connect(request: Any) -> None:
-    """CONNECT is not served by an HTTP chain: raises ProtocolError 405."""
-    if request.method == b"CONNECT":
+def take_connect(request: Any, edge: Edge) -> None:
+    """Take CONNECT for an upgrade where the listener has it among its upgrades; raises ProtocolError 405 elsewhere."""
+    if CONNECT not in edge.upgrades:
         raise ProtocolError("CONNECT is not served here", 405, "connect_not_allowed")
+    request.upgrade = CONNECT
