@@ -65,5 +65,7 @@ CASES = {
         Case("churn", closed_loop(32, "/", "-H", "Connection: close")),
         Case("fixed-rate", fixed_rate, "p99_ms"),
         Case("idle-2000", idle, "kib_per_connection", has_load=False),
+        Case("tcp-small", closed_loop(64)),
+        Case("tcp-1m", closed_loop(16, "/big")),
     )
 }

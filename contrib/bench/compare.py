@@ -25,21 +25,22 @@ import measure
 import mechanism
 import picking
 import sampling
+import stream
 from case import CASES, Target
 from peer import BACKEND, EXAMPLE, PEERS, Ground, Peer
 
 VOID_PERCENT = 90
-REFERENCE, REFERENCE_ALL = "envoy", "envoy-all"
-EVERY = PEERS | mechanism.PEERS
+REFERENCES = {"-all": "envoy-all", "-tcp": "envoy-tcp"}
+EVERY = PEERS | mechanism.PEERS | stream.PEERS
 BESIDE = ("p50_ms", "p99_ms", "p999_ms", "rate", "rss_kib", "pss_kib", "cpu_us", "load_idle", "bad")
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES), help="cases (default: all)")
+    parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES)[:-2], help="cases (default: those of HTTP)")
     parser.add_argument("--proxy", nargs="*", choices=EVERY, default=list(PEERS),
-                        help="proxies (default: those without every mechanism on, -all)")
+                        help="proxies (default: those without -all (every mechanism on) and -tcp)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
     parser.add_argument("--seconds", type=int, default=3, help="length of one measurement (default: 3)")
     parser.add_argument("--rate", type=int, default=3200, help="requests/s of fixed-rate (default: 3200)")
@@ -145,7 +146,8 @@ def middle(rows: list[dict], key: str) -> float | None:
 def print_case(name: str, key: str, rows: dict[str, list[dict]]) -> None:
     """Print one line for each proxy: median, ratio to Envoy, what stands beside it."""
     for proxy, own in rows.items():
-        reference = middle(rows.get(REFERENCE_ALL if "-all" in proxy else REFERENCE, []), key)
+        name_of = next((peer for part, peer in REFERENCES.items() if part in proxy), "envoy")
+        reference = middle(rows.get(name_of, []), key)
         value = middle(own, key)
         if value is None:
             print(f"{name:13} {proxy:11} failed: {own[-1].get('error')}", flush=True)

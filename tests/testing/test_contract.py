@@ -98,12 +98,12 @@ class Operator:
 
 
 class Accept:
-    def on_accept(self, connection):
+    def on_accept(self, arrival):
         return CONTINUE
 
 
 class Upper:
-    def on_data(self, connection, data):
+    def on_data(self, session, data):
         return data.upper()
 
 
@@ -169,11 +169,10 @@ class ContractTest(TestCase):
         self.assertTrue(all(issubclass(suite, KindContract) for suite in SUITES))
 
     def test_keepers_of_the_contract_pass(self):
-        shown = {"connection": lambda self: object()}
         for contract, make, members in (
             (cluster.OutlierDetectorContract, Detector, {}), (cluster.HealthCheckerContract, Checker, {}),
-            (telemetry.AccessLogOperatorContract, Operator, {}), (connection.ListenerFilterContract, Accept, shown),
-            (connection.NetworkFilterContract, Upper, shown),
+            (telemetry.AccessLogOperatorContract, Operator, {}), (connection.ListenerFilterContract, Accept, {}),
+            (connection.NetworkFilterContract, Upper, {}),
             (connection.ProtocolCodecContract, Lines, {"frames": (b"ask 1 one\n", b"say 1 two\n")}),
             (configuration.ConfigSourceContract, Source, {}), (configuration.StoreContract, Memory, {}),
             (tool.CtlVerbContract, Verb, {}),

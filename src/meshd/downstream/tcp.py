@@ -97,8 +97,11 @@ class TcpConnection:
     def heed(self, verdict: Any) -> bool:
         """Do what a filter says; say whether it is the next one's turn. One that stops has forwarded or refused."""
         if verdict is STOP:
-            if not self.is_over and self.session.plan is None:
-                self.refuse()
+            if not self.is_over:
+                if self.session.plan is None:
+                    self.refuse()
+                else:
+                    self.connect(self.session.plan)
             return False
         self.place += 1
         return True

@@ -28,9 +28,8 @@ class Session(Exchange):
         self.server_name = ""
 
     def forward(self, plan: TcpPlan) -> None:
-        """Connect to one of the plan's clusters."""
+        """Connect to one of the plan's clusters, once the filter has returned: what that takes is not its time."""
         self.plan = plan
-        self.downstream.connect(plan)
 
     def refuse(self, flag: int = 0, detail: str = "") -> None:
         """Close the client's connection (ISession)."""

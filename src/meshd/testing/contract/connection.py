@@ -77,26 +77,72 @@ class ListenerFilterContract(KindContract):
             self.walk(plugin, self.data[:1])
 
 
+class Session:
+    """What a network filter is shown (``ISession``). ``refused`` is (flag, detail) after ``refuse``, ``plan`` what
+    ``forward`` was given; ``end`` ends it.
+    """
+
+    def __init__(self, client: str = "192.0.2.1", server_name: str = "") -> None:
+        self.client, self.peer, self.local = client, f"{client}:40000", "192.0.2.2:443"
+        self.server_name = server_name
+        self.listener = "public"
+        self.metadata: dict[str, Any] = {}
+        self.detail = ""
+        self.request_bytes = self.response_bytes = self.fresh_received = self.fresh_sent = 0
+        self.refused: tuple[int, str] | None = None
+        self.plan: Any = None
+        self._released: list[Callable[[], Any]] = []
+
+    def refuse(self, flag: int = 0, detail: str = "") -> None:
+        """Note it."""
+        self.refused = (flag, detail)
+
+    def forward(self, plan: Any) -> None:
+        """Note it."""
+        self.plan = plan
+
+    def at_end(self, callback: Callable[[], Any]) -> None:
+        """Note it."""
+        self._released.append(callback)
+
+    def end(self) -> None:
+        """The connection ends."""
+        while self._released:
+            self._released.pop()()
+
+
 class NetworkFilterContract(KindContract):
-    """For ``network_filter``: bytes in, bytes out, whatever they are and however they are cut."""
+    """For ``network_filter``: a verdict on each connection; bytes in, bytes out, whatever they are."""
 
     kind = "network_filter"
 
-    def connection(self):
-        """Return a new connection."""
-        raise NotImplementedError("connection: expected a connection as the relay hands it over")
+    def pass_on(self, plugin, hook, session, data):
+        """Return what a hook makes of bytes; themselves where there is no such hook."""
+        call = getattr(plugin, hook, None)
+        return data if call is None else call(session, data)
+
+    def test_answers_a_verdict_now_or_later(self):
+        plugin = self.make()
+        for _ in range(3):
+            session = Session()
+            answer = plugin.on_open(session) if hasattr(plugin, "on_open") else CONTINUE
+            self.assertTrue(answer in (CONTINUE, STOP) or isinstance(answer, Deferred), f"got {answer!r}")
+            if answer is STOP:
+                self.assertTrue(session.refused is not None or session.plan is not None, "it did nothing")
+            session.end()
 
     def test_returns_bytes(self):
-        for data in ODD_BYTES:
-            self.assertIsInstance(self.make().on_data(self.connection(), data), bytes)
+        for hook in ("on_data", "on_write"):
+            for data in ODD_BYTES:
+                self.assertIsInstance(self.pass_on(self.make(), hook, Session(), data), bytes)
 
     def test_connections_do_not_mix(self):
-        alone, mixed, other = self.make(), self.make(), self.connection()
-        first, second = self.connection(), self.connection()
+        alone, mixed, other = self.make(), self.make(), Session()
+        first, second = Session(), Session()
         for data in ODD_BYTES:
-            expected = alone.on_data(first, data)
-            mixed.on_data(other, b"other")
-            self.assertEqual(mixed.on_data(second, data), expected)
+            expected = self.pass_on(alone, "on_data", first, data)
+            self.pass_on(mixed, "on_data", other, b"other")
+            self.assertEqual(self.pass_on(mixed, "on_data", second, data), expected)
 
 
 class ProtocolCodecContract(KindContract):
