@@ -8,6 +8,7 @@ from meshd_plugins.router.domain import Domains
 from meshd_plugins.router.edit import compile_edits, request_edit, response_edit
 from meshd_plugins.router.explain import CatchAllRouter, ListRouter
 from meshd_plugins.router.filter import Route
+from meshd_plugins.router.match_config import whole
 from meshd_plugins.router.matcher import compile_conditions
 from meshd_plugins.router.recovery import calls_of, extra_of
 from meshd_plugins.router.rewrite import compile_rewrite
@@ -27,7 +28,7 @@ def build(config, site):
         for route in host.routes:
             routes.append(factory.route(host, route))
             yield
-        table = yield from build_table([route.match for route in host.routes], routes)
+        table = yield from build_table([whole(route.match) for route in host.routes], routes)
         for domain in host.domains:
             hosts.add(domain, table.find)
         everything += routes

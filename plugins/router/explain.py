@@ -5,6 +5,7 @@
 
 from meshd.api import encode_plugin
 from meshd_plugins.router.condition import failure, words
+from meshd_plugins.router.match_config import whole
 from meshd_plugins.router.config import REWRITES as SHARE_REWRITES
 from meshd_plugins.router.filter import CatchAllFilter, RouterFilter
 from meshd_plugins.router.split import Split
@@ -69,7 +70,7 @@ def explanation(router, exchange):
     for number, route in enumerate(host.routes):
         if router.routes[first + number] is won:
             break
-        passed.append(_named(route) | {"reason": failure(route.match, request)})
+        passed.append(_named(route) | {"reason": failure(whole(route.match), request)})
         if number % SLICE == SLICE - 1:
             yield
     else:
@@ -93,7 +94,7 @@ def _host(router, authority):
 
 
 def _named(route):
-    return {"name": route.name, "match": words(route.match), "where": route.where}
+    return {"name": route.name, "match": words(whole(route.match)), "where": route.where}
 
 
 def _of_route(table, host, route):

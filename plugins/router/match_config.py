@@ -1,5 +1,7 @@
 """The conditions of a route as configured."""
 
+import attrs
+
 from meshd.api import Boolean, Integer, ListOf, Nested, Regex, Text, config, option
 
 PATHS = ("path", "prefix", "path_separated_prefix", "regex")
@@ -87,6 +89,7 @@ class Match:
         ROUTED_PATH, default=None, doc="its first segments (/foo matches /foo and /foo/bar, not /foobar)"
     )
     regex: str | None = option(Regex(), default=None, doc="RE2, matching the whole path without the query")
+    connect: bool = option(Boolean(), default=False, doc="in place of a path: CONNECT, which names host and port")
     ignore_case: bool = option(Boolean(), default=False, doc="compare the path without case (not for regex)")
     methods: tuple[str, ...] = option(
         ListOf(item=Text(pattern=r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", maximum=64), maximum=50), default=(),
@@ -102,6 +105,10 @@ class Match:
     def check(self):
         """Yield faults between fields."""
         found = given(self, PATHS)
+        if self.connect:
+            if found or self.methods:
+                yield "connect", "expected neither a path nor methods beside it"
+            return
         if len(found) != 1:
             names = ", ".join(found) or "none"
             yield (found or PATHS)[-1], f"expected exactly one of {', '.join(PATHS)}, got {names}"
@@ -110,3 +117,8 @@ class Match:
         prefix = self.path_separated_prefix
         if prefix is not None and (prefix.endswith("/") or prefix == "*"):
             yield "path_separated_prefix", f"expected no slash at the end, got {prefix!r}"
+
+
+def whole(match):
+    """Return a match in which a path and a method say ``connect``: CONNECT alone has a target without a slash."""
+    return attrs.evolve(match, connect=False, regex="[^/].*", methods=("CONNECT",)) if match.connect else match

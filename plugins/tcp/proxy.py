@@ -5,7 +5,7 @@ from itertools import accumulate
 from zope.interface import implementer
 
 from meshd.api import (
-    STOP, Duration, INetworkFilter, Integer, ListOf, Need, Nested, Reference, TcpPlan, config, option,
+    STOP, Duration, INetworkFilter, Integer, ListOf, Need, Nested, Reference, TcpPlan, Text, config, option,
 )
 
 CLUSTER_NOTE = "envoy.tcp_proxy.cluster"
@@ -18,6 +18,15 @@ class WeightedCluster:
 
     cluster: str = option(Reference("cluster"), doc="where its share of the connections goes")
     weight: int = option(Integer(minimum=1, maximum=2**32 - 1), default=1, doc="its share is weight / sum of weights")
+
+
+@config
+class Tunneling:
+    """The endpoints are proxies, which are asked by HTTP/1.1's CONNECT to lead to a host (Envoy's tunneling_config)."""
+
+    hostname: str = option(
+        Text(pattern=r"[A-Za-z0-9._:\[\]-]+:[0-9]{1,5}", maximum=260), doc="where to: HOST:PORT, or [V6]:PORT"
+    )
 
 
 @config
@@ -34,6 +43,10 @@ class TcpProxyOptions:
     )
     max_downstream_connection_duration_s: float = option(
         Duration(), default=0.0, doc="age at which a connection is closed (0: any)"
+    )
+
+    tunneling_config: Tunneling | None = option(
+        Nested(Tunneling), default=None, doc="the endpoints are proxies that lead elsewhere"
     )
 
     def check(self):
@@ -67,7 +80,8 @@ class TcpProxy:
         return TcpPlan(
             clusters=clusters, cluster_name=name, idle_timeout_s=options.idle_timeout_s,
             max_duration_s=options.max_downstream_connection_duration_s,
-            max_connect_attempts=options.max_connect_attempts)
+            max_connect_attempts=options.max_connect_attempts,
+            tunnel_host=options.tunneling_config.hostname if options.tunneling_config is not None else "")
 
     def on_open(self, session):
         """Send it on its way."""

@@ -33,6 +33,9 @@ def http_rules(host, where, hashed, losses):
 def _blocks(match, at, losses):
     """Return the match blocks, or None where one of the conditions cannot be said: then the rule is left out."""
     base = {}
+    if match.connect:
+        losses.append(f"{at}: CONNECT cannot be said: the route is left out")
+        return None
     for item in match.headers:
         if not _header(item, base):
             losses.append(f"{at}: condition on field {item.name} cannot be said: the route is left out")

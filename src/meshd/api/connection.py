@@ -115,6 +115,7 @@ class TcpPlan:
     """Where a connection goes. ``clusters`` are (upper bound of the share, live cluster), the last bound is the sum;
     ``cluster_name``, where it is not empty, names the one in their place.
 
+    ``tunnel_host`` (HOST:PORT), where it is not empty, is what a proxy at the endpoint is asked to lead to by CONNECT.
     Times are in seconds, 0 for no limit. ``max_connect_attempts`` counts the first one too.
     """
 
@@ -123,3 +124,4 @@ class TcpPlan:
     idle_timeout_s: float = 3600.0
     max_duration_s: float = 0.0
     max_connect_attempts: int = 1
+    tunnel_host: str = ""

@@ -17,7 +17,8 @@ def outline(loaded: Loaded) -> dict[str, Any]:
     snapshot = loaded.snapshot
     return {
         "fingerprint": loaded.fingerprint, "digest": loaded.digest, "workers": worker_count(snapshot),
-        "listeners": [[one.name, one.address, one.backlog, one.protocol] for one in snapshot.listeners],
+        "listeners": [
+            [one.name, one.address, one.backlog, one.protocol, one.socket_mode] for one in snapshot.listeners],
         "admin": snapshot.admin.address, "node": snapshot.node.id, "clusters": len(snapshot.clusters),
         "grace_s": snapshot.drain.grace_s, "deadline_s": snapshot.drain.deadline_s,
         "settings": attrs.asdict(snapshot.plugins), **attrs.asdict(snapshot.supervisor),

@@ -11,6 +11,7 @@ from meshd.errors import ProtocolError
 from meshd.hot import block
 from meshd.http import flag as flags
 from meshd.http import path
+from meshd.http.target import CONNECT
 
 PERCENT, BACKSLASH = b"%\\"  # as numbers: to look for bytes with ``in`` costs ten times as much
 
@@ -131,16 +132,20 @@ class Edge:
                 headers.remove(name)
 
 
-def refuse_connect(request: Any) -> None:
-    """CONNECT is not served by an HTTP chain: raises ProtocolError 405."""
-    if request.method == b"CONNECT":
+def take_connect(request: Any, edge: Edge) -> None:
+    """Take CONNECT for an upgrade where the listener has it among its upgrades; raises ProtocolError 405 elsewhere, and
+    for HTTP/2, where it is not served.
+    """
+    if CONNECT not in edge.upgrades or request.version == 20:
         raise ProtocolError("CONNECT is not served here", 405, "connect_not_allowed")
+    request.upgrade = CONNECT
 
 
 def admit(edge: Any, exchange: Any) -> bool:
     """Apply the rules of ``edge``; say whether the request goes on to the filters, else it has been answered."""
     try:
-        refuse_connect(exchange.request)
+        if exchange.request.method == b"CONNECT":
+            take_connect(exchange.request, edge)
         edge.prepare(exchange)
     except ProtocolError as error:
         exchange.reply(error.status, b"%b\n" % str(error).encode(), (), flags.DPE, error.detail)

@@ -18,7 +18,7 @@ from meshd.wire.cell import ledger
 from meshd.wire.descriptor import Descriptor
 from meshd.wire.nobody import NOBODY
 from meshd.wire.poller import READ
-from meshd.wire.sockets import bind, make_transparent, unlink_quietly
+from meshd.wire.sockets import bind, make_transparent, set_mode, unlink_quietly
 
 ACCEPTS = 64
 """Connections taken in one turn."""
@@ -97,7 +97,7 @@ class LiveListener:
         sock = self.world.sockets.take(self.spec.name, self.spec.address)
         self.is_foreign = sock is not None and self.world.sockets.is_foreign(sock)
         try:
-            sock = sock or bind(self.spec.address, self.spec.backlog)
+            sock = sock or bind(self.spec.address, self.spec.backlog, self.spec.socket_mode)
             if self.spec.transparent:
                 make_transparent(sock)
         except OSError as error:
@@ -124,6 +124,8 @@ class LiveListener:
             self.socket.listen(spec.backlog)  # the kernel takes the new length for the queue that is there
         if spec.transparent != self.spec.transparent and self.socket is not None:
             make_transparent(self.socket, spec.transparent)
+        if spec.socket_mode not in (None, self.spec.socket_mode) and not self.is_foreign:
+            set_mode(spec.address, spec.socket_mode)
         self.spec = spec
         return self.arrange(built, listener_filters)
 

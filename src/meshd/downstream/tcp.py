@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from meshd.api.exchange import CONTINUE, STOP
 from meshd.downstream.served import Served
+from meshd.downstream.tunnel import Tunnel
 from meshd.exchange.session import Session
 from meshd.http import flag as flags
 from meshd.upstream.stream import Stream
@@ -45,7 +46,8 @@ class TcpConnection:
     """``listener`` is the live chain that it belongs to; ``chain`` has the filters that it began with."""
 
     __slots__ = ("listener", "world", "poller", "descriptor", "peer", "host", "local", "id", "chain", "session",
-                 "early", "place", "stream", "relay", "timer", "reported", "is_over", "waiting", "__weakref__")
+                 "early", "place", "stream", "relay", "timer", "reported", "is_over", "waiting", "tunnel",
+                 "__weakref__")
 
     def __init__(self, listener: Any, descriptor: Any, peer: str, host: str, local: str) -> None:
         world = listener.world
@@ -62,6 +64,7 @@ class TcpConnection:
         self.place = 0
         self.stream: Stream | None = None
         self.relay: Relay | Served | None = None
+        self.tunnel: Tunnel | None = None
         self.waiting: Deferred | None = None
         self.is_over = False
         self.reported = self.poller.now
@@ -168,7 +171,30 @@ class TcpConnection:
             self.attempt()
 
     def opened(self) -> None:
-        """The upstream is there: relay from now on."""
+        """The upstream is there, or the proxy that leads to it."""
+        host = self.session.plan.tunnel_host
+        if host:
+            self.tunnel = Tunnel(self, self.stream, host)
+        else:
+            self.begin_relay()
+
+    def tunnelled(self, rest_of_answer: bytes) -> None:
+        """The proxy leads to the upstream from now on."""
+        self.tunnel = None
+        self.begin_relay()
+        if rest_of_answer and self.relay is not None:
+            self.relay.up.received(rest_of_answer)
+
+    def tunnel_failed(self, reason: str) -> None:
+        """The proxy does not lead there."""
+        stream, self.tunnel = self.stream, None
+        stream.flag = flags.UF
+        stream.cluster.cells.connect_failures.value += 1
+        stream.close()
+        self.on_connect_failed(reason)
+
+    def begin_relay(self) -> None:
+        """Relay from now on."""
         session, stream, descriptor, chain = self.session, self.stream, self.descriptor, self.chain
         limits = self.listener.spec.limits
         session.upstream_local = stream.local
@@ -274,6 +300,8 @@ class TcpConnection:
         self.count()
         session.ended = self.poller.now
         session.is_ended = True
+        if self.tunnel is not None:
+            self.tunnel.cancel()
         if self.stream is not None:
             self.stream.close()
         if self.descriptor.owner is self:
@@ -281,7 +309,7 @@ class TcpConnection:
         serving = self.listener.chain
         serving.tell(serving.complete_steps, "on_complete", session)
         chain.leave(session)
-        self.relay = self.stream = None
+        self.relay = self.stream = self.tunnel = None
         self.listener.closed(self)
 
     def count(self) -> bool:

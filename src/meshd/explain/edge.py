@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 from meshd.downstream.connection import UNDERSCORES
-from meshd.downstream.edge import Edge, refuse_connect
+from meshd.downstream.edge import Edge, take_connect
 from meshd.errors import ProtocolError
 from meshd.explain.asked import Asked
 from meshd.explain.view import Answer, Downstream, View
@@ -56,8 +56,10 @@ def _prepared(view: View, spec: Any) -> dict:
     request = view.request
     target, before = request.target, dict(request.headers)
     try:
-        refuse_connect(request)
-        Edge(spec.http, Random(0)).prepare(view)
+        edge = Edge(spec.http, Random(0))
+        if request.method == b"CONNECT":
+            take_connect(request, edge)
+        edge.prepare(view)
     except ProtocolError as error:
         return _refused(view, error, "refused before any filter")
     except Redirect as redirect:

@@ -7,6 +7,9 @@ from meshd.errors import ProtocolError
 from meshd.http import authority
 from meshd.http.head import RequestHead
 
+CONNECT = b"connect"
+"""The name of the method CONNECT among upgrades, as in Envoy."""
+
 _absolute = re.compile(rb"([A-Za-z][A-Za-z0-9+.\-]*+)://([^/?]*+)(.*+)").fullmatch
 
 

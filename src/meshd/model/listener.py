@@ -172,6 +172,10 @@ class Listener:
         Boolean(), default=False, doc="take captured connections alone: chains are matched, and clusters with "
         "original_destination connect, by where the client meant to go; what comes here directly is refused"
     )
+    socket_mode: str | None = option(
+        Text(pattern=r"0?[0-7]{3}"), default=None,
+        doc="permissions of a unix socket's file, as in 660 (by the umask when absent)"
+    )
     backlog: int = option(Integer(minimum=1, maximum=65535), default=4096, doc="length of the accept queue")
     filters: tuple[Plugin, ...] = option(
         FILTERS, default=(), doc="the one chain of every connection, in order; the last is terminal (router)"
@@ -208,6 +212,8 @@ class Listener:
 
     def check(self):
         """Yield faults between fields and chains."""
+        if self.socket_mode is not None and (not self.address.startswith("unix:") or self.address[5:6] == "@"):
+            yield "socket_mode", "expected none, as only the path of a unix socket has permissions"
         if self.is_udp or self.udp is not None:
             yield from self._datagram_faults()
             return

@@ -8,7 +8,7 @@ from typing import Any
 from meshd.host.channel import MAX_FDS
 from meshd.host.store import ADMIN
 from meshd.wire.datagram import bind_datagram, index_of, place_of, share, yield_address
-from meshd.wire.sockets import Sockets, bind, unlink_quietly
+from meshd.wire.sockets import Sockets, bind, set_mode, unlink_quietly
 
 ADMIN_BACKLOG = 128
 PRIVATE = 0o177
@@ -31,15 +31,18 @@ class Shelf:
 
     def prepare(self, outline: dict[str, Any]) -> dict[Key, socket.socket]:
         """Return a socket for all that ``outline`` names, new ones bound; raises CannotBind with nothing left bound."""
-        wanted = [(name, place, backlog) for name, address, backlog, protocol in outline["listeners"]
+        wanted = [(name, place, backlog, mode) for name, address, backlog, protocol, mode in outline["listeners"]
                   for place in _places(address, protocol, outline["workers"])]
-        wanted.append((ADMIN, outline["admin"], ADMIN_BACKLOG))
+        wanted.append((ADMIN, outline["admin"], ADMIN_BACKLOG, None))
         found: dict[Key, socket.socket] = {}
         by_address = {address: sock for (_, address), sock in self.held.items()}
         try:
-            for name, address, backlog in wanted:
+            for name, address, backlog, mode in wanted:
                 sock = self.held.get((name, address)) or by_address.get(address)
-                found[name, address] = sock or self.given.take_place(name, address) or _bound(name, address, backlog)
+                if sock is not None and mode is not None and not self._is_foreign(sock):
+                    set_mode(address, mode)
+                sock = sock or self.given.take_place(name, address)
+                found[name, address] = sock or _bound(name, address, backlog, mode)
                 if index_of(address) == 0:
                     share(found[name, address])
         except CannotBind:
@@ -93,13 +96,13 @@ def _places(address: str, protocol: str, workers: int) -> list[str]:
     return [address] if protocol != "udp" else [place_of(address, index) for index in range(workers)]
 
 
-def _bound(name: str, address: str, backlog: int) -> socket.socket:
+def _bound(name: str, address: str, backlog: int, mode: str | None) -> socket.socket:
     before = os.umask(PRIVATE) if name == ADMIN else None
     try:
         index = index_of(address)
         if index is not None:
             return bind_datagram(address.split("/", 2)[2], joins=index > 0)
-        return bind(address.replace("localhost:", "127.0.0.1:") if name == ADMIN else address, backlog)
+        return bind(address.replace("localhost:", "127.0.0.1:") if name == ADMIN else address, backlog, mode)
     except (OSError, ValueError) as error:
         cause = (getattr(error, "strerror", None) or str(error)).lower()
         where = "admin" if name == ADMIN else f"listener {name}"

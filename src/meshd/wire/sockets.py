@@ -90,8 +90,11 @@ class Sockets:
         return [one.bound for one in given]
 
 
-def bind(address: str, backlog: int) -> socket.socket:
-    """Return a new listening socket, non-blocking; raises OSError."""
+def bind(address: str, backlog: int, mode: str | None = None) -> socket.socket:
+    """Return a new listening socket, non-blocking; raises OSError. ``mode`` are the permissions of its file, in octal.
+
+    There is no moment in which others could connect than those whom ``mode`` allows.
+    """
     family, sockaddr = parse(address)
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
@@ -101,7 +104,10 @@ def bind(address: str, backlog: int) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(sockaddr)
+        if mode is None:
+            sock.bind(sockaddr)
+        else:
+            bind_private(sock, sockaddr, int(mode, 8))
         sock.listen(backlog)
     except OSError:
         sock.close()
@@ -115,6 +121,24 @@ def make_transparent(sock: socket.socket, is_on: bool = True) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_TRANSPARENT, is_on)
     else:
         sock.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, is_on)
+
+
+def bind_private(sock: socket.socket, path: str, mode: int) -> None:
+    """Make the file of a unix socket with these permissions."""
+    before = os.umask(0o777)
+    try:
+        sock.bind(path)
+    finally:
+        os.umask(before)
+    os.chmod(path, mode)
+
+
+def set_mode(address: str, mode: str) -> None:
+    """Give the file of a unix socket other permissions, if it is there."""
+    try:
+        os.chmod(address[5:], int(mode, 8))
+    except OSError:
+        pass
 
 
 def clear_stale(path: Any) -> None:
