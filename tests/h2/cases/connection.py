@@ -21,6 +21,8 @@ def _too_large(kind: int, flags: int, stream_id: int, *before: bytes):
     return steps
 
 
+TOO_LARGE = ("An endpoint MUST send an error code of FRAME_SIZE_ERROR if a frame exceeds the size defined in "
+             "SETTINGS_MAX_FRAME_SIZE (4.2)")
 IGNORED = "Implementations MUST ignore and discard frames of unknown types. (4.1)"
 BROKEN = Connection((PROTOCOL_ERROR,))
 SIZE = Connection((FRAME_SIZE_ERROR,))
@@ -53,12 +55,12 @@ CASES = (
          Either((Answered(), Stream(1, (PROTOCOL_ERROR, 11), may_answer=True)))),
     Case("4.2", "DATA larger than announced", _too_large(0, 0, 1, headers(1, POST, False)),
          Either((SIZE, Stream(1, (FRAME_SIZE_ERROR,))))),
-    Case("4.2", "HEADERS larger than announced", _too_large(1, 5, 1), SIZE),
+    Case("4.2", "HEADERS larger than announced", _too_large(1, 5, 1), SIZE, TOO_LARGE),
     Case("4.2", "SETTINGS larger than announced",
          lambda their: None if their.get(MAX_FRAME_SIZE, 16384) > 1 << 20 else
          frame(SETTINGS, 0, 0, b"\x10\0\0\0\0\0" * (their.get(MAX_FRAME_SIZE, 16384) // 6 + 1)), SIZE),
     Case("4.2", "CONTINUATION larger than announced", _too_large(9, 4, 1, headers(1, HALF[0], flags=0)),
-         Connection((FRAME_SIZE_ERROR, 11))),
+         Connection((FRAME_SIZE_ERROR, 11)), TOO_LARGE),
     Case("4.3", "a field section that cannot be decoded", headers(1, b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
          Connection((COMPRESSION_ERROR,))),
     Case("4.3", "a field section in three frames",
