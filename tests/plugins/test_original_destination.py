@@ -30,7 +30,8 @@ class Case(unittest.TestCase):
     def make(self, **options):
         """Return a started balancer."""
         cluster = SimpleNamespace(
-            spec=SimpleNamespace(pool=PoolSpec(), connect_timeout_s=1.0), name="up", breaker=None)
+            spec=SimpleNamespace(pool=PoolSpec(), protocol="http1", connect_timeout_s=1.0), name="up",
+            breaker=None, tls=None)
         self.site = FakeSite("up", clusters={"up": cluster})
         cluster.world = self.site.world
         config = OriginalDestinationOptions(**{"header": FIELD, **options})
