@@ -79,7 +79,7 @@ def haproxy(folder):
 def streams(address, **more):
     """Return a configuration; a refused stream is sent again."""
     return one_cluster(address, cluster={"protocol": "http2", **more.pop("cluster", {})},
-                       route={"retry": {"retry": {"retry_on": ["refused-stream"], "attempts": 5}}}, **more)
+                       route={"retry": {"retry": {"retry_on": ["refused-stream"], "attempts": 20}}}, **more)
 
 
 def behind(server):
