@@ -4,8 +4,8 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from meshd.api import (
-    Boolean, Checked, Choice, Headers, IHealthChecker, Integer, ListOf, MapOf, ProtocolError, ResponseParser, Text,
-    config, option,
+    Boolean, Checked, Choice, Headers, Http2Client, IHealthChecker, Integer, ListOf, MapOf, ProtocolError, RequestHead,
+    ResponseParser, Text, config, option,
 )
 from meshd_plugins.health_checker.part import address_of, has_all
 
@@ -37,6 +37,8 @@ class HttpCheckOptions:
     service_name: str = option(
         Text(), default="", doc="how x-envoy-upstream-healthchecked-cluster of the answer must begin")
     reuse_connection: bool = option(Boolean(), default=True, doc="keep the connection for the next check")
+    codec_client_type: str = option(
+        Choice(("http1", "http2")), default="http1", doc="what is spoken; http2 is by prior knowledge")
     alt_port: int = option(Integer(maximum=65535), default=0, doc="ask this port of the endpoint (0: its own)")
 
 
@@ -62,12 +64,14 @@ class HttpChecker:
         host = options.host or site.name
         fields = [(b"host", host.encode()), (b"user-agent", b"meshd/HealthCheck")]
         fields += [(name.lower().encode(), value.encode()) for name, value in options.request_headers_to_add]
-        if not options.reuse_connection:
+        self.is_http2 = options.codec_client_type == "http2"
+        if not options.reuse_connection and not self.is_http2:
             fields.append((b"connection", b"close"))
         if options.method in ("POST", "PUT"):
             fields.append((b"content-length", b"0"))
         line = f"{options.method} {options.path} HTTP/1.1".encode()
         self.request = line + Headers.of(*fields).raw + b"\r\n\r\n"
+        self.head = RequestHead(options.method.encode(), options.path.encode(), host.encode(), 20, Headers.of(*fields))
 
     def check(self, endpoint):
         """Return a Deferred of Checked; it fails where nobody answers."""
@@ -77,6 +81,19 @@ class HttpChecker:
         """Close what was kept."""
         while self.kept:
             self.kept.popitem()[1].close()
+
+    def codec(self, sink):
+        """Return what makes an answer of the bytes of a new connection."""
+        return Http2Client(sink) if self.is_http2 else ResponseParser(sink)
+
+    def send(self, codec, stream):
+        """Ask."""
+        if self.is_http2:
+            codec.write = stream.send
+            codec.ask(self.head)
+        else:
+            codec.expect(self.options.method.encode(), False)
+            stream.send(self.request)
 
     def judge(self, head, body):
         """Return what an answer says."""
@@ -95,10 +112,13 @@ class HttpChecker:
 
 
 class Kept:
-    """A connection between two checks: it is dropped when the endpoint closes it, or says anything."""
+    """A connection between two checks: it is dropped when the endpoint closes it, or says anything.
 
-    def __init__(self, checker, address, stream):
-        self.checker, self.address, self.stream = checker, address, stream
+    HTTP/2 may say much; it is dropped when it takes no more requests.
+    """
+
+    def __init__(self, checker, address, stream, codec):
+        self.checker, self.address, self.stream, self.codec = checker, address, stream, codec
 
     def close(self):
         """Nobody needs it any more."""
@@ -110,6 +130,13 @@ class Kept:
 
     def received(self, data):
         """Nobody has asked."""
+        if self.checker.is_http2:
+            try:
+                self.codec.receive(data)
+            except ProtocolError:
+                pass  # it is not usable any more
+            if self.codec.is_usable:
+                return
         self.close()
         self.lost("")
 
@@ -126,16 +153,22 @@ class Asking:
         self._has_answered = False
         kept = checker.kept.pop(address, None)
         self._is_again = kept is not None
-        self._parser = ResponseParser(self)
         if kept is None:
             self._dial()
         else:
+            self._parser = self._new_parser(kept)
             self._stream = kept.stream
             self._stream.receiver = self
             self.opened()
 
+    def _new_parser(self, kept):
+        if not self._checker.is_http2:
+            return ResponseParser(self)
+        kept.codec.sink = self
+        return kept.codec
+
     def _dial(self):
-        self._parser = ResponseParser(self)
+        self._parser = self._checker.codec(self)
         self._stream = None
         checker = self._checker
         stream = checker.dial(self._address, self, CONNECT_S, checker.options.host or "")
@@ -144,8 +177,7 @@ class Asking:
 
     def opened(self):
         """Ask."""
-        self._parser.expect(self._checker.options.method.encode(), False)
-        self._stream.send(self._checker.request)
+        self._checker.send(self._parser, self._stream)
 
     def received(self, data):
         """Part of the answer."""
@@ -184,7 +216,8 @@ class Asking:
         checker, head = self._checker, self._head
         if checker.options.reuse_connection and head.keep_alive and not self.answer.called:
             stream, self._stream = self._stream, None
-            stream.receiver = checker.kept[self._address] = Kept(checker, self._address, stream)
+            kept = Kept(checker, self._address, stream, self._parser)
+            stream.receiver = checker.kept[self._address] = kept
         self._finish(checker.judge(head, self._body))
 
     def _give_up(self, _):

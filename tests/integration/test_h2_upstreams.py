@@ -240,3 +240,15 @@ def test_websocket_to_a_server_that_does_not_take_it(tmp_path):
             assert head.startswith(b"HTTP/1.1 503")
             client.close()
             assert daemon.access(path="/ws")["flags"].startswith("UR")
+
+
+def test_active_checks_speak_http2(tmp_path):
+    """Two checks on one connection; a server that ends is found out."""
+    check = {"checker": {"http": {"path": "/", "codec_client_type": "http2"}}, "interval": "50ms", "timeout": "2s",
+             "no_traffic_interval": "50ms", "unhealthy_threshold": 1}
+    with node(tmp_path) as address:
+        daemon = Daemon(streams(address, cluster={"health_checks": [check]}))
+        with daemon:
+            wait_for(lambda: daemon.metric("envoy_cluster_health_check_success", cluster_name="up") > 3, "checks", 10)
+            assert daemon.metric("envoy_cluster_health_check_failure", cluster_name="up") == 0
+            assert ask(daemon.port)[::2] == (200, b"ok")

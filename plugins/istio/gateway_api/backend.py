@@ -10,7 +10,7 @@ from meshd_plugins.istio.gateway_api.kinds import CORE
 HOSTNAME = "networking.istio.io", "Hostname"
 """Istio's own kind of backend: any host of the mesh, a ServiceEntry's too."""
 L7 = ("HTTPRoute", "GRPCRoute")
-UNSPOKEN = {"kubernetes.io/h2c": "HTTP/2", "kubernetes.io/wss": "TLS"}
+UNSPOKEN = {"kubernetes.io/wss": "TLS"}
 """appProtocol of a Service's port -> what it would need."""
 
 

@@ -6,8 +6,6 @@ from meshd_plugins.istio.gateway_api.condition import ACCEPTED, RESOLVED
 from meshd_plugins.istio.gateway_api.listener import NOT_YET
 from meshd_plugins.istio.gateway_api.world import IMPLIED
 
-NO_HTTP2 = "HTTP/2 is not spoken yet, so that only gRPC-Web comes through"
-
 
 def report(plan, context):
     """Add what is wrong to the faults of ``context``; nothing of it stops the configuration."""
@@ -55,9 +53,6 @@ def _route(judged, context):
     for place, why in judged.invalid.items():
         rule = judged.resource.spec.rules[place]
         context.unsupported(field(rule, "filters"), f"spec.rules[{place}].filters", f"{why}; requests get 500")
-    is_here = any(one.is_here for binding in judged.bindings for one in binding.listeners)
-    if judged.resource.kind.name == "GRPCRoute" and is_here:
-        context.unsupported(judged.resource.spec.node, "spec", NO_HTTP2)
 
 
 def _warn(code, node, path, condition, what, context):

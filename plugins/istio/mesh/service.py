@@ -9,6 +9,7 @@ from meshd.api import Node
 EXTERNAL, INTERNAL = "MESH_EXTERNAL", "MESH_INTERNAL"
 NONE, STATIC, DNS, DNS_ROUND_ROBIN, DYNAMIC_DNS = "NONE", "STATIC", "DNS", "DNS_ROUND_ROBIN", "DYNAMIC_DNS"
 HTTP_PROTOCOLS = frozenset(("http", "http2", "grpc", "grpc-web", "http_proxy"))
+HTTP2_PROTOCOLS = frozenset(("http2", "grpc", "grpc-web"))
 PROTOCOLS = HTTP_PROTOCOLS | frozenset(("tcp", "udp", "https", "tls", "mongo", "redis", "mysql"))
 UNIX = "unix://"
 KUBERNETES_PROTOCOLS = {"kubernetes.io/h2c": "http2", "kubernetes.io/ws": "http", "kubernetes.io/wss": "https"}

@@ -36,7 +36,6 @@ COUNT32 = Integer(maximum=2**32 - 1)
 NO_TLS = "there is no TLS yet"
 NO_TCP = "TCP is not proxied yet"
 NO_ZONES = "which service this proxy belongs to is not known here; native: balancing.locality.zone_aware"
-NO_HTTP2 = "HTTP/2 is not spoken yet"
 
 
 @camel_config

@@ -179,7 +179,7 @@ class MeshConfig:
     )
     dns_refresh_rate_s: float | None = option(TIME, default=None, doc="between look-ups of a name (60s)")
     h2_upgrade_policy: str = option(Choice(("DO_NOT_UPGRADE", "UPGRADE")), default="DO_NOT_UPGRADE",
-                                    doc="HTTP/2 in the mesh", unsupported="HTTP/2 is not spoken yet")
+                                    doc="HTTP/2 to services whose ports are HTTP's")
     inbound_cluster_stat_name: str = _text("names of metrics", ENVOY)
     outbound_cluster_stat_name: str = _text("names of metrics", ENVOY)
     certificates: tuple[Any, ...] = option(ListOf(item=Anything()), default=(), doc="(deprecated)", unsupported=CONTROL)

@@ -2,7 +2,7 @@
 
 from meshd.api import Boolean, Choice, Integer, ListOf, Nested, Number, Text, camel_config, option
 from meshd_plugins.istio.schema.common import (
-    ANY_TIME, COUNT, COUNT32, NO_HTTP2, NO_TCP, PORT, TIME, TIME_OR_0, WORDS, PortSelector,
+    ANY_TIME, COUNT, COUNT32, NO_TCP, PORT, TIME, TIME_OR_0, WORDS, PortSelector,
 )
 from meshd_plugins.istio.schema.form import fqdn_fault, is_ip
 from meshd_plugins.istio.schema.load_balancer import LoadBalancerSettings
@@ -51,16 +51,12 @@ class HTTPSettings:
     max_retries: int = option(COUNT, default=0, doc="retries at a time (0: 2^32 - 1)")
     idle_timeout_s: float | None = option(TIME, default=None, doc="unused connections are closed (1h)")
     h2_upgrade_policy: str = option(
-        Choice(("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), default="DEFAULT", doc="HTTP/2 to the host",
-        unsupported=NO_HTTP2
+        Choice(("DEFAULT", "DO_NOT_UPGRADE", "UPGRADE")), default="DEFAULT",
+        doc="HTTP/2 to the host (DEFAULT: the mesh's)"
     )
-    use_client_protocol: bool = option(
-        Boolean(), default=False, doc="speak what the client speaks", unsupported=NO_HTTP2
-    )
-    max_concurrent_streams: int = option(COUNT, default=0, doc="streams of a connection", unsupported=NO_HTTP2)
-    http2_keep_alive: ConnectionKeepalive | None = option(
-        Nested(ConnectionKeepalive), default=None, doc="pings", unsupported=NO_HTTP2
-    )
+    use_client_protocol: bool = option(Boolean(), default=False, doc="speak what the client speaks")
+    max_concurrent_streams: int = option(COUNT, default=0, doc="HTTP/2 streams of a connection (0: 2^30)")
+    http2_keep_alive: ConnectionKeepalive | None = option(Nested(ConnectionKeepalive), default=None, doc="HTTP/2 pings")
 
     def check(self):
         """Yield faults between fields."""

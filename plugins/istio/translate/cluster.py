@@ -6,6 +6,7 @@ from meshd_plugins.istio.mesh.policy import Policy, find_subset, overlay, policy
 from meshd_plugins.istio.mesh.service import DNS_ROUND_ROBIN, DYNAMIC_DNS, NONE
 from meshd_plugins.istio.schema.form import is_ip
 from meshd_plugins.istio.translate.balancing import native_balancing
+from meshd_plugins.istio.translate.client_protocol import client_protocol
 from meshd_plugins.istio.translate.hashing import native_hashing
 from meshd_plugins.istio.translate.outlier import native_outlier_detection
 from meshd_plugins.istio.translate.rate_limit import rate_limits
@@ -43,12 +44,13 @@ class Clusters:
             self.sections[name] = self._made(name, host, port, subset, node)
         return name
 
-    def inbound(self, port, address, node, pool=None):
+    def inbound(self, port, address, node, pool=None, protocol="http"):
         """Return the name of the cluster of the workload itself; ``pool`` are connectionPool settings or None."""
         name = f"inbound|{port}||"
+        pool = pool or self._baseline().connection_pool
         self.sections.setdefault(name, tree(node, {
-            "name": name, "endpoints": [{"address": address}], **self._pool(pool or self._baseline().connection_pool),
-        }))
+            "name": name, "endpoints": [{"address": address}], **self._pool(pool),
+            **client_protocol(protocol, pool, None)}))
         return name
 
     def _baseline(self):
@@ -84,7 +86,8 @@ class Clusters:
         place = record.node if record is not None else service.node
         named = _named(service, found) if service.resolution == DYNAMIC_DNS else {}
         return tree(place, {
-            "name": name, **self._endpoints(service, found, record), **self._settings(in_force), **named})
+            "name": name, **self._endpoints(service, found, record), **self._settings(in_force), **named,
+            **client_protocol(found.protocol, in_force.connection_pool, self.mesh.config)})
 
     def _endpoints(self, service, port, record):
         if service.resolution == DYNAMIC_DNS:

@@ -5,6 +5,7 @@ import attrs
 from meshd_plugins.istio.emit import At, default, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
 from meshd_plugins.istio.mesh.name import covers, overlap, specificity
+from meshd_plugins.istio.mesh.service import protocol_of
 from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
@@ -85,7 +86,8 @@ def _ingress(one, place, view):
         return
     number = one.port.number
     pool = one.connection_pool or view.spec.inbound_connection_pool
-    cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node, pool)
+    cluster = view.clusters.inbound(number, _workload(one.default_endpoint, number), one.node, pool,
+                                    protocol_of(one.port.name, one.port.protocol))
     route = At(one.node, {
         "name": "default", "match": {"prefix": "/"}, "cluster": cluster, "timeout": default("0s"),
         "grpc_timeout_header_max": default("0s"), "retry": default(INBOUND_RETRY), TAGS: Tags(is_inbound=True),

@@ -10,7 +10,7 @@ LIMITED = (*(name for _, _, name, _ in LIMITS), "budget")
 POOL = ("idle_timeout_s", "max_requests_per_connection", "max_connection_duration_s", "tcp_keepalive")
 SAID = (
     "name", "endpoints", "discovery", "load_balancer", "balancing", "outlier_detection", "circuit_breaker",
-    "connect_timeout_s", "pool", "missing",
+    "connect_timeout_s", "pool", "missing", "protocol", "http2",
 )
 """Options of a cluster that are written, or spoken of elsewhere."""
 MOST = 2**31 - 1
@@ -32,9 +32,16 @@ def host_documents(host, clusters, node, losses):
     is_outside = resolution == "DYNAMIC_DNS"
     yield document("ServiceEntry", host, {
         "hosts": [host], "location": "MESH_EXTERNAL" if is_outside else "MESH_INTERNAL", "resolution": resolution,
-        "ports": [{"number": port, "name": name, "protocol": "HTTP"} for port, name in names.items()],
+        "ports": [{"number": port, "name": name, "protocol": _protocol(port, clusters)}
+                  for port, name in names.items()],
         **({} if is_outside else {"endpoints": endpoints})})
     yield document("DestinationRule", host, _rule(host, clusters, node, losses))
+
+
+def _protocol(port, clusters):
+    """Return a port's protocol: HTTP2 where all its clusters speak that."""
+    spoken = {cluster.protocol for cluster in clusters if target(cluster.name)[1] == port}
+    return "HTTP2" if spoken == {"http2"} else "HTTP"
 
 
 def _endpoints_of(cluster, losses):
@@ -117,7 +124,8 @@ def _pool(cluster, losses):
                           maxConnectionDuration=_time(pool.max_connection_duration_s),
                           tcpKeepalive=_keepalive(pool.tcp_keepalive)),
              "http": given(idleTimeout=seconds(pool.idle_timeout_s),
-                           maxRequestsPerConnection=pool.max_requests_per_connection or None)}
+                           maxRequestsPerConnection=pool.max_requests_per_connection or None,
+                           **_streams(cluster, losses))}
     breaker = cluster.circuit_breaker
     if breaker is not None and breaker.type != "limits":
         losses.append(f"{at}: circuit breaker {breaker.type} is a plugin of meshd's alone")
@@ -132,6 +140,25 @@ def _pool(cluster, losses):
         elif limit <= MOST:
             found[block][key] = limit
     return found
+
+
+def _streams(cluster, losses):
+    """Return what connectionPool.http says of HTTP/2."""
+    if cluster.protocol == "http1":
+        return {}
+    http2, at = cluster.http2, f"cluster {cluster.name}"
+    if cluster.protocol == "auto":
+        losses.append(f"{at}: protocol auto: what is agreed on by ALPN cannot be said")
+    lose(losses, at, http2, ("max_concurrent_streams", "connection_keepalive"), "http2: ")
+    pings, interval = http2.connection_keepalive, None
+    if pings is not None:
+        lose(losses, at, pings, ("interval_s", "timeout_s"), "http2: connection_keepalive: ")
+        interval = pings.interval_s
+    by_client = cluster.protocol == "use_downstream_protocol"
+    return {"useClientProtocol": by_client or None,
+            "h2UpgradePolicy": "UPGRADE" if cluster.protocol == "http2" else None,
+            "maxConcurrentStreams": http2.max_concurrent_streams,
+            "http2KeepAlive": interval and {"interval": seconds(interval), "timeout": seconds(pings.timeout_s)}}
 
 
 def _time(value_s):

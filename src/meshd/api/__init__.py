@@ -31,6 +31,7 @@ from meshd.hot.bucket import TokenBucket
 from meshd.hot.block import value_of
 from meshd.http import flag, grpc, message
 from meshd.http.channel import Channel, Ended, call_head
+from meshd.http.h2.client import Http2Client
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 from meshd.http.response import ResponseParser

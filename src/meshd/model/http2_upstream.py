@@ -32,7 +32,8 @@ class Http2Upstream:
         Size(minimum=65535, maximum=MAX_WINDOW_BYTES), default=16 * 2**20,
         doc="bytes of one answer that may come before the client has taken some: the bound of its memory")
     initial_connection_window_size: int = option(
-        Size(minimum=65535, maximum=MAX_WINDOW_BYTES), default=24 * 2**20, doc="the same of all answers of a connection")
+        Size(minimum=65535, maximum=MAX_WINDOW_BYTES), default=24 * 2**20,
+        doc="the same of all answers of a connection")
     max_outbound_frames: int = option(Integer(minimum=1), default=10000, doc="frames that wait to be written")
     max_outbound_control_frames: int = option(
         Integer(minimum=1), default=1000, doc="PING, SETTINGS and RST_STREAM frames that wait to be written")

@@ -16,7 +16,8 @@ UNRESOLVED = flag.DF
 
 
 class Named:
-    """Makes a pool one whose addresses come from ``name``: ``ask(then)``, ``next_target()`` and ``reason``, as ``wire.name`` has.
+    """Makes a pool one whose addresses come from ``name``: ``ask(then)``, ``next_target()`` and ``reason``, as
+    ``wire.name`` has.
     """
 
     def on_dial_failed(self, connection: Any, reason: str) -> None:

@@ -80,7 +80,8 @@ class References(unittest.TestCase):
         self.refused("{name: nobody, namespace: orders, port: 80}", "RefNotPermitted")
 
     def test_a_protocol_that_is_not_spoken(self):
-        for protocol, reason in (("kubernetes.io/h2c", "UnsupportedProtocol"), ("kubernetes.io/ws", "ResolvedRefs")):
+        for protocol, reason in (("kubernetes.io/wss", "UnsupportedProtocol"), ("kubernetes.io/h2c", "ResolvedRefs"),
+                                 ("kubernetes.io/ws", "ResolvedRefs")):
             ports = service("odd", ports=f"[{{port: 80, appProtocol: {protocol}}}]")
             loaded = Loaded(ports + gateway() + route("- backendRefs: [{name: odd, port: 80}]"))
             self.assertEqual((loaded.errors, loaded.parent()["ResolvedRefs"][1]), ([], reason))

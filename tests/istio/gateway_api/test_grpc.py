@@ -110,10 +110,6 @@ class Answers(unittest.TestCase):
         self.assertEqual((reply.status, reply.header(b"grpc-status"), reply.header(b"content-type")),
                          (200, b"14", b"application/grpc"))
 
-    def test_that_http2_is_missing_is_said(self):
-        loaded = Loaded(gateway() + route(to(1), kind="GRPCRoute"))
-        self.assertTrue(any("HTTP/2 is not spoken yet" in one for one in loaded.warnings))
-
 
 class BesideHttp(unittest.TestCase):
     """HTTP and gRPC routes of one hostname are not merged: the first has it."""

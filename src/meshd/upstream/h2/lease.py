@@ -145,7 +145,10 @@ class Lease(UpstreamConnection):
 
 
 class Outlet(Descriptor):
-    """The descriptor of a lease, ``of`` None once that has ended. ``pending_bytes`` waits for the connection or for the peer's credit."""
+    """The descriptor of a lease, ``of`` None once that has ended.
+
+    ``pending_bytes`` waits for the connection or for the peer's credit.
+    """
 
     __slots__ = ("of", "was_high")
 
