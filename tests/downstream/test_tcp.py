@@ -356,3 +356,21 @@ class Filters(TcpCase):
         client.close()
         upstream.close()
         self.assertEqual(len(done), 1)
+
+
+class Hashing(TcpCase):
+    def test_a_client_stays_at_its_endpoint(self):
+        mesh = self.tcp(upstreams=3)
+        seen = []
+
+        class BySource:
+            def pick(self, session):
+                seen.append((session.client, session.request.method, session.tried, session.route))
+                return mesh.cluster.endpoints[1]
+
+        mesh.cluster.pick = BySource().pick
+        client = self.connect(mesh)
+        upstream = mesh.upstreams[1].accept()
+        client.send(b"x")
+        self.assertEqual(upstream.read(), b"x")
+        self.assertEqual(seen, [("127.0.0.1", b"", (), None)])

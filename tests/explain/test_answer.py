@@ -266,3 +266,31 @@ class Clusters(unittest.TestCase):
         self.assertEqual(retries["/own"]["config"]["attempts"], 5)
         self.assertIsNone(retries["/none"]["type"])
         self.assertEqual(retries["/"]["config"]["attempts"], 7)
+
+
+class FilterChains(unittest.TestCase):
+    def setUp(self):
+        chain = ("filters: [{router: {virtual_hosts: [{name: %s, domains: ['*'], routes: [{name: r, "
+                 "match: {prefix: /}, direct_response: {status: 200, body: %s}}]}]}}]")
+        self.runtime = built(f"""
+listeners:
+  - name: edge
+    address: 127.0.0.1:8080
+    filter_chains:
+      - {{name: shop, match: {{transport_protocol: tls, server_names: ["*.shop.example"]}}, {chain % ("a", "a")}}}
+      - {{name: plain, match: {{source_type: same_ip_or_loopback}}, {chain % ("b", "b")}}}
+      - {{name: bytes, match: {{server_names: [tcp.example]}}, network_filters: [{{tcp_proxy: {{cluster: users}}}}]}}
+""" + CLUSTERS)
+
+    def test_the_chain_is_the_one_that_a_connection_meets(self):
+        for url, chain, body in (("https://x.shop.example:8080/", "shop", "a"), ("http://any:8080/", "plain", "b")):
+            found = answer(self.runtime, url=url)
+            self.assertEqual((found["listener"]["filter_chain"], found["result"]["body"]), (chain, body))
+
+    def test_none_takes_it(self):
+        with self.assertRaisesRegex(BadQuestion, "no filter chain takes the request"):
+            answer(self.runtime, url="http://any:8080/", client="203.0.113.1")
+
+    def test_one_of_tcp_does_not_look_at_requests(self):
+        with self.assertRaisesRegex(BadQuestion, "filter chain bytes of listener edge: it is of TCP"):
+            answer(self.runtime, url="https://tcp.example:8080/")

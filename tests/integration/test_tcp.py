@@ -32,11 +32,15 @@ def document(address, *filters, listener=(), **top):
 
 
 class Server:
-    """Runs ``talk(sock)`` for each connection in a thread of its own."""
+    """Runs ``talk(sock)`` for each connection in a thread of its own; on a unix socket where there is a ``path``."""
 
-    def __init__(self, talk):
-        self.socket = socket.create_server(("127.0.0.1", 0), backlog=4096)
-        self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+    def __init__(self, talk, path=None):
+        if path is None:
+            self.socket = socket.create_server(("127.0.0.1", 0), backlog=4096)
+            self.address = "127.0.0.1:%d" % self.socket.getsockname()[1]
+        else:
+            self.socket = socket.create_server(path, family=socket.AF_UNIX)
+            self.address = f"unix:{path}"
         self.talk = talk
         threading.Thread(target=self.run, daemon=True).start()
 

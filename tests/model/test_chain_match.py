@@ -101,6 +101,18 @@ class Matching(TestCase):
             "destination": "11.0.0.1", "server_name": "a.example"}))
 
 
+    def test_many_networks(self):
+        chains = {f"host{number}": {"prefix_ranges": (f"10.1.{number // 256}.{number % 256}/32",)}
+                  for number in range(3000)}
+        made = table(**chains, net={"prefix_ranges": ("10.1.0.0/16",)}, all={"prefix_ranges": ("0.0.0.0/0",)})
+        for number in range(0, 3000, 3):
+            destination = f"10.1.{number // 256}.{number % 256}"
+            self.assertEqual(made.find(Facts(**{**CLIENT, "destination": destination})), f"host{number}")
+        self.assertEqual(made.find(Facts(**{**CLIENT, "destination": "10.1.200.1"})), "net")
+        self.assertEqual(made.find(Facts(**{**CLIENT, "destination": "10.2.0.1"})), "all")
+        self.assertIsNone(made.find(Facts(**{**CLIENT, "destination": "::1"})))
+
+
 class Clashes(TestCase):
     def clash(self, one, two):
         """Return what the second of two chains clashes with."""

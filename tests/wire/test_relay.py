@@ -3,6 +3,7 @@
 import os
 import socket
 from types import SimpleNamespace
+from unittest import mock
 
 from meshd.hot import splice
 from meshd.wire.descriptor import Descriptor
@@ -86,6 +87,25 @@ class Relaying(RelayCase):
         self.assertIsNone(relay.down.pipe)
         self.assertIsNone(relay.down.descriptor.pump)
         self.assertGreaterEqual(len(relay.pipes.idle), 1)
+
+    def test_where_no_pipe_is_to_be_had_bytes_are_copied(self):
+        relay = self.relay()
+        with mock.patch("meshd.wire.pipe.MAX_PIPES", 0):
+            data = os.urandom(5_000_000)
+            self.assertEqual(self.pass_on(self.client, self.server, data), data)
+        self.assertIsNone(relay.down.pipe)
+        self.assertEqual(relay.pipes.count, 0)
+
+    def test_every_pipe_is_given_back(self):
+        relay = self.relay()
+        self.send(self.client, b"x" * 8_000_000)
+        for _ in range(20):
+            self.send(self.client, b"x" * 1_000_000)
+            take(self.server)
+        relay.cut("test")
+        self.assertEqual(relay.pipes.count, len(relay.pipes.idle))
+        relay.pipes.clear()
+        self.assertEqual(relay.pipes.count, 0)
 
     def test_ends_are_passed_on_one_by_one(self):
         self.relay()

@@ -46,7 +46,7 @@ def explain(
         found["timeouts"] = _timeouts(found.get("timeouts", {}), spec)
         found["retry"] = _retry(found.get("retry"), runtime.registry)
     found["result"] = _result(view, walk, {one["name"]: one for one in found.get("clusters", ())})
-    notes = list(_notes(asked, walk))
+    notes = list(_notes(asked, walk, spec))
     return found | ({"notes": notes} if notes else {})
 
 
@@ -122,11 +122,11 @@ def _answered(answer: Answer, by: str) -> dict:
     return result | ({"headers": fields} if fields else {}) | ({"body": shown} if shown else {})
 
 
-def _notes(asked: Asked, walk: Walk) -> Iterator[str]:
+def _notes(asked: Asked, walk: Walk, spec: Any) -> Iterator[str]:
     if walk.asked_by and walk.is_outdated():
         yield (f"the route was found when filter {walk.asked_by} asked for it: what later filters change of the "
                "request does not count, unless they clear the route")
     if asked.source:
         yield "no rule of this version asks which workload the request is from"
-    if asked.sni or asked.scheme == "https":
+    if (asked.sni or asked.scheme == "https") and not spec.name:
         yield "listeners of this version speak plain HTTP: TLS, and so a server name, is not looked at"

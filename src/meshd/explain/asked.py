@@ -23,7 +23,7 @@ class Asked:
     """One request. ``authority`` and ``target`` come from the URL; ``port`` is None where the URL names none.
 
     ``headers`` are (name, value) pairs, ``client`` the address that it comes from. ``source`` (a workload) and ``sni``
-    are what a mesh and TLS would say of it; no rule of this version asks for them.
+    are what a mesh and TLS would say of it: filter chains are chosen by the latter, no rule asks for the former.
     """
 
     method: str

@@ -104,6 +104,42 @@ class Facts:
     source_port: int = 0
 
 
+class Networks(dict):
+    """A level whose keys are networks, as (version, prefix length, first address), or ``""`` for all addresses.
+
+    ``lengths`` are the (version, prefix length) that occur, the longest first: one look-up for each finds the network.
+    """
+
+    __slots__ = ("lengths",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lengths: list[tuple[int, int]] = []
+
+    def setdefault(self, key: Any, default: Any) -> Any:
+        """Return what stands at ``key``, ``default`` from now on where nothing does."""
+        if key and key[:2] not in self.lengths:
+            self.lengths.append(key[:2])
+            self.lengths.sort(key=lambda pair: -pair[1])
+        return super().setdefault(key, default)
+
+    def longest(self, text: str) -> Any:
+        """Return what stands at the longest prefix of an address, else at ``""``; a unix socket is in no network."""
+        if text and self.lengths:
+            address = ip_address(text.partition("%")[0])
+            value, version, bits = int(address), address.version, address.max_prefixlen
+            for one, length in self.lengths:
+                if one == version:
+                    found = self.get((version, length, value >> bits - length << bits - length))
+                    if found is not None:
+                        return found
+        return self.get("")
+
+
+LEVELS = (dict, Networks, dict, dict, dict, Networks, dict, Networks, dict)
+"""What each criterion's level is: destination port and address, ... source address and port."""
+
+
 class ChainTable:
     """``add`` the chains, then ``find``; a chain may be anything but None."""
 
@@ -121,8 +157,8 @@ class ChainTable:
             raise ValueError(f"more than {MAX_ROWS} combinations of criteria")
         for *keys, last in match.rows:
             level = self._root
-            for key in keys:
-                level = level.setdefault(key, {})
+            for key, kind in zip(keys, LEVELS[1:]):
+                level = level.setdefault(key, kind())
             known = level.setdefault(last, chain)
             if known is not chain:
                 return known
@@ -143,21 +179,7 @@ class ChainTable:
 
 def by_network(name: str) -> Any:
     """Return the criterion of an address: the longest prefix that holds it."""
-    def find(level: dict, facts: Facts) -> Any:
-        if len(level) == 1 and "" in level:
-            return level[""]
-        return longest(level, getattr(facts, name))
-    return find
-
-
-def longest(level: dict, text: str) -> Any:
-    """Return what stands at the longest prefix of an address; a unix socket is in no network."""
-    if text:
-        address = ip_address(text.partition("%")[0])
-        best = max((net for net in level if net and address in net), key=lambda net: net.prefixlen, default=None)
-        if best is not None:
-            return level[best]
-    return level.get("")
+    return lambda level, facts: level.longest(getattr(facts, name))
 
 
 def by_server_name(level: dict, facts: Facts) -> Any:
@@ -206,5 +228,6 @@ def by_source_port(level: dict, facts: Facts) -> Any:
 
 
 def networks(texts: Iterable[str]) -> list:
-    """Return networks; of none the text that stands for all addresses."""
-    return list(dict.fromkeys(ip_network(text, strict=False) for text in texts)) or [""]
+    """Return keys of networks; of none the one that stands for all addresses."""
+    found = (ip_network(text, strict=False) for text in texts)
+    return list(dict.fromkeys((one.version, one.prefixlen, int(one.network_address)) for one in found)) or [""]

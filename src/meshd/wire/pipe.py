@@ -10,25 +10,29 @@ from meshd.wire import spare
 PIPE_BYTES = 262144
 MAX_IDLE = 64
 """Unused pipes that are kept."""
+MAX_PIPES = 256
+"""Pipes there may be: each takes two descriptors, which connections need more. Who gets none copies."""
 
 
 class Pipes:
-    """The pipes of one process."""
+    """The pipes of one process; ``count`` are all there are."""
 
     def __init__(self) -> None:
         self.idle: list[tuple[int, int]] = []
+        self.count = 0
         self.is_usable = splice.HAS_SPLICE
 
     def take(self) -> tuple[int, int] | None:
         """Return (read end, write end) of an empty pipe; None where there is none to be had."""
         if self.idle:
             return self.idle.pop()
-        if not self.is_usable:
+        if not self.is_usable or self.count >= MAX_PIPES:
             return None
         try:
             pair = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:
             return None
+        self.count += 1
         if max(pair) >= spare.upstream_ceiling():
             self.close(pair)
             return None
@@ -47,6 +51,7 @@ class Pipes:
 
     def close(self, pair: Any) -> None:
         """Close both ends."""
+        self.count -= 1
         for fd in pair:
             os.close(fd)
 

@@ -115,9 +115,7 @@ class Half:
             return
         self.pipe = self.relay.pipes.take()
         self.full = 0
-        if self.pipe is None:
-            self.relay.is_raw = False
-        else:
+        if self.pipe is not None:
             self.descriptor.pump = self
 
     def end_moving(self) -> None:

@@ -1,0 +1,104 @@
+"""Filter chains in the configuration: their forms, what clashes, and where faults are shown."""
+
+import tempfile
+from pathlib import Path
+from unittest import TestCase
+
+from meshd.config.load import load
+from meshd.errors import ConfigurationError
+from meshd.model.plugin import PluginSettings
+from meshd.registry import Registry
+
+CLUSTERS = "clusters: [{name: a, endpoints: [{address: '127.0.0.1:80'}]}]\n"
+TCP = "network_filters: [{tcp_proxy: {cluster: a}}]"
+HTTP = "filters: [{router: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, cluster: a}]}]}}]"
+
+
+class FilterChains(TestCase):
+    def setUp(self):
+        self.registry = Registry.load(PluginSettings(), {})
+
+    def load(self, listener):
+        """Return the listener of a configuration."""
+        text = CLUSTERS + "listeners:\n  - {name: l, address: '127.0.0.1:8080', " + listener + "}\n"
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "mesh.yaml")
+            path.write_text(text)
+            return load([str(path)], self.registry).snapshot.listeners[0]
+
+    def fault(self, listener):
+        """Return (code, path, message) of the one fault."""
+        with self.assertRaises(ConfigurationError) as caught:
+            self.load(listener)
+        (fault,) = caught.exception.faults
+        return fault.code, fault.path, fault.message
+
+    def test_the_short_form_is_one_chain(self):
+        for text, protocol in ((HTTP, "http"), (TCP, "tcp")):
+            (chain,) = self.load(text + ", timeouts: {idle: 7s}").chains
+            self.assertEqual((chain.name, chain.protocol, chain.timeouts.idle_s), ("", protocol, 7.0))
+
+    def test_a_chain_has_the_listeners_rules_unless_it_has_its_own(self):
+        listener = self.load("timeouts: {idle: 7s}, limits: {max_fields: 9}, filter_chains: ["
+                             f"{{name: x, match: {{server_names: [a.b]}}, {HTTP}, timeouts: {{idle: 3s}}}}], "
+                             f"default_filter_chain: {{name: z, {TCP}}}")
+        found = [(one.name, one.protocol, one.timeouts.idle_s, one.limits.max_fields) for one in listener.chains]
+        self.assertEqual(found, [("x", "http", 3.0, 9), ("z", "tcp", 7.0, 9)])
+
+    def test_one_kind_of_filters(self):
+        for text in ("backlog: 5", f"{HTTP}, {TCP}"):
+            code, path, message = self.fault(text)
+            self.assertEqual(code, "MSH0113")
+            self.assertEqual(message, "expected either filters (HTTP) or network_filters (TCP)")
+        self.assertEqual(self.fault("filter_chains: [{name: x}]")[:2],
+                         ("MSH0113", "listeners[0].filter_chains[0].filters"))
+
+    def test_filters_beside_chains(self):
+        self.assertEqual(self.fault(f"{HTTP}, filter_chains: [{{name: x, {TCP}}}]")[:2],
+                         ("MSH0113", "listeners[0].filters"))
+
+    def test_two_chains_with_the_same_match(self):
+        code, path, message = self.fault(
+            f"filter_chains: [{{name: x, match: {{server_names: [a.b]}}, {TCP}}}, "
+            f"{{name: z, match: {{server_names: [c.d, A.B]}}, {TCP}}}]")
+        self.assertEqual((code, path), ("MSH0113", "listeners[0].filter_chains[1].match"))
+        self.assertIn("chain 'z' matches the same as 'x'", message)
+
+    def test_two_chains_of_one_name(self):
+        other = f"{{name: x, match: {{destination_port: 1}}, {TCP}}}"
+        self.assertEqual(self.fault(f"filter_chains: [{{name: x, {TCP}}}, {other}]")[0], "MSH0111")
+        one = f"{{name: x, {TCP}}}"
+        self.assertEqual(self.fault(f"filter_chains: [{one}], default_filter_chain: {one}")[:2],
+                         ("MSH0113", "listeners[0].default_filter_chain.name"))
+
+    def test_the_default_chain_matches_nothing(self):
+        self.assertEqual(self.fault(f"default_filter_chain: {{name: x, match: {{destination_port: 1}}, {TCP}}}")[:2],
+                         ("MSH0113", "listeners[0].default_filter_chain.match"))
+
+    def test_bad_values(self):
+        for match, path in (
+            ("prefix_ranges: [10.0.0.0/8, ten]", "prefix_ranges[1]"), ("server_names: ['a.*']", "server_names[0]"),
+            ("source_ports: [0]", "source_ports[0]"), ("transport_protocol: quic", "transport_protocol"),
+        ):
+            self.assertEqual(self.fault(f"filter_chains: [{{name: x, match: {{{match}}}, {TCP}}}]")[1],
+                             f"listeners[0].filter_chains[0].match.{path}")
+
+    def test_a_chain_ends_in_a_terminal_filter(self):
+        for text, path in (("network_filters: [sni_cluster]", "listeners[0].network_filters"),
+                           ("filter_chains: [{name: x, network_filters: [sni_cluster]}]",
+                            "listeners[0].filter_chains[0].network_filters")):
+            code, found, message = self.fault(text)
+            self.assertEqual((code, found), ("MSH0202", path))
+            self.assertIn("expected one of: tcp_proxy", message)
+
+    def test_names_are_looked_up(self):
+        code, path, message = self.fault("network_filters: [{tcp_proxy: {cluster: b}}]")
+        self.assertEqual((code, path), ("MSH0201", "listeners[0].network_filters[0].tcp_proxy.cluster"))
+
+    def test_overrides_know_the_filters_of_their_own_chain(self):
+        router = ("{router: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, cluster: a, "
+                  "filters: {cors: {cors: {}, disabled: true}}}]}]}}")
+        good = f"{{name: x, filters: [cors, {router}]}}"
+        bad = f"{{name: z, match: {{destination_port: 1}}, filters: [{router}]}}"
+        self.load(f"filter_chains: [{good}]")
+        self.assertIn("filter_chains[1]", self.fault(f"filter_chains: [{good}, {bad}]")[1])
