@@ -38,7 +38,8 @@ BESIDE = ("p50_ms", "p99_ms", "p999_ms", "rate", "rss_kib", "pss_kib", "cpu_us",
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES)[:-2], help="cases (default: those of HTTP)")
+    parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES)[:-2],
+                        help="cases (default: those of HTTP)")
     parser.add_argument("--proxy", nargs="*", choices=EVERY, default=list(PEERS),
                         help="proxies (default: those without -all (every mechanism on) and -tcp)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")

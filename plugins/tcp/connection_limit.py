@@ -30,13 +30,18 @@ class ConnectionLimit:
         self._delay_s = options.delay_s
         self._clock = site.clock
         self._ledger = site.ledger(("network_filter", "connection_limit", site.owner, site.name), 1)
-        labels = (site.owner.removeprefix("listener "), site.name)
+        self._labels = (site.owner.removeprefix("listener ").partition(":")[0], site.name)
+        self._metrics = site.metrics
         self._limited = site.metrics.counter(
             "envoy_connection_limit_limited_connections", "connections refused by connection_limit",
-            ("listener", "filter")).cell(*labels)
-        site.metrics.gauge(
+            ("listener", "filter")).cell(*self._labels)
+
+    def start(self):
+        """Show the count in the metrics."""
+        ledger = self._ledger
+        self._metrics.gauge(
             "envoy_connection_limit_active_connections", "connections that connection_limit counts",
-            ("listener", "filter"), "host").function(lambda: self._ledger.used(0), *labels)
+            ("listener", "filter"), "host").function(lambda: ledger.used(0), *self._labels)
 
     def on_open(self, session):
         """Count it, or refuse it: at once or later."""

@@ -38,7 +38,7 @@ class LocalRateLimit:
         self._buckets = site.buckets(("network_filter", "local_ratelimit", site.owner, site.name), 1)
         self._limited = site.metrics.counter(
             "envoy_tcp_local_ratelimit_rate_limited", "connections refused by local_ratelimit",
-            ("listener", "filter")).cell(site.owner.removeprefix("listener "), site.name)
+            ("listener", "filter")).cell(site.owner.removeprefix("listener ").partition(":")[0], site.name)
 
     def on_open(self, session):
         """Take a token, or refuse."""

@@ -11,7 +11,9 @@ class ISite(Interface):
     """One per plugin instance; ``name`` and ``log`` are its own, the rest is shared."""
 
     name = Attribute("str: the instance's name; for a plugin of a cluster the cluster's name")
-    owner = Attribute("str: 'listener NAME', 'cluster NAME', '' mesh-wide; belongs in keys of its own state")
+    owner = Attribute(
+        "str: 'listener NAME', 'listener NAME: filter chain NAME', 'cluster NAME', '' mesh-wide; belongs in keys of "
+        "its own state")
     node = Attribute("meshd.model.snapshot.Node")
     clock = Attribute("now() -> monotonic s; wall() -> epoch s; call_later(seconds, f, *args) -> cancellable")
     random = Attribute("random.Random, the process's; never use the random module's own functions")
