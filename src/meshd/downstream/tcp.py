@@ -46,7 +46,7 @@ class TcpConnection:
     """``listener`` is the live chain that it belongs to; ``chain`` has the filters that it began with."""
 
     __slots__ = ("listener", "world", "poller", "descriptor", "peer", "host", "local", "id", "chain", "session",
-                 "early", "place", "stream", "relay", "timer", "reported", "is_over", "waiting", "tunnel",
+                 "early", "place", "stream", "relay", "timer", "reported", "is_over", "waiting", "tunnel", "make",
                  "__weakref__")
 
     def __init__(self, listener: Any, descriptor: Any, peer: str, host: str, local: str) -> None:
@@ -65,6 +65,7 @@ class TcpConnection:
         self.stream: Stream | None = None
         self.relay: Relay | Served | None = None
         self.tunnel: Tunnel | None = None
+        self.make: Any = None
         self.waiting: Deferred | None = None
         self.is_over = False
         self.reported = self.poller.now
@@ -101,6 +102,8 @@ class TcpConnection:
             if not self.is_over:
                 if self.session.plan is None:
                     self.refuse()
+                elif self.make is not None:
+                    self.hand_over(self.make)
                 else:
                     self.connect(self.session.plan)
             return False
@@ -218,10 +221,10 @@ class TcpConnection:
 
     # Served by a filter itself
 
-    def hand_over(self, make: Any, plan: Any) -> None:
-        """Let what ``make(link)`` returns serve the client; ``plan`` has the times."""
+    def hand_over(self, make: Any) -> None:
+        """Let what ``make(link)`` returns serve the client."""
         session, chain = self.session, self.chain
-        session.plan = plan
+        self.make = None
         relay = self.relay = Served(
             self, self.descriptor, chain.changer(chain.data_steps, "on_data", session),
             chain.changer(chain.write_steps, "on_write", session))

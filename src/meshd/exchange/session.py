@@ -38,8 +38,9 @@ class Session(Exchange):
         self.downstream.refuse()
 
     def serve(self, make: Callable[[Any], Any], idle_timeout_s: float = 3600.0) -> None:
-        """Let what ``make(link)`` returns serve the client (ISession)."""
-        self.downstream.hand_over(make, TcpPlan(idle_timeout_s=idle_timeout_s))
+        """Let what ``make(link)`` returns serve the client, once the filter has returned (ISession)."""
+        self.plan = TcpPlan(idle_timeout_s=idle_timeout_s)
+        self.downstream.make = make
 
     def tell(self, exchange: Any) -> None:
         """Tell the sinks of a request that this connection has carried (ISession)."""
