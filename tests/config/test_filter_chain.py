@@ -89,7 +89,7 @@ class FilterChains(TestCase):
                             "listeners[0].filter_chains[0].network_filters")):
             code, found, message = self.fault(text)
             self.assertEqual((code, found), ("MSH0202", path))
-            self.assertIn("expected one of: tcp_proxy", message)
+            self.assertIn("expected one of: codec_proxy, tcp_proxy", message)
 
     def test_names_are_looked_up(self):
         code, path, message = self.fault("network_filters: [{tcp_proxy: {cluster: b}}]")

@@ -14,7 +14,7 @@ from meshd_plugins.prometheus.label import W
 from tests.tree import ROOT
 
 NAME = re.compile(r"(?:istio|envoy|process|python_gc|meshd)_[a-z0-9_]+")
-OTHERS = {"meshd_impl", "meshd_plugins", "meshd_plugin_", "envoy_metrics_service_address"}
+OTHERS = {"meshd_impl", "meshd_plugins", "meshd_plugin_", "meshd_capture", "envoy_metrics_service_address"}
 """Strings of the code that look like a metric and are none."""
 
 

@@ -13,8 +13,8 @@ from meshd.exchange.shed import Shed
 class LiveChain:
     """Stands for ``listener`` towards the connections that it took. ``spec`` is the model's FilterChain with all
     rules, ``chain`` is what the next request (of HTTP) or the next connection (of TCP) gets; ``count`` are those open.
-    ``name`` is the listener's. ``speaks`` is what its protocol and codec come to. ``is_capturing``: the ``local`` of its
-    connections is where their clients meant to go.
+    ``name`` is the listener's. ``speaks`` is what its protocol and codec come to. ``is_capturing``: the ``local`` of
+    its connections is where their clients meant to go.
 
     Overload changes ``chain`` (for one that refuses) and ``is_keeping`` (answers leave their connections open).
     ``transport`` is a byte layer below the protocol, None for plain text: it has ``wrap(descriptor, owner, early)``,

@@ -2,18 +2,15 @@
 
 from typing import Any
 
-from meshd.exchange import hedge, recovery, trailed
+from meshd.exchange import connect, hedge, recovery, trailed
 from meshd.exchange.attempt import Attempt
 from meshd.exchange.reply import explain
 from meshd.http import compose, grpc
 from meshd.http import flag as flags
-from meshd.http.target import CONNECT
 from meshd.upstream.outcome import Outcome
 
 REASONS = {flags.UF: "connect-failure", flags.UC: "reset", flags.UR: "reset", flags.UPE: "reset"}
 """Response flag of a failed attempt -> the word that retry policies know it by."""
-AGREED = b"HTTP/1.1 200 OK\r\n\r\n"
-"""What stands for an answer to CONNECT where an endpoint knows nothing of it."""
 HOLD_BYTES = 65536
 """Request body bytes held while no upstream takes them, until the downstream is paused."""
 
@@ -47,8 +44,7 @@ def begin(exchange: Any, plan: Any) -> None:
     cluster.cells.active_requests.value += 1
     if request.upgrade is not None and (request.upgrade not in plan.upgrades or exchange.body is not None):
         request.upgrade = None
-        if request.method == b"CONNECT":
-            exchange.reply(404, b"", (), flags.NR, "route_not_found")
+        if connect.refuse(exchange):
             return
     if exchange.body is not None and plan.retry is not None:
         exchange.body.replay_limit = plan.retry.body_limit_bytes
@@ -151,8 +147,7 @@ def send_request(exchange: Any, attempt: Any) -> None:
         return
     data = exchange.upstream_head
     if data is None:
-        if request.upgrade == CONNECT:
-            terminate(exchange, attempt)
+        if connect.terminate(exchange, attempt):
             return
         if request.expect_continue:
             request.headers.remove(b"expect")
@@ -188,15 +183,6 @@ def stream_request(exchange: Any, attempt: Any, connection: Any) -> None:
         connection.complete(body.trailers)
     else:
         exchange.downstream.resume()
-
-
-def terminate(exchange: Any, attempt: Any) -> None:
-    """The request is CONNECT: what follows is for the endpoint, as it is, and what it sends is for the client."""
-    attempt.is_tunnel = exchange.is_tunnel = True
-    exchange.deadline = 0.0
-    attempt.connection.parser.receive(AGREED)
-    if not exchange.is_ended:
-        exchange.flush()
 
 
 def with_body(exchange: Any, body: Any, head: bytes) -> bytes:

@@ -29,9 +29,9 @@ class Descriptor:
     its source.
 
     ``last`` is the monotonic time of the last byte either way, in seconds. ``security`` is what TLS has agreed on, None
-    on a plain one; ``is_cut``: the peer's end came without TLS's own, so somebody else may have made it. ``pump``, where
-    it is not None, moves what comes past the owner: its ``pull()`` returns how many bytes, 0 at the end of the stream,
-    -1 where nothing was there.
+    on a plain one; ``is_cut``: the peer's end came without TLS's own, so somebody else may have made it. ``pump``,
+    where it is not None, moves what comes past the owner: its ``pull()`` returns how many bytes, 0 at the end of the
+    stream, -1 where nothing was there.
     """
 
     __slots__ = ("fd", "poller", "owner", "mask", "pending", "pending_bytes", "is_open", "is_closing",
