@@ -11,8 +11,8 @@ from meshd.api import (
     options,
 )
 from meshd_plugins.istio.catalog import KINDS
-from meshd_plugins.istio.schema.gateway import Server
-from meshd_plugins.istio.schema.traffic_policy import PortTrafficPolicy, TrafficPolicy
+from meshd_plugins.istio.schema.gateway import ServerTLSSettings
+from meshd_plugins.istio.schema.traffic_policy import ClientTLSSettings, TunnelSettings
 
 OPENING = """\
 # Which documents and fields work
@@ -25,8 +25,8 @@ for all that stands below it.
 
 Some documents are **refused** where they select this proxy, since running without them would let in what they forbid
 (MSH0313): `AuthorizationPolicy` with an action other than `AUDIT`, `RequestAuthentication` with rules,
-`PeerAuthentication` with mode `STRICT`. A `DestinationRule` with `tls` of another mode than `DISABLE` is refused for a
-host that gets traffic.
+`PeerAuthentication` with mode `STRICT`. A `DestinationRule` with `tls` of mode `ISTIO_MUTUAL` is refused for a host that
+gets traffic (MSH0320).
 
 Two things that istiod refuses are taken, with a warning; with `--strict` they are errors: host `*` in a
 `VirtualService` without `gateways` (MSH0311), and `kind: VirtualGateway` (MSH0312).
@@ -41,11 +41,17 @@ LEAF = {
 WORKS, WARNED, REFUSED = "works", "warned", "refused"
 SECURITY = "where it selects this proxy and forbids something: it cannot be enforced yet (MSH0313)"
 REFUSED_KINDS = frozenset(("PeerAuthentication", "RequestAuthentication", "AuthorizationPolicy"))
-TLS_OUT = "unless mode is DISABLE: TLS to upstreams is not there yet (MSH0320)"
+TLS_OUT = "ISTIO_MUTUAL is refused: the mesh gives this proxy no certificate yet (MSH0320)"
+TLS_IN = "ISTIO_MUTUAL and AUTO_PASSTHROUGH are warned of: such a server is not bound yet"
+NO_OLD = "TLS before 1.2 is not there: TLSV1_0 and TLSV1_1 are warned of"
 FOUND_LATER = {
-    (TrafficPolicy, "tls"): (REFUSED, TLS_OUT),
-    (PortTrafficPolicy, "tls"): (REFUSED, TLS_OUT),
-    (Server, "tls"): (WARNED, "but for httpsRedirect: TLS is not terminated yet, such a server is not bound"),
+    (ClientTLSSettings, "mode"): (WORKS, TLS_OUT),
+    (ServerTLSSettings, "mode"): (WORKS, TLS_IN),
+    (ServerTLSSettings, "min_protocol_version"): (WORKS, NO_OLD),
+    (ServerTLSSettings, "max_protocol_version"): (WORKS, NO_OLD),
+    (ServerTLSSettings, "ecdh_curves"): (WORKS, "the one curve; with several, all of OpenSSL's are offered (warned)"),
+    (ServerTLSSettings, "insecure_skip_verify"): (WARNED, "certificates of clients are verified all the same"),
+    (TunnelSettings, "protocol"): (WORKS, "CONNECT; POST is warned of, and CONNECT is used"),
 }
 """Fields of which only the translation can say whether they work: class and attribute -> state and reason."""
 

@@ -174,10 +174,11 @@ class Named:
     name: str
 
 
-def view(*texts, strict=False, **node):
-    """Return what a node sees in documents; raises ConfigurationError with the faults."""
+def view(*texts, strict=False, secrets=None, **node):
+    """Return what a node sees in documents; raises ConfigurationError with the faults. ``secrets`` is their folder."""
     faults = Faults()
-    me = parse_all("node.yaml", json.dumps({"node": {**NODE, **node}}).encode(), faults)
+    native = {"node": {**NODE, **node}, **({"secrets": {"directory": secrets}} if secrets else {})}
+    me = parse_all("node.yaml", json.dumps(native).encode(), faults)
     documents = Documents((*me, *roots_of(texts, faults)), (), faults, True)
     loaded = load_documents(documents, installed(), is_strict=strict)
     return Seen(loaded.snapshot, tuple(loaded.warnings))

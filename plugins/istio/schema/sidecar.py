@@ -1,7 +1,7 @@
 """Sidecar (networking.istio.io): what the sidecars of a namespace listen on, and which services they see."""
 
 from meshd.api import Choice, ListOf, Nested, Text, camel_config, option
-from meshd_plugins.istio.schema.common import COUNT32, HOST, NO_TLS, LabelSelector, keys_of
+from meshd_plugins.istio.schema.common import COUNT32, HOST, LabelSelector, keys_of
 from meshd_plugins.istio.schema.form import (
     TLS_PROTOCOLS, UNIX, each, fqdn_fault, ip_fault, label_fault, protocol_fault, slashed_host_fault, unix_fault,
 )
@@ -10,6 +10,7 @@ from meshd_plugins.istio.schema.traffic_policy import ConnectionPoolSettings
 from meshd_plugins.istio.schema.route import Destination
 
 LOCAL = ("", "127.0.0.1", "0.0.0.0", "[::1]", "[::]")
+NOT_ENDED = "TLS is not ended for workloads yet"
 NOT_INGRESS = ("subject_alt_names", "https_redirect", "credential_name", "credential_names", "tls_certificates")
 CAPTURE = Choice(("DEFAULT", "IPTABLES", "NONE"))
 
@@ -47,7 +48,7 @@ class IstioIngressListener:
     default_endpoint: str = option(
         Text(), default="", doc="127.0.0.1:PORT, 0.0.0.0:PORT, [::1]:PORT, [::]:PORT, unix://PATH (same port)"
     )
-    tls: ServerTLSSettings | None = option(Nested(ServerTLSSettings), default=None, doc="TLS", unsupported=NO_TLS)
+    tls: ServerTLSSettings | None = option(Nested(ServerTLSSettings), default=None, doc="TLS", unsupported=NOT_ENDED)
     connection_pool: ConnectionPoolSettings | None = option(
         Nested(ConnectionPoolSettings), default=None, doc="limits towards the workload"
     )

@@ -2,7 +2,7 @@
 
 from meshd.api import Boolean, Choice, Integer, ListOf, Nested, Number, Text, camel_config, option
 from meshd_plugins.istio.schema.common import (
-    ANY_TIME, COUNT, COUNT32, NO_TCP, PORT, TIME, TIME_OR_0, WORDS, PortSelector,
+    ANY_TIME, COUNT, COUNT32, PORT, TIME, TIME_OR_0, WORDS, PortSelector,
 )
 from meshd_plugins.istio.schema.form import fqdn_fault, is_ip
 from meshd_plugins.istio.schema.load_balancer import LoadBalancerSettings
@@ -30,7 +30,7 @@ class TCPSettings:
     connect_timeout_s: float | None = option(TIME, default=None, doc="until a connect is given up (10s)")
     tcp_keepalive: TcpKeepalive | None = option(Nested(TcpKeepalive), default=None, doc="keepalive")
     max_connection_duration_s: float | None = option(TIME, default=None, doc="age at which one is closed")
-    idle_timeout_s: float | None = option(TIME_OR_0, default=None, doc="of TCP connections (1h)", unsupported=NO_TCP)
+    idle_timeout_s: float | None = option(TIME_OR_0, default=None, doc="of TCP connections (1h)")
 
 
 @camel_config
@@ -212,7 +212,7 @@ class TrafficPolicy:
         ListOf(item=Nested(PortTrafficPolicy), maximum=4096), default=(), doc="replaces all of the above at one port"
     )
     tunnel: TunnelSettings | None = option(
-        Nested(TunnelSettings), default=None, doc="tunnel", unsupported="there are no tunnels yet"
+        Nested(TunnelSettings), default=None, doc="tunnel of connections (tcp and tls rules)"
     )
     proxy_protocol: ProxyProtocol | None = option(
         Nested(ProxyProtocol), default=None, doc="PROXY protocol"

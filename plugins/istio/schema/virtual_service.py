@@ -1,7 +1,7 @@
 """VirtualService (networking.istio.io): how requests and connections for hosts are routed."""
 
 from meshd.api import ListOf, Nested, Text, camel_config, option
-from meshd_plugins.istio.schema.common import HOST, NAMESPACES, NO_TCP
+from meshd_plugins.istio.schema.common import HOST, NAMESPACES
 from meshd_plugins.istio.schema.form import (
     MESH, deeper, each, gateway_name_fault, is_ip, is_within, overlaps, sni_fault, wildcard_fault,
 )
@@ -52,10 +52,8 @@ class VirtualService:
         ListOf(item=Text(minimum=1)), default=(), doc="Gateways, and mesh for sidecars (mesh when empty)"
     )
     http: tuple[HTTPRoute, ...] = option(ListOf(item=Nested(HTTPRoute)), default=(), doc="rules for HTTP")
-    tls: tuple[TLSRoute, ...] = option(ListOf(item=Nested(TLSRoute)), default=(), doc="rules for TLS",
-                                       unsupported="TLS is not passed through yet")
-    tcp: tuple[TCPRoute, ...] = option(ListOf(item=Nested(TCPRoute)), default=(), doc="rules for TCP",
-                                       unsupported=NO_TCP)
+    tls: tuple[TLSRoute, ...] = option(ListOf(item=Nested(TLSRoute)), default=(), doc="rules for TLS")
+    tcp: tuple[TCPRoute, ...] = option(ListOf(item=Nested(TCPRoute)), default=(), doc="rules for TCP")
     export_to: tuple[str, ...] = option(NAMESPACES, default=(), doc="namespaces that see it (*: all)")
 
     @property

@@ -10,6 +10,7 @@ from meshd_plugins.istio.mesh.service import NONE, protocol_of
 from meshd_plugins.istio.translate.listener import TAGS, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.naming import addresses_of, allocated
 from meshd_plugins.istio.translate.rate_limit import Tags
+from meshd_plugins.istio.translate.service_chain import INSPECTOR, ServiceChains
 
 ANY, LOOPBACK = "0.0.0.0", "127.0.0.1"
 OUTBOUND, INBOUND = "virtualOutbound", "virtualInbound"
@@ -19,7 +20,7 @@ EVERYWHERE = {"original_destination": {"allow": ["0.0.0.0/0", "::/0"]}}
 """Whoever is captured could have gone there without us."""
 SOURCES = ("127.0.0.6", "::6")
 NOT_CAPTURED, TPROXY, LOCALHOST = "NONE", "tproxy", "LOCALHOST"
-REST = "rest"
+REST, UDP = "rest", "udp"
 
 
 def is_captured(node, one):
@@ -33,17 +34,19 @@ def captured_listeners(view, allows_any, inbound_routes):
     outbound, inbound = _Outbound(view, allows_any), _Inbound(view, inbound_routes)
     last = PASSTHROUGH if allows_any else BLACK_HOLE
     is_transparent = view.context.node.interception_mode == TPROXY
+    leaving = list(outbound.chains())
     return [
-        _listener(OUTBOUND, getattr(config, "proxy_listen_port", None) or OUTBOUND_PORT, outbound.chains(),
-                  _cluster(view.clusters, last, view.place)),
+        _listener(OUTBOUND, getattr(config, "proxy_listen_port", None) or OUTBOUND_PORT, leaving,
+                  _cluster(view.clusters, last, view.place), [INSPECTOR] if outbound.needs_names else []),
         _listener(INBOUND, getattr(config, "proxy_inbound_listen_port", None) or INBOUND_PORT, inbound.chains(),
                   _cluster(view.clusters, INBOUND_PASSTHROUGH, view.place), transparent=is_transparent or None),
     ]
 
 
-def _listener(name, port, chains, cluster, **more):
+def _listener(name, port, chains, cluster, inspectors=(), **more):
     return default({
-        "name": name, "address": f"{ANY}:{port}", "use_original_dst": True, "listener_filters": ["original_dst"],
+        "name": name, "address": f"{ANY}:{port}", "use_original_dst": True,
+        "listener_filters": ["original_dst", *inspectors],
         "filter_chains": list(chains) or None, "default_filter_chain": {"name": REST, **_tcp(cluster)}, **more,
     })
 
@@ -78,7 +81,13 @@ class _Outbound:
         self.view = view
         self.allows_any = allows_any
         self.given = allocated(view.mesh) if view.context.node.dns_capture else {}
-        self.found = {}
+        self.chains_of = ServiceChains(view)
+        self.found = self.chains_of.found
+
+    @property
+    def needs_names(self):
+        """Say whether a chain is chosen by the server name."""
+        return self.chains_of.has_names
 
     def chains(self):
         """Return all, those of the document's own ports before those of services."""
@@ -103,7 +112,9 @@ class _Outbound:
         else:
             services = [service for service in self.view.services(one.hosts) if service.port(number) is not None]
             for service in services:
-                self._tcp(number, service, addresses or addresses_of(service, self.given), one.node)
+                if service.port(number).protocol != UDP:
+                    self.chains_of.add(service, number, addresses or addresses_of(service, self.given), one.hosts,
+                                       one.node)
 
     def _services(self, number, services, wanted, place):
         by_kind = {True: [], False: []}
@@ -113,8 +124,8 @@ class _Outbound:
         if by_kind[True]:
             self._http(number, wanted, [], place)
         for one in by_kind[False]:
-            if one.port(number).protocol != "udp":
-                self._tcp(number, one, addresses_of(one, self.given), one.node)
+            if one.port(number).protocol != UDP:
+                self.chains_of.add(one, number, addresses_of(one, self.given), wanted, one.node)
 
     def _http(self, number, wanted, addresses, place):
         hosts = self.view.hosts(number, wanted)
@@ -127,13 +138,7 @@ class _Outbound:
             name = listener_name(addresses[0] if addresses else ANY, number)
             made = http_listener(place, name, "", hosts, self.view.clusters)
             self.found.setdefault(name, _chain(place, name, number, addresses, made))
-
-    def _tcp(self, number, service, addresses, place):
-        """The first service of a port has what has no address."""
-        name = listener_name(addresses[0] if addresses else ANY, number)
-        if name not in self.found:
-            cluster = self.view.clusters.use(service.host, number, "", place)
-            self.found[name] = _chain(place, name, number, addresses, _tcp(cluster))
+            self.chains_of.take(number, addresses)
 
 
 class _Inbound:
@@ -160,7 +165,7 @@ class _Inbound:
                 continue
             for port in service.ports:
                 number = port.target or port.number
-                if number not in seen and port.protocol != "udp":
+                if number not in seen and port.protocol != UDP:
                     seen.add(number)
                     cluster = self._cluster(number, "", service.node, None, port.protocol)
                     yield self._chain(number, port.is_http or not port.protocol, cluster, [], service.node)

@@ -10,6 +10,7 @@ from meshd_plugins.istio.translate.client_protocol import client_protocol
 from meshd_plugins.istio.translate.hashing import native_hashing
 from meshd_plugins.istio.translate.outlier import native_outlier_detection
 from meshd_plugins.istio.translate.rate_limit import rate_limits
+from meshd_plugins.istio.translate.tls import client_tls
 
 UNLIMITED = 2**32 - 1
 CONNECT_TIMEOUT_S = 10.0
@@ -19,7 +20,7 @@ BALANCERS = {
     "": FEWEST, "UNSPECIFIED": FEWEST, "LEAST_REQUEST": FEWEST, "LEAST_CONN": FEWEST, "ROUND_ROBIN": "round_robin",
     "RANDOM": "random",
 }
-UNSAFE = "requests would leave in plain text"
+UNSAFE = "the mesh gives this proxy no certificate yet, and requests would leave in plain text"
 
 
 class Clusters:
@@ -50,13 +51,13 @@ class Clusters:
         Without an ``address`` it is where the client meant to go; ``more`` says how it is got there.
         """
         name = f"inbound|{port}||"
-        pool = pool or self._baseline().connection_pool
+        pool = pool or self.baseline().connection_pool
         self.sections.setdefault(name, tree(node, {
             "name": name, "endpoints": [{"address": address}] if address else [], **(more or {}), **self._pool(pool),
             **client_protocol(protocol, pool, None)}))
         return name
 
-    def _baseline(self):
+    def baseline(self):
         """Return the policy of hosts that no DestinationRule speaks of (meshConfig.defaultTrafficPolicy)."""
         given = getattr(self.mesh.config, "default_traffic_policy", None)
         return Policy(connection_pool=getattr(given, "connection_pool", None),
@@ -84,12 +85,12 @@ class Clusters:
     def _of(self, name, service, found, rules, subset):
         """Return the native cluster of a port of a service, or of one of its subsets, under DestinationRules."""
         in_force, record = policy(rules, subset, found.number)
-        in_force = overlay(self._baseline(), in_force)
-        self._refuse_unsafe(in_force, service.host)
+        in_force = overlay(self.baseline(), in_force)
         place = record.node if record is not None else service.node
         named = _named(service, found) if service.resolution == DYNAMIC_DNS else {}
         return tree(place, {
             "name": name, **self._endpoints(service, found, record), **self._settings(in_force), **named,
+            "tls": self._tls(in_force, service),
             **self._captured(service), **client_protocol(found.protocol, in_force.connection_pool, self.mesh.config)})
 
     def _endpoints(self, service, port, record):
@@ -153,12 +154,14 @@ class Clusters:
                                      f"{word} is not there yet, round robin is used")
         return At(settings.node, found or "round_robin")
 
-    def _refuse_unsafe(self, in_force, host):
+    def _tls(self, in_force, service):
         """What must be encrypted is not sent in plain text."""
         tls = in_force.tls
-        if tls is not None and tls.mode not in ("", "DISABLE"):
+        if tls is not None and tls.mode == "ISTIO_MUTUAL":
             self.context.fault("MSH0320", field(tls, "mode"), "spec.trafficPolicy.tls.mode",
-                               f"{host}: TLS to upstreams is not there yet, and {UNSAFE}, expected DISABLE or no tls")
+                               f"{service.host}: {UNSAFE}, expected DISABLE, SIMPLE, MUTUAL or no tls")
+            return None
+        return client_tls(tls, service)
 
 
 def _endpoint(address, one):

@@ -133,16 +133,16 @@ def _destinations(resource, shares, scope):
 
 
 def _cluster(resource, destination, scope):
-    return scope.clusters.use(*_target(resource, destination, scope), destination.node)
+    return scope.clusters.use(*target_of(resource, destination, scope), destination.node)
 
 
 def _is_hashed(resource, rule, scope):
     node = scope.node
-    return any(scope.mesh.is_hashed(*_target(resource, one.destination, scope), node.namespace, node.labels)
+    return any(scope.mesh.is_hashed(*target_of(resource, one.destination, scope), node.namespace, node.labels)
                for one in rule.route)
 
 
-def _target(resource, destination, scope):
+def target_of(resource, destination, scope):
     """Return (host, port, subset) that a destination means."""
     host = scope.mesh.resolve(destination.host, resource.namespace)
     service = scope.mesh.find(host, scope.node.namespace)

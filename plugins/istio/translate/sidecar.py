@@ -10,12 +10,13 @@ from meshd_plugins.istio.translate.captured import captured_listeners, is_captur
 from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
+from meshd_plugins.istio.translate.service_chain import INSPECTOR, ServiceChains
 from meshd_plugins.istio.translate.virtual_host import default_route, domains, routes_of
 
 LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
-NO_TCP = "only HTTP is carried yet: this listener is not bound"
+NO_TLS = "TLS is not ended for workloads yet: this listener is not bound"
 EVERYTHING = ("*/*",)
-PROXY = "HTTP_PROXY"
+PROXY, UDP = "HTTP_PROXY", "udp"
 REGISTRY_ONLY = "REGISTRY_ONLY"
 BLOCKED = 502
 """What Istio answers where REGISTRY_ONLY refuses a host."""
@@ -39,7 +40,7 @@ def sidecar_listeners(mesh, context, clusters, routes):
         if is_captured(context.node, one):
             continue
         if one.port is not None or one.bind:
-            yield from _egress(one, place, view)
+            yield from _egress(one, view)
     for place, one in enumerate(spec.ingress if spec is not None else ()):
         if is_captured(context.node, one):
             continue
@@ -74,10 +75,10 @@ def _proxied(egress):
     return rest or tuple(host for one in egress for host in one.hosts) or EVERYTHING
 
 
-def _egress(one, place, view):
+def _egress(one, view):
     node = view.context.node
     if one.port is not None and not is_http(one.port):
-        view.context.unsupported(field(one, "port"), f"spec.egress[{place}].port", NO_TCP)
+        yield from _egress_bytes(one, view)
         return
     number = one.port.number if one.port is not None else 0
     bind = one.bind or LOOPBACK
@@ -87,9 +88,23 @@ def _egress(one, place, view):
     yield http_listener(one.node, listener_name(bind, number), where, hosts, view.clusters)
 
 
+def _egress_bytes(one, view):
+    """A listener of bytes, where there are services with its port."""
+    number, bind, chains = one.port.number, one.bind or LOOPBACK, ServiceChains(view)
+    for service in view.services(one.hosts):
+        port = service.port(number)
+        if port is not None and port.protocol != UDP:
+            chains.add(service, number, (), one.hosts, one.node, is_captured=False)
+    if chains.found:
+        yield At(one.node, {
+            "name": listener_name(bind, number),
+            "address": At(field(one.port, "number"), address(bind, number, view.context.node)),
+            "listener_filters": [INSPECTOR] if chains.has_names else None, "filter_chains": list(chains.found.values())})
+
+
 def _ingress(one, place, view):
-    if not is_http(one.port):
-        view.context.unsupported(field(one, "port"), f"spec.ingress[{place}].port", NO_TCP)
+    if one.tls is not None:
+        view.context.unsupported(field(one, "tls"), f"spec.ingress[{place}].tls", NO_TLS)
         return
     number = one.port.number
     pool = one.connection_pool or view.spec.inbound_connection_pool
@@ -97,6 +112,10 @@ def _ingress(one, place, view):
                                     protocol_of(one.port.name, one.port.protocol))
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))
+    if not is_http(one.port):
+        yield At(one.node, {"name": listener_name(bind, number), "address": where,
+                            "network_filters": [{"tcp_proxy": {"cluster": cluster}}]})
+        return
     hosts = _inbound_hosts(number, cluster, one.node)
     yield http_listener(one.node, listener_name(bind, number), where, hosts, view.clusters)
 
@@ -136,7 +155,7 @@ class View:
 
     def hosts(self, port, wanted):
         """Return the native virtual hosts of a listener on the service port ``port``."""
-        rules, scope = self.rules(wanted), self._scope(port)
+        rules, scope = self.rules(wanted), self.scope(port)
         imported = {one.host: one for one in self.services(wanted)}
         services = {host: one for host, one in imported.items() if _is_served(one, port)}
         # a rule's host that is a service without this port has nothing to say here
@@ -154,10 +173,10 @@ class View:
             for port in service.ports:
                 if _is_served(service, port.number):
                     is_plain = port.number == 80 or len(service.ports) == 1
-                    made.append(self._host(service.host, service, port.number, rules, self._scope(port.number), names,
+                    made.append(self._host(service.host, service, port.number, rules, self.scope(port.number), names,
                                            has_plain=is_plain))
         known = {one.host for one in services}
-        made += [self._host(host, None, 0, rules, self._scope(80), names) for host in rules if host not in known]
+        made += [self._host(host, None, 0, rules, self.scope(80), names) for host in rules if host not in known]
         return self._with_rest(made)
 
     @property
@@ -190,7 +209,8 @@ class View:
             made.append({"name": "block_all", "domains": ["*"], "routes": [route]})
         return made
 
-    def _scope(self, port):
+    def scope(self, port):
+        """Return the Scope of a port of services."""
         return Scope(MESH, port, self.mesh, self.clusters, self.context.node)
 
     def services(self, wanted):
@@ -218,6 +238,10 @@ class View:
                 if self._is_wanted(name, service.namespace, wanted, overlap):
                     found.setdefault(name, []).append(service)
         return found
+
+    def rules_of(self, host, rules):
+        """Return those of ``rules`` (as ``rules`` returns them) whose host covers a service's most closely."""
+        return rules.get(self._covering(host, rules), [])
 
     def _default_export(self):
         return self.mesh.config.default_virtual_service_export_to if self.mesh.config else ()

@@ -159,8 +159,8 @@ class Settings(TestCase):
         self.assertEqual((found.load_balancer.type, [one.code for one in seen.unsupported]),
                          ("round_robin", ["MSH0118"]))
 
-    def test_tls_towards_a_host_is_refused_not_left_out(self):
-        texts = [gateway(), service("a.test"), rule({"tls": {"mode": "SIMPLE"}}),
+    def test_the_mesh_s_own_tls_is_refused_not_left_out(self):
+        texts = [gateway(), service("a.test"), rule({"tls": {"mode": "ISTIO_MUTUAL"}}),
                  rules("r", "- route: [{destination: {host: a.test}}]")]
         self.assertIn("MSH0320", [one.code for one in faults_of(*texts)])
 

@@ -58,11 +58,11 @@ class Ports(TestCase):
         seen = view(document("VirtualGateway", "edge", {"servers": [{"port": port, "hosts": ["*"]}]}))
         self.assertEqual(len(seen.snapshot.listeners), 1)
 
-    def test_what_is_no_http_is_warned_of_and_not_bound(self):
-        seen = view(document("Gateway", "edge", {"servers": [
-            {"port": {"number": 9000, "name": "tcp", "protocol": "TCP"}, "hosts": ["*"]}]}))
-        self.assertEqual(seen.snapshot.listeners, ())
-        self.assertIn("MSH0118", [one.code for one in seen.unsupported])
+    def test_the_first_protocol_of_a_port_has_it(self):
+        tcp = {"port": {"number": 80, "name": "tcp", "protocol": "TCP"}, "hosts": ["*"]}
+        seen = view(gateway("a"), document("Gateway", "b", {"servers": [tcp]}))
+        self.assertEqual([len(one.filters) for one in seen.snapshot.listeners], [1])
+        self.assertIn("spec.servers[0].port.protocol", [one.path for one in seen.unsupported])
 
 
 class Hosts(TestCase):

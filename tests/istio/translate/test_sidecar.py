@@ -105,9 +105,9 @@ class Egress(TestCase):
         found = seen(service("a.test", ports=[(8080, "http")]), sidecar([{"port": port, "hosts": ["*/*"]}]))
         self.assertEqual(found.goes(host="a.test:8080"), "outbound|8080||a.test")
 
-    def test_a_tcp_listener_is_warned_of_and_not_bound(self):
+    def test_a_tcp_listener_without_services_of_its_port_is_not_bound(self):
         found = seen(sidecar([{"port": {"number": 9000, "protocol": "TCP", "name": "t"}, "hosts": ["*/*"]}]))
-        self.assertEqual((found.snapshot.listeners, [one.code for one in found.unsupported]), ((), ["MSH0118"]))
+        self.assertEqual((found.snapshot.listeners, found.unsupported), ((), ()))
 
 
 class Scope(TestCase):

@@ -1,0 +1,120 @@
+"""TLS of documents to the native form: towards clients (a Gateway's or Sidecar's server), towards hosts (DestinationRule).
+
+A credential is a folder of that name under the native ``secrets.directory``: ``tls.crt``, ``tls.key``, ``ca.crt``,
+``ca.crl``.
+"""
+
+from meshd_plugins.istio.emit import At, default, field
+
+KUBERNETES = "kubernetes://"
+VERSIONS = {"TLSV1_2": "1.2", "TLSV1_3": "1.3"}
+OLD = ("TLSV1_0", "TLSV1_1")
+SYSTEM = "system"
+CLIENT_ASKED = {"MUTUAL": "required", "OPTIONAL_MUTUAL": "optional"}
+OF_CLIENTS = ("subjectAltNames", "verifyCertificateSpki", "verifyCertificateHash")
+
+
+def server_tls(tls, context, path):
+    """Return the native ``tls`` of a server that ends TLS, or None where that is not possible; that is warned of."""
+    if tls.max_protocol_version in OLD:
+        context.unsupported(field(tls, "maxProtocolVersion"), f"{path}.maxProtocolVersion",
+                            "TLS before 1.2 is not there: this server is not bound")
+        return None
+    asked = CLIENT_ASKED.get(tls.mode)
+    found = {
+        "certificates": _certificates(tls), "client_certificate": asked,
+        "validation": _of_clients(tls, context, path) if asked else None,
+        "min_version": _oldest(tls, context, path), "max_version": VERSIONS.get(tls.max_protocol_version),
+        "cipher_suites": list(tls.cipher_suites) or None, "ecdh_curve": _curve(tls, context, path),
+    }
+    if not asked:
+        _warn_of(tls, OF_CLIENTS, context, path, f"no certificate is asked of clients with mode {tls.mode}")
+    if tls.insecure_skip_verify:
+        context.unsupported(field(tls, "insecureSkipVerify"), f"{path}.insecureSkipVerify",
+                            "certificates of clients are verified all the same")
+    return At(tls.node, found)
+
+
+def _warn_of(tls, keys, context, path, why):
+    for key in keys:
+        if tls.node is not None and tls.node.get(key) is not None:
+            context.unsupported(field(tls, key), f"{path}.{key}", why)
+
+
+def _certificates(tls):
+    if tls.has_credential:
+        names = tls.credential_names or (tls.credential_name,)
+        key = "credentialNames" if tls.credential_names else "credentialName"
+        return [At(field(tls, key), {"secret": _secret(one)}) for one in names]
+    pairs = tls.tls_certificates or (tls,)
+    return [At(one.node, {"certificate_file": one.server_certificate, "key_file": one.private_key}) for one in pairs]
+
+
+def _of_clients(tls, context, path):
+    """A credential holds the authorities too, unless they have one of their own."""
+    if tls.ca_cert_credential_name:
+        source = {"secret": _secret(tls.ca_cert_credential_name)}
+    elif tls.has_credential:
+        source = {"secret": _secret(tls.credential_name or tls.credential_names[0])}
+    else:
+        source = {"ca_file": tls.ca_certificates, "crl_file": tls.ca_crl or None}
+    if tls.ca_crl and "secret" in source:
+        context.unsupported(field(tls, "caCrl"), f"{path}.caCrl", "the list is ca.crl of the credential")
+    return {**source, "subject_alt_names": list(tls.subject_alt_names) or None,
+            "verify_certificate_spki": list(tls.verify_certificate_spki) or None,
+            "verify_certificate_hash": list(tls.verify_certificate_hash) or None}
+
+
+def _oldest(tls, context, path):
+    if tls.min_protocol_version in OLD:
+        context.unsupported(field(tls, "minProtocolVersion"), f"{path}.minProtocolVersion",
+                            "TLS before 1.2 is not there, 1.2 is the oldest")
+    return VERSIONS.get(tls.min_protocol_version)
+
+
+def _curve(tls, context, path):
+    if len(tls.ecdh_curves) > 1:
+        context.unsupported(field(tls, "ecdhCurves"), f"{path}.ecdhCurves", "only one can be chosen, all are offered")
+    return tls.ecdh_curves[0] if len(tls.ecdh_curves) == 1 else None
+
+
+def _secret(name):
+    return name.removeprefix(KUBERNETES)
+
+
+def client_tls(tls, service):
+    """Return the native ``tls`` towards a host, or None for mode DISABLE. ISTIO_MUTUAL is not for here.
+
+    Istio's rules: without ``sni`` the request's host is asked for, and must be in the certificate unless
+    ``subjectAltNames`` (of the rule, else of the ServiceEntry) say more; with it alone the chain is verified.
+    """
+    if tls is None or tls.mode in ("", "DISABLE"):
+        return None
+    names = list(tls.subject_alt_names) or list(getattr(service.resource.spec, "subject_alt_names", None) or ())
+    is_open = bool(tls.insecure_skip_verify)
+    return At(tls.node, {
+        "sni": At(field(tls, "sni"), tls.sni) if tls.sni else None,
+        "auto_san_validation": default(False) if tls.sni and not names and not is_open else None,
+        "insecure_skip_verify": At(field(tls, "insecureSkipVerify"), True) if is_open else None,
+        "validation": None if is_open else _of_host(tls, names),
+        "certificate": _own(tls) if tls.mode == "MUTUAL" else None,
+    })
+
+
+def _own(tls):
+    if tls.credential_name:
+        return At(field(tls, "credentialName"), {"secret": _secret(tls.credential_name)})
+    return {"certificate_file": At(field(tls, "clientCertificate"), tls.client_certificate),
+            "key_file": At(field(tls, "privateKey"), tls.private_key)}
+
+
+def _of_host(tls, names):
+    if tls.credential_name:
+        source = {"secret": _secret(tls.credential_name)}
+    elif tls.ca_certificates and tls.ca_certificates != SYSTEM:
+        source = {"ca_file": At(field(tls, "caCertificates"), tls.ca_certificates)}
+    else:
+        source = {"system_roots": True}
+    if tls.ca_crl and not tls.credential_name:
+        source["crl_file"] = At(field(tls, "caCrl"), tls.ca_crl)
+    return {**source, "subject_alt_names": names or None}
