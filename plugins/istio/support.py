@@ -12,6 +12,7 @@ from meshd.api import (
 )
 from meshd_plugins.istio.catalog import KINDS
 from meshd_plugins.istio.schema.gateway import ServerTLSSettings
+from meshd_plugins.istio.schema.match import L4MatchAttributes, TLSMatchAttributes
 from meshd_plugins.istio.schema.traffic_policy import ClientTLSSettings, TunnelSettings
 
 OPENING = """\
@@ -25,8 +26,8 @@ for all that stands below it.
 
 Some documents are **refused** where they select this proxy, since running without them would let in what they forbid
 (MSH0313): `AuthorizationPolicy` with an action other than `AUDIT`, `RequestAuthentication` with rules,
-`PeerAuthentication` with mode `STRICT`. A `DestinationRule` with `tls` of mode `ISTIO_MUTUAL` is refused for a host that
-gets traffic (MSH0320).
+`PeerAuthentication` with mode `STRICT`. A `DestinationRule` with `tls` of mode `ISTIO_MUTUAL` is refused for a host
+that gets traffic (MSH0320).
 
 Two things that istiod refuses are taken, with a warning; with `--strict` they are errors: host `*` in a
 `VirtualService` without `gateways` (MSH0311), and `kind: VirtualGateway` (MSH0312).
@@ -43,10 +44,14 @@ SECURITY = "where it selects this proxy and forbids something: it cannot be enfo
 REFUSED_KINDS = frozenset(("PeerAuthentication", "RequestAuthentication", "AuthorizationPolicy"))
 TLS_OUT = "ISTIO_MUTUAL is refused: the mesh gives this proxy no certificate yet (MSH0320)"
 TLS_IN = "ISTIO_MUTUAL and AUTO_PASSTHROUGH are warned of: such a server is not bound yet"
+NETWORKS = "in sidecars; Istio does not look at it at a gateway (warned)"
 NO_OLD = "TLS before 1.2 is not there: TLSV1_0 and TLSV1_1 are warned of"
 FOUND_LATER = {
     (ClientTLSSettings, "mode"): (WORKS, TLS_OUT),
     (ServerTLSSettings, "mode"): (WORKS, TLS_IN),
+    (L4MatchAttributes, "destination_subnets"): (WORKS, NETWORKS),
+    (L4MatchAttributes, "source_subnet"): (WORKS, NETWORKS),
+    (TLSMatchAttributes, "destination_subnets"): (WORKS, NETWORKS),
     (ServerTLSSettings, "min_protocol_version"): (WORKS, NO_OLD),
     (ServerTLSSettings, "max_protocol_version"): (WORKS, NO_OLD),
     (ServerTLSSettings, "ecdh_curves"): (WORKS, "the one curve; with several, all of OpenSSL's are offered (warned)"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from meshd.api import Anything, Boolean, Choice, Duration, Integer, MapOf, Nested, Text, camel_config, option
-from meshd_plugins.istio.schema.common import COUNT, COUNT32, SECONDS, TIME, WORDS
+from meshd_plugins.istio.schema.common import COUNT, COUNT32, NO_TLS, SECONDS, TIME, WORDS
 from meshd_plugins.istio.schema.form import address_fault
 from meshd_plugins.istio.schema.proxy_config import NATIVE, ProxyImage
 from meshd_plugins.istio.schema.workload import ReadinessProbe
@@ -28,7 +28,7 @@ class Topology:
 
     num_trusted_proxies: int = option(COUNT32, default=0, doc="proxies in front whose x-forwarded-for is trusted")
     forward_client_cert_details: str = option(
-        DETAILS, default="UNDEFINED", doc="x-forwarded-client-cert", unsupported="there is no TLS yet"
+        DETAILS, default="UNDEFINED", doc="x-forwarded-client-cert", unsupported="it is sanitized"
     )
     proxy_protocol: Any = _any("PROXY protocol of clients", NATIVE)
 
@@ -108,7 +108,7 @@ class MeshProxyConfig:
     hold_application_until_proxy_starts: bool | None = option(
         Boolean(), default=None, doc="order of starting", unsupported="systemd orders units"
     )
-    ca_certificates_pem: tuple[str, ...] = option(WORDS, default=(), doc="CAs", unsupported="there is no TLS yet")
+    ca_certificates_pem: tuple[str, ...] = option(WORDS, default=(), doc="CAs", unsupported=NO_TLS)
     image: ProxyImage | None = option(
         Nested(ProxyImage), default=None, doc="image of the proxy", unsupported="there are no images"
     )

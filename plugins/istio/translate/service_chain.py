@@ -1,7 +1,7 @@
 """Filter chains of a sidecar for a service that is not HTTP: rules for TLS by server name, rules for TCP, the service.
 
-Istio's order: the ``tls`` rules; a service of TLS without any has its own name for SNI; else the ``tcp`` rules, and what
-they leave goes to the service.
+Istio's order: the ``tls`` rules; a service of TLS without any has its own name for SNI; else the ``tcp`` rules, and
+what they leave goes to the service.
 """
 
 import attrs

@@ -99,7 +99,8 @@ def _egress_bytes(one, view):
         yield At(one.node, {
             "name": listener_name(bind, number),
             "address": At(field(one.port, "number"), address(bind, number, view.context.node)),
-            "listener_filters": [INSPECTOR] if chains.has_names else None, "filter_chains": list(chains.found.values())})
+            "listener_filters": [INSPECTOR] if chains.has_names else None,
+            "filter_chains": list(chains.found.values())})
 
 
 def _ingress(one, place, view):

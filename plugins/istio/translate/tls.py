@@ -1,4 +1,4 @@
-"""TLS of documents to the native form: towards clients (a Gateway's or Sidecar's server), towards hosts (DestinationRule).
+"""TLS of documents to the native form: towards clients (a Gateway's server) and towards hosts (DestinationRule).
 
 A credential is a folder of that name under the native ``secrets.directory``: ``tls.crt``, ``tls.key``, ``ca.crt``,
 ``ca.crl``.

@@ -113,7 +113,8 @@ class InSidecars(TestCase):
 
     def test_rules_of_the_mesh_share_it_out(self):
         shares = [{**to(subset="v1"), "weight": 80}, {**to(subset="v2"), "weight": 20}]
-        texts = versions("a.test", "v1", "v2", ports=PORTS), rule(hosts=["a.test"], gateways=(), tcp=[{"route": shares}])
+        texts = (versions("a.test", "v1", "v2", ports=PORTS),
+                 rule(hosts=["a.test"], gateways=(), tcp=[{"route": shares}]))
         self.assertEqual(proxies(self.seen(*texts)),
                          {(): [("outbound|9000|v1|a.test", 80), ("outbound|9000|v2|a.test", 20)]})
 
