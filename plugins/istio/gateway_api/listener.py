@@ -16,9 +16,8 @@ KINDS = {
 """Protocol -> kinds of routes that it takes."""
 FAMILIES = {"HTTP": "http", "HTTPS": "tls", "TLS": "tls", "TCP": "tcp"}
 """Protocols of one family can share a port, told apart by the hostname."""
-NOT_YET = {
-    "HTTPS": "TLS is not terminated yet", "TLS": "TLS is not passed through yet", "TCP": "TCP is not proxied yet",
-}
+NO_CLIENTS = "certificates are not asked of clients yet"
+NO_CERTIFICATE = "no options of ours give a certificate"
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -46,6 +45,16 @@ class Listener:
         """Return ``Gateway default/web, listener http``."""
         return f"{self.owner.title}, listener {self.spec.name}"
 
+    @property
+    def not_yet(self):
+        """Return why it cannot be served, though it is right, or ''."""
+        tls = self.spec.tls
+        if tls is None or tls.mode != "Terminate":
+            return ""
+        if getattr(self.gateway.spec.tls, "frontend", None) is not None:
+            return NO_CLIENTS
+        return "" if tls.certificate_refs else NO_CERTIFICATE
+
     def judge(self, world):
         """Set the conditions that depend on its own document and on what it refers to; conflicts come later."""
         protocol = self.spec.protocol
@@ -72,8 +81,8 @@ class Listener:
             return bad(PROGRAMMED, "Invalid", gateway_fault)
         if not resolved.is_true and (resolved.reason != "InvalidRouteKinds" or not self.kinds):
             return bad(PROGRAMMED, "Invalid", resolved.message)
-        if self.spec.protocol in NOT_YET:
-            return bad(PROGRAMMED, "Pending", NOT_YET[self.spec.protocol])
+        if self.not_yet:
+            return bad(PROGRAMMED, "Pending", self.not_yet)
         if not self.is_here:
             return Condition(PROGRAMMED, UNKNOWN, "Pending", "another node's to serve")
         return good(PROGRAMMED)

@@ -3,7 +3,6 @@
 from meshd.api import WARNING
 from meshd_plugins.istio.emit import field
 from meshd_plugins.istio.gateway_api.condition import ACCEPTED, RESOLVED
-from meshd_plugins.istio.gateway_api.listener import NOT_YET
 from meshd_plugins.istio.gateway_api.world import IMPLIED
 
 
@@ -37,9 +36,8 @@ def _owner(owner, context):
         for kind in (ACCEPTED, RESOLVED):
             if not one.conditions[kind].is_true:
                 _warn("MSH0330", one.spec.node, path, one.conditions[kind], one, context)
-        if owner.is_here and one.conditions[ACCEPTED].is_true and one.spec.protocol in NOT_YET:
-            context.unsupported(field(one.spec, "protocol"), f"{path}.protocol",
-                                f"{NOT_YET[one.spec.protocol]}: this listener is not bound")
+        if owner.is_here and one.conditions[ACCEPTED].is_true and one.not_yet:
+            context.unsupported(field(one.spec, "tls"), f"{path}.tls", f"{one.not_yet}: this listener is not bound")
 
 
 def _route(judged, context):

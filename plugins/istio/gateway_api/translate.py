@@ -11,11 +11,13 @@ import attrs
 
 from meshd_plugins.istio.emit import At, field
 from meshd_plugins.istio.gateway_api.binding import ANY
+from meshd_plugins.istio.gateway_api.chain import byte_chains, request_chain
 from meshd_plugins.istio.gateway_api.gateways import addresses
 from meshd_plugins.istio.gateway_api.rule import LONGEST_NAME, native_rules
 from meshd_plugins.istio.gateway_api.scope import Scope
 from meshd_plugins.istio.mesh.name import covers, specificity
 from meshd_plugins.istio.translate.listener import TAGS, address, http_listener
+from meshd_plugins.istio.translate.tcp import INSPECTOR
 
 
 def translate(plan, mesh, context, clusters):
@@ -25,19 +27,39 @@ def translate(plan, mesh, context, clusters):
         for bind in addresses(one.gateway):
             ports[bind, one.spec.port].append(one)
     routes = {id(one.resource): one for one in plan.routes}
-    return [_listener(bind, port, listeners, routes, mesh, context, clusters)
+    made = [_listener(bind, port, listeners, routes, mesh, context, clusters)
             for (bind, port), listeners in sorted(ports.items())]
+    return [one for one in made if one is not None]
 
 
 def _listener(bind, port, listeners, routes, mesh, context, clusters):
     node = context.node
     where = address(bind, port, node)
     scope = Scope(port, where != address(bind, port, _Unmapped), mesh, clusters, node)
-    hosts = [host for one in listeners for host in _hosts(one, listeners, routes, scope)]
-    hosts.sort(key=lambda host: (specificity(host["domains"][0]), host["domains"][0]))
     first = listeners[0].spec
     word = f"ip6{bind.replace(':', '_')}" if ":" in bind else bind
-    return http_listener(first.node, f"{word}_{port}", At(field(first, "port"), where), hosts, clusters, is_edge=True)
+    name, at = f"{word}_{port}", At(field(first, "port"), where)
+    if first.protocol == "HTTP":
+        return _requests(first.node, name, at, listeners, listeners, routes, scope)
+    chains = [chain for one in listeners for chain in _chains(one, listeners, routes, scope)]
+    if not chains:
+        return None
+    return At(first.node, {"name": name, "address": at, "filter_chains": chains,
+                           "listener_filters": None if first.protocol == "TCP" else INSPECTOR})
+
+
+def _requests(place, name, at, own, listeners, routes, scope):
+    """Return the native listener of requests for the hostnames of ``own``, some of a port's ``listeners``."""
+    hosts = [host for one in own for host in _hosts(one, listeners, routes, scope)]
+    hosts.sort(key=lambda host: (specificity(host["domains"][0]), host["domains"][0]))
+    return http_listener(place, name, at, hosts, scope.clusters, is_edge=True)
+
+
+def _chains(one, listeners, routes, scope):
+    """Return the native filter chains of a listener that is not of plain requests."""
+    if one.spec.protocol == "HTTPS":
+        return [request_chain(one, _requests(one.spec.node, "", "", [one], listeners, routes, scope))]
+    return byte_chains(one, lambda host: _owner(host, listeners) is one, routes, scope.clusters)
 
 
 class _Unmapped:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import socket
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -15,153 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from tests.integration.harness.tls import Mesh, curl, nginx, s_client
 from tests.integration.istio.bookinfo import Bookinfo, Proxy
 from tests.integration.istio.line import Lines
-
-GATEWAY = """
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: {{name: mygateway}}
-spec:
-  selector: {{istio: ingressgateway}}
-  servers:
-  - port: {{number: 80, name: http, protocol: HTTP}}
-    hosts: [httpbin.example.com]
-    tls: {{httpsRedirect: true}}
-  - port: {{number: 443, name: https-httpbin, protocol: HTTPS}}
-    tls: {{mode: SIMPLE, credentialName: httpbin-credential, minProtocolVersion: TLSV1_3}}
-    hosts: [httpbin.example.com]
-  - port: {{number: 443, name: https-helloworld, protocol: HTTPS}}
-    tls: {{mode: SIMPLE, credentialName: helloworld-credential}}
-    hosts: [helloworld.example.com]
-  - port: {{number: 443, name: https-mutual, protocol: HTTPS}}
-    tls: {{mode: MUTUAL, credentialName: mutual-credential, verifyCertificateSpki: ["{spki}"]}}
-    hosts: [mutual.example.com]
-  - port: {{number: 443, name: https-optional, protocol: HTTPS}}
-    tls: {{mode: OPTIONAL_MUTUAL, credentialName: optional-credential, subjectAltNames: [client.example.com]}}
-    hosts: [optional.example.com]
-  - port: {{number: 443, name: tls-nginx, protocol: TLS}}
-    tls: {{mode: PASSTHROUGH}}
-    hosts: [nginx.example.com]
-  - port: {{number: 31400, name: tcp, protocol: TCP}}
-    hosts: ["*"]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: httpbin}}
-spec:
-  hosts: [httpbin.example.com, helloworld.example.com, mutual.example.com, optional.example.com]
-  gateways: [mygateway]
-  http:
-  - match: [{{uri: {{prefix: /status}}}}]
-    route: [{{destination: {{host: details, port: {{number: 9080}}}}}}]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: nginx}}
-spec:
-  hosts: [nginx.example.com]
-  gateways: [mygateway]
-  tls:
-  - match: [{{port: 443, sniHosts: [nginx.example.com]}}]
-    route: [{{destination: {{host: my-nginx.test, port: {{number: 443}}}}}}]
----
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: nginx}}
-spec:
-  hosts: [my-nginx.test]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{{number: 443, name: https, protocol: HTTPS}}]
-  endpoints: [{{address: 127.0.0.1, ports: {{https: {nginx}}}}}]
-"""
-ECHO = """
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: tcp-echo}}
-spec:
-  hosts: [tcp-echo.test]
-  location: MESH_INTERNAL
-  resolution: STATIC
-  ports: [{{number: 9000, name: tcp, protocol: TCP}}]
-  endpoints:
-  - {{address: 127.0.0.1, ports: {{tcp: {v1}}}, labels: {{version: v1}}}}
-  - {{address: 127.0.0.1, ports: {{tcp: {v2}}}, labels: {{version: v2}}}}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: tcp-echo}}
-spec:
-  host: tcp-echo.test
-  subsets:
-  - {{name: v1, labels: {{version: v1}}}}
-  - {{name: v2, labels: {{version: v2}}}}
-"""
-SHIFT = """
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {{name: tcp-echo}}
-spec:
-  hosts: {hosts}
-  {gateways}
-  tcp:
-  - match: [{{port: {port}}}]
-    route:
-    - destination: {{host: tcp-echo.test, port: {{number: 9000}}, subset: v1}}
-      weight: {v1}
-    - destination: {{host: tcp-echo.test, port: {{number: 9000}}, subset: v2}}
-      weight: {v2}
-"""
-EGRESS = """
-apiVersion: networking.istio.io/v1
-kind: Sidecar
-metadata: {{name: default}}
-spec:
-  egress:
-  - port: {{number: 80, name: http, protocol: HTTP}}
-    bind: 127.0.0.1
-    captureMode: NONE
-    hosts: ["*/*"]
-  - port: {{number: 9000, name: tcp, protocol: TCP}}
-    bind: 127.0.0.1
-    captureMode: NONE
-    hosts: ["*/*"]
----
-apiVersion: networking.istio.io/v1
-kind: ServiceEntry
-metadata: {{name: partners}}
-spec:
-  hosts: [edition.example.com, my-nginx.example.com, stranger.example.com]
-  ports: [{{number: 80, name: http-port, protocol: HTTP}}, {{number: 443, name: https-port, protocol: HTTPS}}]
-  resolution: STATIC
-  endpoints: [{{address: 127.0.0.1, ports: {{http-port: {nginx}, https-port: {nginx}}}}}]
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: edition}}
-spec:
-  host: edition.example.com
-  trafficPolicy:
-    portLevelSettings: [{{port: {{number: 80}}, tls: {{mode: SIMPLE, caCertificates: {ca}}}}}]
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: mutual}}
-spec:
-  host: my-nginx.example.com
-  trafficPolicy:
-    portLevelSettings:
-    - {{port: {{number: 80}}, tls: {{mode: MUTUAL, credentialName: client-credential, sni: my-nginx.example.com}}}}
----
-apiVersion: networking.istio.io/v1
-kind: DestinationRule
-metadata: {{name: stranger}}
-spec:
-  host: stranger.example.com
-  trafficPolicy: {{tls: {{mode: SIMPLE, caCertificates: {ca}}}}}
-"""
-NGINX = """server { listen 127.0.0.1:%%(port)s ssl; server_name nginx.example.com;
-  ssl_certificate %(crt)s; ssl_certificate_key %(key)s; ssl_client_certificate %(ca)s; ssl_verify_client optional;
-  location / { return 200 "$ssl_server_name $ssl_client_verify $host\\n"; } }"""
+from tests.integration.istio.tls_documents import API, ECHO, EGRESS, GATEWAY, NGINX, SHIFT
 
 
 class Secure(Proxy):
@@ -222,6 +77,16 @@ def sidecar(secrets, partner, lines):
     texts = [EGRESS.format(nginx=partner, ca=secrets.ca), ECHO.format(v1=lines[0], v2=lines[1])]
     with Secure(secrets, texts, role="sidecar", more_ports=(9000,)) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="module")
+def modern(secrets, partner, lines):
+    """Return a gateway that Gateway API's documents make."""
+    crt, key = (base64.b64encode(Path(path).read_bytes()).decode() for path in secrets.files("httpbin-credential"))
+    named = {"gateway": API.format(crt=crt, key=key, nginx=partner, v1=lines[0], v2=lines[1])}
+    with contextlib.closing(Bookinfo({"details": ("v1",)})) as services:
+        with Secure(secrets, [], services.entries(), port=443, more_ports=(9000,), named=named) as proxy:
+            yield proxy
 
 
 def shifted(v1, v2, hosts='["*"]', gateways="gateways: [mygateway]", port=31400):
@@ -315,6 +180,14 @@ def test_tls_is_originated_for_egress_traffic(sidecar):
 def test_a_certificate_of_somebody_else_is_not_taken(sidecar):
     assert ask(sidecar, "stranger.example.com")[0] == 503
     assert "it is not for stranger.example.com" in sidecar.access(status=503)["reason"]
+
+
+def test_gateway_api_s_listeners_of_https_tls_and_tcp(modern):
+    assert get(modern, "httpbin.example.com") == "418"
+    code, said = curl("--resolve", f"nginx.example.com:{modern.own[443]}:127.0.0.1", "--cacert", modern.secrets.ca,
+                      f"https://nginx.example.com:{modern.own[443]}/")
+    assert (code, said) == (0, "nginx.example.com NONE nginx.example.com\n")
+    assert set(words(modern.own[9000], 60)) == {"one", "two"}
 
 
 def ask(sidecar, host):

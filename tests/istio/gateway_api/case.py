@@ -1,5 +1,6 @@
 """Documents of Gateway API through the whole translation to a real router that is asked, without sockets."""
 
+import base64
 import re
 import unittest
 
@@ -52,6 +53,13 @@ def route(rules, name="r", kind="HTTPRoute", parents="[{name: web}]", hostnames=
     return (f"---\n{API.replace('v1', 'v1alpha2') if kind in ('TCPRoute',) else API}kind: {kind}\n"
             f"metadata: {{name: {name}, namespace: {namespace}{more}}}\n"
             f"spec:\n  parentRefs: {parents}\n{hosts}  rules:\n{lines}")
+
+
+def secret(name="cert", namespace="default", crt="-----BEGIN CERTIFICATE-----", key="-----BEGIN PRIVATE KEY-----"):
+    """Return a Secret of a certificate and its key."""
+    crt, key = (base64.b64encode(text.encode()).decode() for text in (crt, key))
+    return (f"---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\n"
+            f"metadata: {{name: {name}, namespace: {namespace}}}\ndata: {{tls.crt: '{crt}', tls.key: '{key}'}}\n")
 
 
 class Cluster:

@@ -1,8 +1,8 @@
-"""TCPRoute and TLSRoute: bound with conditions, though not served yet. ListenerSets: more listeners of a Gateway."""
+"""TCPRoute and TLSRoute: their conditions, and the chains of connections. ListenerSets: more listeners of a Gateway."""
 
 import unittest
 
-from tests.istio.gateway_api.case import API, Loaded, conditions, gateway, route
+from tests.istio.gateway_api.case import API, Loaded, conditions, gateway, route, secret
 
 TO_1 = "- backendRefs: [{name: v1, port: 80}]"
 TCP = "[{name: tcp, port: 9000, protocol: TCP}]"
@@ -46,6 +46,41 @@ class Connections(unittest.TestCase):
     def test_an_address_is_no_server_name(self):
         loaded = Loaded(gateway(TLS) + route(TO_1, kind="TLSRoute", hostnames="['10.0.0.1']"))
         self.assertEqual(loaded.errors, ["spec.hostnames: expected no IP address, got '10.0.0.1'"])
+
+    def chains(self, *texts, port=443):
+        """Return {server names: (cluster or [(cluster, weight)], secrets or None)} of a listener's chains."""
+        found = {}
+        for one in Loaded("".join(texts)).listener(port).chains:
+            plan = one.network_filters[-1].config
+            where = plan.cluster or [(share.cluster, share.weight) for share in plan.weighted_clusters]
+            secrets = one.tls and [certificate.secret for certificate in one.tls.certificates]
+            found[one.match.server_names] = where, secrets
+        return found
+
+    def test_a_tcp_listener_takes_everything(self):
+        found = self.chains(gateway(TCP), route(TO_1, kind="TCPRoute"), port=9000)
+        self.assertEqual(found, {(): ("outbound|80||v1.default.svc.cluster.local", None)})
+
+    def test_shares_and_those_of_nobody(self):
+        refs = ("- backendRefs: [{name: v1, port: 80, weight: 3}, {name: nobody, port: 80}, "
+                "{name: v2, port: 80, weight: 0}]")
+        found = self.chains(gateway(TCP), route(refs, kind="TCPRoute"), port=9000)
+        self.assertEqual(found[()][0], [("outbound|80||v1.default.svc.cluster.local", 3), ("BlackHoleCluster", 1)])
+
+    def test_tls_passes_through_by_hostname(self):
+        found = self.chains(gateway(TLS), route(TO_1, kind="TLSRoute", hostnames="[a.example.com, b.example.com]"),
+                            route("- backendRefs: [{name: v2, port: 80}]", "s", "TLSRoute",
+                                  hostnames="[a.example.com, '*.example.com']"))
+        self.assertEqual({names: where.partition("||")[2].partition(".")[0] for names, (where, _) in found.items()},
+                         {("a.example.com", "b.example.com"): "v1", ("*.example.com",): "v2"})
+
+    def test_tls_that_ends_here_is_bytes(self):
+        listener = "[{name: tls, port: 443, protocol: TLS, tls: {certificateRefs: [{name: cert}]}}]"
+        found = self.chains(gateway(listener), secret(), route(TO_1, kind="TLSRoute", hostnames="[a.com]"))
+        self.assertEqual(found[("a.com",)][1], ["cert"])
+
+    def test_without_routes_nothing_is_bound(self):
+        self.assertEqual(Loaded(gateway(TCP)).snapshot.listeners, ())
 
     def test_udp_routes_are_left_alone(self):
         loaded = Loaded(route(TO_1, kind="UDPRoute"))

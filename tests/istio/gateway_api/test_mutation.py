@@ -90,4 +90,4 @@ class Mutations(unittest.TestCase):
         loaded = Loaded(TEXT, Node(labels=(("edge", "partners"), ("a", "b"))), services="")
         self.assertEqual(loaded.errors, [])
         self.assertEqual(sorted(one.address for one in loaded.snapshot.listeners),
-                         ["0.0.0.0:8080", "0.0.0.0:91", "10.0.0.4:80"])
+                         ["0.0.0.0:8080", "0.0.0.0:90", "0.0.0.0:91", "10.0.0.4:80"])

@@ -1,10 +1,9 @@
 """Conditions of classes, Gateways, listeners and routes, as the documents' owners would see them in a cluster."""
 
-import base64
 import unittest
 
 from meshd.model.snapshot import Node
-from tests.istio.gateway_api.case import API, Loaded, conditions, gateway, route
+from tests.istio.gateway_api.case import API, Loaded, conditions, gateway, route, secret
 
 TO_1 = "- backendRefs: [{name: v1, port: 80}]"
 HTTP = "{name: http, port: 80, protocol: HTTP}"
@@ -13,12 +12,6 @@ OTHER = "[{name: web, namespace: default}]"
 
 def klass(name, controller, more=""):
     return f"---\n{API}kind: GatewayClass\nmetadata: {{name: {name}}}\nspec: {{controllerName: {controller}{more}}}\n"
-
-
-def secret(name="cert", namespace="default", crt="-----BEGIN CERTIFICATE-----", key="-----BEGIN PRIVATE KEY-----"):
-    crt, key = (base64.b64encode(text.encode()).decode() for text in (crt, key))
-    return (f"---\napiVersion: v1\nkind: Secret\ntype: kubernetes.io/tls\n"
-            f"metadata: {{name: {name}, namespace: {namespace}}}\ndata: {{tls.crt: '{crt}', tls.key: '{key}'}}\n")
 
 
 def https(ref="{name: cert}", name="https", more=""):
@@ -171,16 +164,27 @@ class Listeners(unittest.TestCase):
         ):
             self.assertEqual(self.certificate(ref, there, grants), expected, grants)
 
-    def test_tls_and_tcp_are_bound_and_not_served_yet(self):
-        text = (f"[{https()}, {{name: tls, port: 444, protocol: TLS, tls: {{mode: Passthrough}}}}, "
-                "{name: tcp, port: 445, protocol: TCP}]")
-        loaded = Loaded(gateway(text) + secret())
-        for name in ("https", "tls", "tcp"):
-            found = conditions(loaded.listener_status(name))
-            self.assertEqual((found["Accepted"], found["Programmed"]), (("True", "Accepted"), ("False", "Pending")))
-        self.assertEqual(len([one for one in loaded.warnings if "this listener is not bound" in one]), 3)
-        self.assertEqual(loaded.snapshot.listeners, ())
-        self.assertEqual(conditions(loaded.status_of("web"))["Programmed"], ("False", "Pending"))
+    def test_https_is_served_by_the_secret_of_its_name(self):
+        more = ", hostname: '%s'"
+        text = f"[{https(more=more % 'a.com')}, {https(name='rest', more=more % '*.com')}]"
+        loaded = Loaded(gateway(text) + secret() + route(TO_1))
+        found = conditions(loaded.listener_status("https"))
+        self.assertEqual((found["Accepted"], found["Programmed"]), (("True", "Accepted"), ("True", "Programmed")))
+        chains = loaded.listener(443).chains
+        self.assertEqual([(one.match.server_names, one.tls.certificates[0].secret) for one in chains],
+                         [(("a.com",), "cert"), (("*.com",), "cert")])
+        self.assertEqual([[host.domains for host in one.filters[-1].config.virtual_hosts] for one in chains],
+                         [[("a.com",)], [("*.com",)]])
+
+    def test_what_cannot_be_served_yet_is_pending_and_not_bound(self):
+        options = "{name: https, port: 443, protocol: HTTPS, tls: {options: {a.io/b: c}}}"
+        frontend = ("  tls: {frontend: {default: {validation: {caCertificateRefs: "
+                    "[{group: '', kind: ConfigMap, name: ca}]}}}}\n")
+        for text in (gateway(f"[{options}]"), gateway(f"[{https()}]", more=frontend)):
+            loaded = Loaded(text + secret())
+            self.assertEqual(conditions(loaded.listener_status("https"))["Programmed"], ("False", "Pending"))
+            self.assertTrue([one for one in loaded.warnings if "this listener is not bound" in one])
+            self.assertEqual(loaded.snapshot.listeners, ())
 
     def test_https_without_tls(self):
         found = Loaded(gateway("[{name: http, port: 443, protocol: HTTPS}]")).listener_status()

@@ -126,7 +126,7 @@ class Listener:
     name: str = option(SECTION_NAME, doc="its name")
     hostname: str | None = option(HOSTNAME, default=None, doc="who is asked for (anybody)")
     port: int = option(PORT, doc="the port")
-    protocol: str = option(PROTOCOL, doc="HTTP; HTTPS, TLS and TCP are checked and bound, and not served yet")
+    protocol: str = option(PROTOCOL, doc="HTTP, HTTPS, TLS or TCP")
     tls: ListenerTLSConfig | None = option(Nested(ListenerTLSConfig), default=None, doc="with HTTPS and TLS")
     allowed_routes: AllowedRoutes = option(Nested(AllowedRoutes), default=AllowedRoutes(), doc="who may attach")
 
@@ -224,7 +224,8 @@ class Gateway:
         Nested(AllowedListeners), default=AllowedListeners(), doc="which ListenerSets may attach (none)"
     )
     tls: GatewayTLSConfig | None = option(
-        Nested(GatewayTLSConfig), default=None, doc="client certificates", unsupported="TLS is not terminated yet"
+        Nested(GatewayTLSConfig), default=None, doc="client certificates", 
+        unsupported="neither asked of clients nor shown to backends yet; with frontend no TLS is ended"
     )
     default_scope: str = option(
         Choice(("All", "None", "")), default="", doc="take routes that name no Gateway",

@@ -1,4 +1,4 @@
-"""TCPRoute and TLSRoute: connections that are passed on as they are. Checked and bound; not served yet."""
+"""TCPRoute and TLSRoute: connections that are passed on as they are, or behind TLS that ends at the listener."""
 
 import ipaddress
 

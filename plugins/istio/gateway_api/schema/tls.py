@@ -1,4 +1,4 @@
-"""Client certificates of a Gateway: checked, not in force, as TLS is not terminated yet."""
+"""Client certificates of a Gateway: checked, not in force yet; HTTPS listeners of such a Gateway are not served."""
 
 from meshd.api import Choice, ListOf, Nested, camel_config, option
 from meshd_plugins.istio.gateway_api.schema.reference import PORT, ObjectReference, SecretObjectReference
