@@ -7,7 +7,7 @@ import attrs
 from meshd_plugins.istio.emit import At, field
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE
 from meshd_plugins.istio.mesh.name import overlap, qualified, specificity
-from meshd_plugins.istio.translate.listener import TAGS
+from meshd_plugins.istio.translate.listener import TAGS, is_http
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.virtual_host import routes_of
@@ -32,7 +32,8 @@ def hosts_of(bounds, port, mesh, context, clusters):
     found, redirected = defaultdict(list), {}
     for bound in bounds:
         scope = Scope(bound.name, port, mesh, clusters, context.node)
-        is_redirecting = bound.server.tls is not None and bound.server.tls.https_redirect
+        tls = bound.server.tls  # what comes over TLS is where it should be
+        is_redirecting = tls is not None and tls.https_redirect and is_http(bound.server.port)
         if is_redirecting:
             redirected.update({_split(host)[1].lower(): bound for host in bound.server.hosts})
         for service in services_of(bound, mesh, context.node):

@@ -2,6 +2,7 @@
 
 from meshd_plugins.istio.write.balancing import balancer, outlier_detection
 from meshd_plugins.istio.write.form import document, given, lose, seconds, target
+from meshd_plugins.istio.write.tls import client_tls
 
 LIMITS = (("tcp", "maxConnections", "max_connections", 1024), ("http", "http1MaxPendingRequests", "max_pending", 1024),
           ("http", "http2MaxRequests", "max_requests", 1024), ("http", "maxRetries", "max_retries", 3))
@@ -10,7 +11,7 @@ LIMITED = (*(name for _, _, name, _ in LIMITS), "budget")
 POOL = ("idle_timeout_s", "max_requests_per_connection", "max_connection_duration_s", "tcp_keepalive")
 SAID = (
     "name", "endpoints", "discovery", "load_balancer", "balancing", "outlier_detection", "circuit_breaker",
-    "connect_timeout_s", "pool", "missing", "protocol", "http2", "proxy_protocol",
+    "connect_timeout_s", "pool", "missing", "protocol", "http2", "proxy_protocol", "tls",
 )
 """Options of a cluster that are written, or spoken of elsewhere."""
 MOST = 2**31 - 1
@@ -115,6 +116,7 @@ def _endpoint(one, port_name, losses, cluster):
 def _policy(cluster, node, losses):
     return given(connectionPool=_pool(cluster, losses), loadBalancer=balancer(cluster, node, losses),
                  outlierDetection=outlier_detection(cluster, losses), retryBudget=_budget(cluster),
+                 tls=client_tls(cluster.tls, f"cluster {cluster.name}", losses),
                  proxyProtocol={"version": cluster.proxy_protocol.upper()} if cluster.proxy_protocol else None)
 
 

@@ -2,6 +2,7 @@
 
 from meshd_plugins.istio.write.form import document, given, seconds, word
 from meshd_plugins.istio.write.route import http_rules
+from meshd_plugins.istio.write.tls import server_tls
 
 SELECTORS = {"ingress": "ingressgateway", "egress": "egressgateway"}
 ANY = ("0.0.0.0", "::")
@@ -35,9 +36,11 @@ def listener_documents(listener, snapshot, hashed, losses):
     gateways, namespace = [name], ""
     if snapshot.node.role == "sidecar":
         gateways, namespace = [], name
+        if listener.tls is not None:
+            losses.append(f"listener {listener.name}: tls is not ended by a sidecar's egress listener")
         yield _sidecar(listener, namespace)
     else:
-        yield _gateway(name, listener, snapshot.node, hosts)
+        yield _gateway(name, listener, snapshot.node, hosts, losses)
     for host in hosts:
         rules = http_rules(host, f"listener {listener.name}: virtual host {host.name}", hashed, losses)
         names = _names(host)
@@ -75,13 +78,16 @@ def _where(listener):
     return bind.strip("[]"), int(port)
 
 
-def _gateway(name, listener, node, hosts):
+def _gateway(name, listener, node, hosts, losses):
     """Beside a wildcard no host is named: its rules would hold for that host as well."""
     bind, port = _where(listener)
     names = list(dict.fromkeys(one for host in hosts for one in _names(host)))
     if not names or any(one.startswith("*") for one in names):
         names = ["*"]
     server = {"port": {"number": port or 80, "name": "http", "protocol": "HTTP"}, "hosts": names}
+    if listener.tls is not None:
+        server["port"].update(name="https", protocol="HTTPS")
+        server["tls"] = server_tls(listener.tls, f"listener {listener.name}", losses)
     if bind not in ANY:
         server["bind"] = bind
     labels = dict(node.labels)

@@ -111,6 +111,11 @@ class Servers(TestCase):
         seen = view(servers(server({**SHOWN, "maxProtocolVersion": "TLSV1_1"})))
         self.assertEqual((seen.snapshot.listeners, len(seen.unsupported)), ((), 1))
 
+    def test_what_comes_over_tls_is_not_sent_to_https_once_more(self):
+        _, seen = served({**SHOWN, "httpsRedirect": True})
+        host = seen.listener().chains[0].filters[-1].config.virtual_hosts[0]
+        self.assertEqual([one.redirect for one in host.routes], [None])
+
     def test_servers_of_one_port_are_chains_by_name(self):
         seen = view(servers(server(hosts=["a.test"]), server({**SHOWN, "credentialName": "b"}, ["*/*.b.test"], "other"),
                             server({**SHOWN, "credentialName": "c"}, ["a.test", "c.test"], "third")),
