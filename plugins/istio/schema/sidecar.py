@@ -10,7 +10,6 @@ from meshd_plugins.istio.schema.traffic_policy import ConnectionPoolSettings
 from meshd_plugins.istio.schema.route import Destination
 
 LOCAL = ("", "127.0.0.1", "0.0.0.0", "[::1]", "[::]")
-NOT_ENDED = "TLS is not ended for workloads yet"
 NOT_INGRESS = ("subject_alt_names", "https_redirect", "credential_name", "credential_names", "tls_certificates")
 CAPTURE = Choice(("DEFAULT", "IPTABLES", "NONE"))
 
@@ -48,7 +47,7 @@ class IstioIngressListener:
     default_endpoint: str = option(
         Text(), default="", doc="127.0.0.1:PORT, 0.0.0.0:PORT, [::1]:PORT, [::]:PORT, unix://PATH (same port)"
     )
-    tls: ServerTLSSettings | None = option(Nested(ServerTLSSettings), default=None, doc="TLS", unsupported=NOT_ENDED)
+    tls: ServerTLSSettings | None = option(Nested(ServerTLSSettings), default=None, doc="TLS")
     connection_pool: ConnectionPoolSettings | None = option(
         Nested(ConnectionPoolSettings), default=None, doc="limits towards the workload"
     )

@@ -11,6 +11,7 @@ from meshd_plugins.istio.translate.listener import TAGS, http_listener, is_http,
 from meshd_plugins.istio.translate.naming import addresses_of, allocated
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.service_chain import INSPECTOR, ServiceChains
+from meshd_plugins.istio.translate.tls import ingress
 
 ANY, LOOPBACK = "0.0.0.0", "127.0.0.1"
 OUTBOUND, INBOUND = "virtualOutbound", "virtualInbound"
@@ -152,12 +153,13 @@ class _Inbound:
         """Yield them."""
         view = self.view
         if view.spec is not None and view.spec.ingress:
-            for one in view.spec.ingress:
-                if is_captured(view.context.node, one):
+            for place, one in enumerate(view.spec.ingress):
+                found = ingress(one, place, view.context) if is_captured(view.context.node, one) else None
+                if found is not None:
                     number, bind = one.port.number, [one.bind] if one.bind else []
                     cluster = self._cluster(number, one.default_endpoint, one.node, one.connection_pool,
                                             protocol_of(one.port.name, one.port.protocol))
-                    yield self._chain(number, is_http(one.port), cluster, bind, one.node)
+                    yield self._chain(number, found[0], cluster, bind, one.node, found[1])
             return
         seen = set()
         for service in view.mesh.services:
@@ -170,12 +172,12 @@ class _Inbound:
                     cluster = self._cluster(number, "", service.node, None, port.protocol)
                     yield self._chain(number, port.is_http or not port.protocol, cluster, [], service.node)
 
-    def _chain(self, number, has_requests, cluster, addresses, place):
+    def _chain(self, number, has_requests, cluster, addresses, place, tls=None):
         name = listener_name(addresses[0] if addresses else ANY, number)
-        if not has_requests:
-            return _chain(place, name, number, addresses, _tcp(cluster))
-        made = http_listener(place, name, "", self.routes(number, cluster, place), self.view.clusters)
-        return _chain(place, name, number, addresses, made)
+        made = _tcp(cluster)
+        if has_requests:
+            made = http_listener(place, name, "", self.routes(number, cluster, place), self.view.clusters).value
+        return _chain(place, name, number, addresses, {**made, "tls": tls})
 
     def _cluster(self, number, endpoint, place, pool, protocol):
         policy = getattr(self.view.mesh.config, "inbound_traffic_policy", None)

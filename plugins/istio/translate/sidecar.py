@@ -11,10 +11,10 @@ from meshd_plugins.istio.translate.listener import TAGS, address, http_listener,
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.service_chain import INSPECTOR, ServiceChains
+from meshd_plugins.istio.translate.tls import ingress
 from meshd_plugins.istio.translate.virtual_host import default_route, domains, routes_of
 
 LOOPBACK, ANY = "127.0.0.1", "0.0.0.0"
-NO_TLS = "TLS is not ended for workloads yet: this listener is not bound"
 EVERYTHING = ("*/*",)
 PROXY, UDP = "HTTP_PROXY", "udp"
 REGISTRY_ONLY = "REGISTRY_ONLY"
@@ -36,7 +36,7 @@ def sidecar_listeners(mesh, context, clusters, routes):
     view = View(mesh, context, clusters, spec, routes)
     if context.node.interception_mode != "none":
         yield from captured_listeners(view, not view.is_closed, _inbound_hosts)
-    for place, one in enumerate(spec.egress if spec is not None else ()):
+    for one in spec.egress if spec is not None else ():
         if is_captured(context.node, one):
             continue
         if one.port is not None or one.bind:
@@ -104,8 +104,8 @@ def _egress_bytes(one, view):
 
 
 def _ingress(one, place, view):
-    if one.tls is not None:
-        view.context.unsupported(field(one, "tls"), f"spec.ingress[{place}].tls", NO_TLS)
+    found = ingress(one, place, view.context)
+    if found is None:
         return
     number = one.port.number
     pool = one.connection_pool or view.spec.inbound_connection_pool
@@ -113,12 +113,12 @@ def _ingress(one, place, view):
                                     protocol_of(one.port.name, one.port.protocol))
     bind = one.bind or ANY
     where = At(field(one.port, "number"), address(bind, number, view.context.node))
-    if not is_http(one.port):
-        yield At(one.node, {"name": listener_name(bind, number), "address": where,
-                            "network_filters": [{"tcp_proxy": {"cluster": cluster}}]})
-        return
-    hosts = _inbound_hosts(number, cluster, one.node)
-    yield http_listener(one.node, listener_name(bind, number), where, hosts, view.clusters)
+    has_requests, tls = found
+    name, made = listener_name(bind, number), {"network_filters": [{"tcp_proxy": {"cluster": cluster}}]}
+    if has_requests:
+        hosts = _inbound_hosts(number, cluster, one.node)
+        made = http_listener(one.node, name, where, hosts, view.clusters).value
+    yield At(one.node, {"name": name, "address": where, **made, "tls": tls})
 
 
 def _inbound_hosts(number, cluster, node):

@@ -5,6 +5,9 @@ A credential is a folder of that name under the native ``secrets.directory``: ``
 """
 
 from meshd_plugins.istio.emit import At, default, field
+from meshd_plugins.istio.mesh.service import protocol_of
+from meshd_plugins.istio.schema.gateway import PASSES
+from meshd_plugins.istio.translate.listener import is_http
 
 KUBERNETES = "kubernetes://"
 VERSIONS = {"TLSV1_2": "1.2", "TLSV1_3": "1.3"}
@@ -33,6 +36,14 @@ def server_tls(tls, context, path):
         context.unsupported(field(tls, "insecureSkipVerify"), f"{path}.insecureSkipVerify",
                             "certificates of clients are verified all the same")
     return At(tls.node, found)
+
+
+def ingress(one, place, context):
+    """Return (whether a Sidecar's ingress listener carries requests, its native ``tls``), or None as ``server_tls``."""
+    if one.tls is None or one.tls.mode in PASSES:
+        return is_http(one.port), None
+    native = server_tls(one.tls, context, f"spec.ingress[{place}].tls")
+    return None if native is None else (protocol_of(one.port.name, one.port.protocol) == "https", native)
 
 
 def _warn_of(tls, keys, context, path, why):

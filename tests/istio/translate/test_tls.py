@@ -141,6 +141,26 @@ class Servers(TestCase):
                          ("outbound|443||a.test", "shop"))
 
 
+class Workloads(TestCase):
+    def chain(self, protocol, mode, **node):
+        tls = {"mode": mode, "serverCertificate": file("tls.crt"), "privateKey": file("tls.key"),
+               "caCertificates": file("ca.crt")}
+        port = {"port": {"number": 8443, "protocol": protocol, "name": "a"}, "defaultEndpoint": "127.0.0.1:80"}
+        seen = view(document("Sidecar", "s", {"ingress": [{**port, "tls": tls}]}), role="sidecar", **node)
+        self.assertEqual(seen.unsupported, ())
+        return next(one for listener in seen.snapshot.listeners for one in listener.chains
+                    if "virtual" not in listener.name or one.match.destination_port == 8443)
+
+    def test_tls_ends_before_the_workload(self):
+        for node in ({"interception_mode": "none"}, {"interception_mode": "redirect"}):
+            found = self.chain("HTTPS", "MUTUAL", **node)
+            self.assertEqual((found.tls.client_certificate, found.filters[-1].type), ("required", "router"))
+            found = self.chain("TLS", "SIMPLE", **node)
+            self.assertEqual((found.tls.client_certificate, found.network_filters[-1].type), ("none", "tcp_proxy"))
+            found = self.chain("TLS", "PASSTHROUGH", **node)
+            self.assertEqual((found.tls, found.network_filters[-1].type), (None, "tcp_proxy"))
+
+
 class Hosts(TestCase):
     def cluster(self, tls, subset=None, **more):
         policy = {"trafficPolicy": {"tls": tls}} if tls else {}
