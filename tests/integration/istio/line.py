@@ -21,9 +21,22 @@ class Lines(socketserver.ThreadingTCPServer):
         super().__exit__(*error)
 
 
+class Tunnels(Lines):
+    """A proxy in front of it, which is asked by CONNECT first; ``asked`` are the request lines."""
+
+    def __init__(self, word):
+        self.asked = []
+        super().__init__(word)
+
+
 class Handler(socketserver.StreamRequestHandler):
     """One connection."""
 
     def handle(self):
+        if isinstance(self.server, Tunnels):
+            self.server.asked.append(self.rfile.readline().strip().decode())
+            while self.rfile.readline().strip():
+                pass
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
         for line in self.rfile:
             self.wfile.write(self.server.word + b" " + line)

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.integration.harness.tls import Mesh, curl, nginx, s_client
 from tests.integration.istio.bookinfo import Bookinfo, Proxy
-from tests.integration.istio.line import Lines
-from tests.integration.istio.tls_documents import API, ECHO, EGRESS, GATEWAY, NGINX, SHIFT
+from tests.integration.istio.line import Lines, Tunnels
+from tests.integration.istio.tls_documents import API, ECHO, EGRESS, GATEWAY, NGINX, SHIFT, TUNNEL
 
 
 class Secure(Proxy):
@@ -60,14 +60,22 @@ def lines():
 
 
 @pytest.fixture(scope="module")
-def edge(secrets, partner, lines):
+def forward():
+    """Return a forward proxy."""
+    with Tunnels("beyond") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def edge(secrets, partner, lines, forward):
     """Return an ingress gateway."""
     spki = base64.b64encode(hashlib.sha256(secrets.client.certificate.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)).digest()).decode()
-    texts = [GATEWAY.format(spki=spki, nginx=partner), ECHO.format(v1=lines[0], v2=lines[1])]
+    texts = [GATEWAY.format(spki=spki, nginx=partner), ECHO.format(v1=lines[0], v2=lines[1]),
+             TUNNEL.format(proxy=forward.port)]
     named = {"shift": shifted(100, 0)}
     with contextlib.closing(Bookinfo({"details": ("v1",)})) as services:
-        with Secure(secrets, texts, services.entries(), more_ports=(443, 31400), named=named) as proxy:
+        with Secure(secrets, texts, services.entries(), more_ports=(443, 31400, 31401), named=named) as proxy:
             yield proxy
 
 
@@ -130,6 +138,11 @@ def test_a_sidecar_shifts_tcp_traffic_too(sidecar):
     assert set(words(sidecar.own[9000], 20)) == {"one", "two"}
     sidecar.apply("shift", shifted(0, 1, "[tcp-echo.test]", "", 9000))
     assert words(sidecar.own[9000], 20) == {"two": 20}
+
+
+def test_a_tunnel_leads_through_the_forward_proxy(edge, forward):
+    assert words(edge.own[31401], 2) == {"beyond": 2}
+    assert forward.asked == ["CONNECT external.example.com:8080 HTTP/1.1"] * 2
 
 
 def test_a_secure_gateway_serves_several_hosts(edge):

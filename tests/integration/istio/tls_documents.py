@@ -27,6 +27,8 @@ spec:
     hosts: [nginx.example.com]
   - port: {{number: 31400, name: tcp, protocol: TCP}}
     hosts: ["*"]
+  - port: {{number: 31401, name: tcp-tunnel, protocol: TCP}}
+    hosts: ["*"]
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
@@ -79,6 +81,33 @@ spec:
   subsets:
   - {{name: v1, labels: {{version: v1}}}}
   - {{name: v2, labels: {{version: v2}}}}
+"""
+TUNNEL = """
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: tunnel}}
+spec:
+  hosts: ["*"]
+  gateways: [mygateway]
+  tcp:
+  - match: [{{port: 31401}}]
+    route: [{{destination: {{host: proxy.test, port: {{number: 3128}}}}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: proxy}}
+spec:
+  hosts: [proxy.test]
+  resolution: STATIC
+  ports: [{{number: 3128, name: tcp, protocol: TCP}}]
+  endpoints: [{{address: 127.0.0.1, ports: {{tcp: {proxy}}}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {{name: proxy}}
+spec:
+  host: proxy.test
+  trafficPolicy: {{tunnel: {{protocol: CONNECT, targetHost: external.example.com, targetPort: 8080}}}}
 """
 SHIFT = """
 apiVersion: networking.istio.io/v1
