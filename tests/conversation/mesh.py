@@ -21,7 +21,8 @@ class Mesh:
         fields = {**LOG_FIELDS, "peer": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%"}
         log = {"access_log": {"path": path, "json": fields, "buffer": {"flush_interval": "10ms"}}}
         options = {"cluster": {"pool": {"idle_timeout": "60s"}}, **options}
-        configuration = one_cluster(self.upstream.address, telemetry=["prometheus", log], **options)
+        configuration = one_cluster(
+            self.upstream.address, listener={"http": {"codec": "http1"}}, telemetry=["prometheus", log], **options)
         self.daemon = Daemon(configuration, access_log=path)
         self.port = self.daemon.port
         self.numbers = itertools.count(1)

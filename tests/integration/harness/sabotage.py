@@ -17,13 +17,14 @@ from meshd.downstream.listener import LiveListener
 
 keep = LiveListener.replace
 
-def replace(self, spec, chain):
+def replace(self, *given):
     """The port is free for a moment, as where a daemon binds anew."""
-    keep(self, spec, chain)
+    result = keep(self, *given)
     self.world.poller.detach(self.socket.fileno())
     self.is_accepting = False
     self.socket.close()
     self.world.call_later(0.1, again, self)
+    return result
 
 def again(self):
     self.bind()
@@ -37,10 +38,11 @@ from meshd.downstream.listener import LiveListener
 
 keep = LiveListener.replace
 
-def replace(self, spec, chain):
+def replace(self, *given):
     """What is in flight is cut, as where a process is replaced without a drain."""
-    keep(self, spec, chain)
+    result = keep(self, *given)
     self.cut()
+    return result
 
 LiveListener.replace = replace
 '''
