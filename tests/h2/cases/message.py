@@ -71,7 +71,8 @@ CASES = (
          _length(b"6", data(1, b"hel", False), data(1, b"lo")), malformed()),
     Case("8.1.1", "content-length that trailers break",
          _length(b"6", data(1, b"hello", False), headers(1, TRAILERS)), malformed(), LENGTH),
-    Case("8.1.1", "content-length of 0 and a body", _length(b"0", data(1, b"x")), malformed()),
+    # in one write: a server may answer a request of length 0 before it sees that there is more
+    Case("8.1.1", "content-length of 0 and a body", b"".join(_length(b"0", data(1, b"x"))), malformed()),
     Case("8.1.1", "two lengths that differ", _length(b"5", data(1, b"hello"), more=((b"content-length", b"6"),)),
          malformed()),
     Case("8.1.1", "two equal lengths", _length(b"5", data(1, b"hello"), more=((b"content-length", b"5"),)),

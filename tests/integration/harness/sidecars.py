@@ -24,8 +24,8 @@ class Sidecar(Daemon):
     """It runs as the user whose connections are not captured; ``transparent`` gives it what TPROXY needs."""
 
     def __init__(self, machine, configuration, *, transparent=False, **options):
-        more = ("--inh-caps=+net_admin", "--ambient-caps=+net_admin") if transparent else ()
-        super().__init__(configuration, prefix=(*machine.prefix(PROXY), *more), **options)
+        more = ("net_admin",) if transparent else ()
+        super().__init__(configuration, prefix=machine.prefix(PROXY, *more), **options)
 
     def write(self, configuration):
         """Write the file so that this user can read it."""
