@@ -143,7 +143,8 @@ def test_a_slow_reader_holds_memory_flat():
         wait_for(lambda: daemon.metric("envoy_cluster_upstream_cx_active", cluster_name="up") == 20, "connections")
         for client in clients:
             client.recv(1)
-        assert daemon.resident_bytes() - before < 24 << 20
+        # at most the buffer limit of 1 MiB and one read for each, and the allocator's share
+        assert daemon.resident_bytes() - before < 36 << 20
         for client in clients:
             client.close()
 
