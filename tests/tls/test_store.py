@@ -135,6 +135,12 @@ class Bad(TlsCase):
             certificate_file=files[0], key_file=other[1]))
         self.assertEqual((error.path, error.attribute), (other[1], "key_file"))
 
+    def test_not_a_pair_and_of_another_kind(self):
+        files = self.leaf.write(self.folder)
+        other = Authority("x").leaf("x", kind="rsa").write(self.folder, "other")
+        for mixed in ((files[0], other[1]), (other[0], files[1])):
+            self.refuse("not the key of the certificate in", Certificate(certificate_file=mixed[0], key_file=mixed[1]))
+
     def test_no_pem_and_an_encrypted_key(self):
         files = self.leaf.write(self.folder)
         self.refuse("expected a certificate in PEM", Certificate(

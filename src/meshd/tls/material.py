@@ -95,7 +95,7 @@ def load_pair(context: ssl.SSLContext, path: str, chain: bytes, key_path: str, k
 
 def _why(error: Exception, path: str) -> str:
     reason = getattr(error, "reason", "") or str(error)
-    if "KEY_VALUES_MISMATCH" in reason or "KEY_TYPE_MISMATCH" in reason:
+    if reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):  # the last: of another kind
         return f"not the key of the certificate in {path}"
     if reason in ("EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"):
         return f"too weak ({reason.lower().replace('_', ' ')})"
