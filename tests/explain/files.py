@@ -2,12 +2,12 @@
 
 import tempfile
 import textwrap
-from pathlib import Path
 
 from meshd.cli.ctl_explain import Asleep
 from meshd.explain.answer import explain
 from meshd.explain.asked import asked
 from meshd.runtime.site import finish
+from tests.pki import with_secrets
 
 CLUSTERS = """
 clusters:
@@ -19,9 +19,7 @@ clusters:
 def built(text):
     """Return the runtime of a configuration file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "mesh.yaml")
-        path.write_text(text)
-        asleep = Asleep([str(path)])
+        asleep = Asleep([str(with_secrets(folder, text))])
     if not asleep.is_valid:
         raise AssertionError(asleep.faults)
     return asleep.runtime

@@ -33,7 +33,7 @@ class Routes(unittest.TestCase):
         self.assertEqual([row["reason"].partition(",")[0] for row in found["passed_over"]],
                          ["header x-beta is missing", 'path /users/7 is not "/old"', 'path /users/7 is not "/tea"'])
         self.assertEqual(found["route"]["name"], "users")
-        self.assertRegex(found["route"]["where"], r"mesh\.yaml:\d+:\d+$")
+        self.assertRegex(found["route"]["where"], r"meshd\.yaml:\d+:\d+$")
         self.assertEqual(found["upstream"], [
             {"cluster": "users", "percent": 100.0, "path": "/u/7?x=1", "host": "users.internal"}])
         self.assertEqual(found["result"]["kind"], "forward")
@@ -43,7 +43,7 @@ class Routes(unittest.TestCase):
             "health": "healthy", "why": []})
         self.assertEqual(cluster["load_balancer"], {"type": "round_robin", "where": "default of native"})
         self.assertEqual(cluster["circuit_breaker"]["limits"]["retries"], {"limit": 3, "used": 0})
-        self.assertRegex(cluster["connect_timeout"]["where"], r"mesh\.yaml")
+        self.assertRegex(cluster["connect_timeout"]["where"], r"meshd\.yaml")
         self.assertEqual(found["timeouts"]["timeout"], {"seconds": 3.0, "where": found["route"]["where"]})
         self.assertEqual(found["timeouts"]["idle_timeout"], {"seconds": 300.0, "where": "default of native"})
         self.assertEqual((found["retry"]["config"]["attempts"], found["retry"]["where"]), (1, "default of native"))
@@ -273,12 +273,17 @@ class FilterChains(unittest.TestCase):
         chain = ("filters: [{router: {virtual_hosts: [{name: %s, domains: ['*'], routes: [{name: r, "
                  "match: {prefix: /}, direct_response: {status: 200, body: %s}}]}]}}]")
         self.runtime = built(f"""
+secrets: {{directory: secrets}}
 listeners:
   - name: edge
     address: 127.0.0.1:8080
     filter_chains:
       - {{name: shop, match: {{transport_protocol: tls, server_names: ["*.shop.example"]}}, {chain % ("a", "a")}}}
       - {{name: plain, match: {{source_type: same_ip_or_loopback}}, {chain % ("b", "b")}}}
+      - name: ended
+        match: {{transport_protocol: tls, server_names: [ended.example]}}
+        tls: {{certificates: [{{secret: shop}}], client_certificate: optional, validation: {{secret: mesh}}}}
+        {chain % ("c", "c")}
       - {{name: bytes, match: {{server_names: [tcp.example]}}, network_filters: [{{tcp_proxy: {{cluster: users}}}}]}}
 """ + CLUSTERS)
 
@@ -288,8 +293,16 @@ listeners:
             self.assertEqual((found["listener"]["filter_chain"], found["result"]["body"]), (chain, body))
 
     def test_none_takes_it(self):
-        with self.assertRaisesRegex(BadQuestion, "no filter chain takes the request"):
+        with self.assertRaisesRegex(BadQuestion, "no filter chain takes the request: its connection is closed$"):
             answer(self.runtime, url="http://any:8080/", client="203.0.113.1")
+        with self.assertRaisesRegex(BadQuestion, "is closed; one would with https$"):
+            answer(self.runtime, url="http://ended.example:8080/", client="203.0.113.1")
+
+    def test_tls_that_ends_here(self):
+        found = answer(self.runtime, url="https://ended.example:8080/")
+        self.assertEqual(found["tls"]["certificates"], ["shop"])
+        self.assertEqual(found["tls"]["client_certificate"], "optional")
+        self.assertIn("field x-forwarded-proto is set to https", found["edge"]["steps"])
 
     def test_one_of_tcp_does_not_look_at_requests(self):
         with self.assertRaisesRegex(BadQuestion, "filter chain bytes of listener edge: it is of TCP"):

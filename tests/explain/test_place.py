@@ -16,9 +16,9 @@ def listeners(**addresses):
 
 
 class Choice(unittest.TestCase):
-    def chosen(self, url, found, bound=(), **more):
+    def chosen(self, url, found, bound=(), ports=(), **more):
         """Return (name, why)."""
-        one, why = choose(found, dict(bound), asked("GET", url, **more))
+        one, why = choose(found, dict(bound), asked("GET", url, **more), dict(ports))
         return one.name, why
 
     def test_the_one_on_the_port(self):
@@ -47,6 +47,13 @@ class Choice(unittest.TestCase):
     def test_a_bound_address_counts_more_than_the_configured_one(self):
         found = listeners(a="127.0.0.1:8080", b="127.0.0.1:8081")
         self.assertEqual(self.chosen("http://x:9000/", found, {"b": "127.0.0.1:9000"})[0], "b")
+
+    def test_a_port_of_a_document_is_found_where_it_is_bound(self):
+        found = listeners(a="127.0.0.1:8080", b="127.0.0.1:8443")
+        name, why = self.chosen("https://x/", found, ports={"443": 8443})
+        self.assertEqual((name, why), ("b", "it has port 8443, which node.ports puts in the place of 443"))
+        with self.assertRaisesRegex(BadQuestion, "no listener has port 80"):
+            self.chosen("http://x/", found, ports={"80": 9000})
 
     def test_unknown_names_and_no_listeners_are_refused(self):
         with self.assertRaisesRegex(BadQuestion, "unknown: expected one of a"):

@@ -25,6 +25,11 @@ def _entry(view: View, found: dict) -> Iterator[tuple]:
     for name, value in asked["headers"]:
         yield "", f"{name}: {value}"
     yield "listener", listener["name"], listener["address"], listener["why"], listener["where"]
+    if "filter_chain" in listener:
+        yield "chain", listener["filter_chain"]
+    if tls := found.get("tls"):
+        yield "tls", f"certificates {', '.join(tls['certificates'])}", \
+            f"client certificate {tls['client_certificate']}", tls["where"]
     yield from _block("edge", ((step,) for step in found["edge"]["steps"] or ["nothing to do"]))
 
 
@@ -112,6 +117,9 @@ def _cluster(view: View, one: dict) -> Iterator[tuple]:
         for point in one["endpoints"] or ()))
     limits = (f"{name} {row['used']}/{row['limit']}" for name, row in breaker["limits"].items())
     yield "  breaker", ", ".join(limits) or breaker["type"], breaker["where"]
+    if tls := one.get("tls"):
+        yield "  tls", f"asks for {tls['sni'] or 'no name'}", f"shows {tls['certificate'] or 'no certificate'}", \
+            "verifies" if tls["is_verified"] else f"{view.sign('warn')} verifies nothing", tls["where"]
     yield "  connect", f"timeout {seconds(connect['seconds'])}", connect["where"]
 
 

@@ -9,6 +9,7 @@ from meshd.explain.asked import Asked
 from meshd.explain.edge import enter, text
 from meshd.explain.place import chain_of, choose
 from meshd.explain.target import DEFAULT, cluster_fact, is_usable
+from meshd.explain.tls import tls_fact
 from meshd.explain.view import Answer, View, copied
 from meshd.explain.walk import Outcome, Walk
 from meshd.http import flag
@@ -26,7 +27,7 @@ def explain(
     only a running daemon knows is left open.
     """
     is_live = bound is not None
-    listener, why = choose(runtime.snapshot.listeners, bound or {}, asked)
+    listener, why = choose(runtime.snapshot.listeners, bound or {}, asked, dict(runtime.snapshot.node.ports))
     local = (bound or {}).get(listener.name, listener.address)
     spec = chain_of(listener, asked, local)
     chain = runtime.chains[listener.name][spec.name]
@@ -38,6 +39,7 @@ def explain(
         "request": asked.fields(),
         "listener": {"name": listener.name, "address": local, "where": listener.where, "why": why,
                      **({"filter_chain": spec.name} if spec.name else {})},
+        **({"tls": tls_fact(spec.tls)} if spec.tls is not None else {}),
         "edge": edge, "filters": walk.rows, **walk.facts,
     }
     plans = [(outcome.percent, outcome.plan) for outcome in walk.outcomes if outcome.plan is not None]
@@ -128,5 +130,5 @@ def _notes(asked: Asked, walk: Walk, spec: Any) -> Iterator[str]:
                "request does not count, unless they clear the route")
     if asked.source:
         yield "no rule of this version asks which workload the request is from"
-    if (asked.sni or asked.scheme == "https") and not spec.name:
-        yield "listeners of this version speak plain HTTP: TLS, and so a server name, is not looked at"
+    if (asked.sni or asked.scheme == "https") and spec.tls is None:
+        yield "plain HTTP is spoken here: a client that begins with TLS, and so with a server name, is refused"

@@ -36,7 +36,8 @@ def enter(asked: Asked, listener: str, spec: Any, chain: Any, world: Any, local:
     ``spec`` is the filter chain of the model, ``listener`` the name of its listener. ``view.answered`` is set where the
     request is refused or the client sent elsewhere.
     """
-    downstream = Downstream(world, listener, asked.client, local)
+    scheme = b"http" if spec.tls is None else b"https"
+    downstream = Downstream(world, listener, asked.client, local, scheme)
     taker, limits, http = _Taker(), spec.limits, spec.http
     parser = RequestParser(taker, limits.max_head_bytes, limits.max_fields, http.accept_http_10,
                            UNDERSCORES[http.headers_with_underscores_action])
@@ -48,6 +49,7 @@ def enter(asked: Asked, listener: str, spec: Any, chain: Any, world: Any, local:
     if taker.head is None:
         view = View(downstream, chain, RequestHead(b"", b"", b"", 11, Headers()))
         return view, _refused(view, ProtocolError("head: expected a whole one"), "the head is refused")
+    taker.head.scheme = scheme
     view = View(downstream, chain, taker.head)
     return view, _prepared(view, spec)
 

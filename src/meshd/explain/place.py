@@ -1,9 +1,11 @@
 """Which listener would take the request: the one that was named, or those on the URL's port."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
+from types import MappingProxyType
 from typing import Any
 
-from ipaddress import ip_address
+import attrs
 
 from meshd.document.address import split_address
 from meshd.explain.asked import Asked, BadQuestion
@@ -12,10 +14,12 @@ from meshd.model.chain_match import ChainMatch, ChainTable, Facts
 WILDCARDS = ("0.0.0.0", "::")
 
 
-def choose(listeners: tuple[Any, ...], bound: Mapping[str, str], asked: Asked) -> tuple[Any, str]:
+def choose(listeners: tuple[Any, ...], bound: Mapping[str, str], asked: Asked,
+           ports: Mapping[str, int] = MappingProxyType({})) -> tuple[Any, str]:
     """Return (listener of the model, why it is that one); raises BadQuestion where none would take the request.
 
-    ``bound`` maps a listener's name to the address that it has, where that is known better than by its configuration.
+    ``bound`` maps a listener's name to the address that it has, where that is known better than by its configuration;
+    ``ports`` are ``node.ports``: port of a document -> port that is bound for it.
     """
     listeners = tuple(one for one in listeners if not one.is_udp)
     if not listeners:
@@ -25,6 +29,10 @@ def choose(listeners: tuple[Any, ...], bound: Mapping[str, str], asked: Asked) -
     port = asked.wanted_port
     addresses = {one.name: bound.get(one.name, one.address) for one in listeners}
     found = [one for one in listeners if _port(addresses[one.name]) == port]
+    if not found and str(port) in ports:
+        found = [one for one in listeners if _port(addresses[one.name]) == ports[str(port)]]
+        if found:
+            return found[0], f"it has port {ports[str(port)]}, which node.ports puts in the place of {port}"
     if not found:
         if len(listeners) == 1 and asked.port is None:
             return listeners[0], "it is the only one, and the URL names no port"
@@ -58,11 +66,19 @@ def chain_of(listener: Any, asked: Asked, local: str) -> Any:
             table.add(one.match, one)
     found = table.find(_facts(asked, local)) or next((one for one in chains if one.match == ChainMatch()), None)
     if found is None:
-        raise BadQuestion(f"listener {listener.name}: no filter chain takes the request: its connection is closed")
+        raise BadQuestion(f"listener {listener.name}: no filter chain takes the request: its connection is closed"
+                          + _other_scheme(table, asked, local))
     if found.protocol != "http":
         where = f"filter chain {found.name} of listener {listener.name}" if found.name else f"listener {listener.name}"
         raise BadQuestion(f"{where}: it is of TCP: requests are not looked at")
+    if found.tls is not None and asked.scheme == "http":
+        raise BadQuestion(f"url: listener {listener.name} takes TLS here: expected https://{asked.authority}/...")
     return found
+
+
+def _other_scheme(table: ChainTable, asked: Asked, local: str) -> str:
+    other = attrs.evolve(asked, scheme="http" if asked.scheme == "https" else "https")
+    return "" if table.find(_facts(other, local)) is None else f"; one would with {other.scheme}"
 
 
 def _facts(asked: Asked, local: str) -> Facts:

@@ -4,6 +4,7 @@ from typing import Any
 
 from meshd.document.encode import encode_class
 from meshd.document.plan import plan_of
+from meshd.explain.tls import upstream_tls_fact
 from meshd.model.health import FAILED, PENDING_CHECK, words
 
 DEFAULT = "default of native"
@@ -20,6 +21,8 @@ def cluster_fact(cluster: Any, is_live: bool) -> dict:
         "connect_timeout": origin_of(spec, "connect_timeout_s"),
         "endpoints": [_endpoint(one, cluster.verdicts.why(one.address, one.bits)) for one in cluster.endpoints],
     }
+    if spec.tls is not None:
+        found["tls"] = upstream_tls_fact(spec.tls)
     if spec.discovery is not None:
         found["discovery"] = _plugin(spec.discovery, "")
         if not is_live:

@@ -44,13 +44,13 @@ class Named:
 class Downstream:
     """Stands for the client's connection: who is there, and nobody to answer."""
 
-    def __init__(self, world: Any, listener: str, client: str, local: str) -> None:
+    def __init__(self, world: Any, listener: str, client: str, local: str, scheme: bytes) -> None:
         self.world = Ground(world)
         self.poller = world.poller
         self.listener = Named(listener)
         self.host = client
         self.host_bytes = client.encode("latin-1", "replace")
-        self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: http" % self.host_bytes
+        self.forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b" % (self.host_bytes, scheme)
         self.peer = render((client, 0))
         self.local = local
         self.id = 0
