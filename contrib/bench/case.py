@@ -1,9 +1,11 @@
 """The cases: what is asked of each proxy, and which figure counts. Read by compare.py."""
 
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import call
 import measure
 
 IDLE_CONNECTIONS = 2000
@@ -17,10 +19,11 @@ class Target:
     pid: int
     seconds: int
     rate: int
+    scheme: str = "http"
 
     def url(self, path: str = "/") -> str:
         """Return the address of a path on it."""
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme.replace('h2c', 'http')}://127.0.0.1:{self.port}{path}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,20 @@ def closed_loop(connections: int, path: str = "/", *extra: str) -> Callable[[Tar
 def streams(connections: int, each: int, path: str = "/") -> Callable[[Target], dict]:
     """Return a case that keeps so many HTTP/2 connections busy with so many streams each, by prior knowledge."""
     return lambda target: measure.h2load(target.url(path), connections, each, target.seconds)
+
+
+def handshakes(target: Target) -> dict:
+    """Make full handshakes of TLS and nothing else."""
+    return measure.handshakes(target.port, 4, target.seconds)
+
+
+def unary_calls(target: Target) -> dict:
+    """Make gRPC's unary calls."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(call.MESSAGE)
+        file.flush()
+        return measure.h2load(target.url(call.PATH), 8, 16, target.seconds, "-d", file.name,
+                              "-H", "content-type: application/grpc", "-H", "te: trailers")
 
 
 def fixed_rate(target: Target) -> dict:
@@ -72,6 +89,10 @@ CASES = {
         Case("churn", closed_loop(32, "/", "-H", "Connection: close")),
         Case("fixed-rate", fixed_rate, "p99_ms"),
         Case("idle-2000", idle, "kib_per_connection", has_load=False),
+        Case("tls-keepalive", closed_loop(64)),
+        Case("tls-handshake", handshakes),
+        Case("h2-tls", streams(8, 16)),
+        Case("grpc-unary", unary_calls),
         Case("tcp-small", closed_loop(64)),
         Case("tcp-1m", closed_loop(16, "/big")),
     )

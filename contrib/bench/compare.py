@@ -21,27 +21,31 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import call
 import measure
 import mechanism
 import picking
 import sampling
+import secure
 import stream
 from case import CASES, Target
 from peer import BACKEND, EXAMPLE, PEERS, Ground, Peer
 
 VOID_PERCENT = 90
-REFERENCES = {"-all": "envoy-all", "-tcp": "envoy-tcp"}
-EVERY = PEERS | mechanism.PEERS | stream.PEERS
+REFERENCES = {"-all": "envoy-all", "-tcp": "envoy-tcp", "-tls": "envoy-tls", "-grpc": "envoy-grpc"}
+EVERY = PEERS | mechanism.PEERS | stream.PEERS | secure.PEERS | call.PEERS
+NAMED = ("tls-keepalive", "tls-handshake", "h2-tls", "grpc-unary", "tcp-small", "tcp-1m")
 BESIDE = ("p50_ms", "p99_ms", "p999_ms", "rate", "rss_kib", "pss_kib", "cpu_us", "load_idle", "bad")
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", nargs="*", choices=CASES, default=list(CASES)[:-2],
-                        help="cases (default: those of HTTP)")
+    parser.add_argument("--case", nargs="*", choices=CASES, 
+                        default=[name for name in CASES if name not in NAMED],
+                        help="cases (default: those of HTTP in the clear)")
     parser.add_argument("--proxy", nargs="*", choices=EVERY, default=list(PEERS),
-                        help="proxies (default: those without -all (every mechanism on) and -tcp)")
+                        help="proxies (default: those without -all (every mechanism on), -tcp, -tls and -grpc)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default: 3)")
     parser.add_argument("--seconds", type=int, default=3, help="length of one measurement (default: 3)")
     parser.add_argument("--rate", type=int, default=3200, help="requests/s of fixed-rate (default: 3200)")
@@ -70,10 +74,11 @@ class Arena:
         self.running[peer.name] = process
         return process
 
-    def is_serving(self, name: str, port: int) -> bool:
+    def is_serving(self, peer: Peer) -> bool:
         """Wait for a started peer; say why and forget it where it does not serve."""
+        name = peer.name
         try:
-            measure.wait_ready(port)
+            measure.wait_ready(self.ground.port(name), peer.scheme)
             return True
         except TimeoutError as error:
             text = (self.ground.folder / f"{name}.out").read_text()[-600:]
@@ -104,8 +109,8 @@ def wrap(command: list[str], wrapper: tuple[str, ...]) -> list[str]:
 
 
 @contextlib.contextmanager
-def arena(python: str) -> Iterator[Arena]:
-    """Make a folder, start the backend, and end everything afterwards."""
+def arena(python: str, proxies: list[str]) -> Iterator[Arena]:
+    """Make a folder, start the backends that these proxies need, and end everything afterwards."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     folder = Path(tempfile.mkdtemp(prefix="meshd-bench-"))
@@ -114,6 +119,9 @@ def arena(python: str) -> Iterator[Arena]:
     try:
         place.start(BACKEND, measure.LOAD_CORE)
         measure.wait_ready(place.ground.backend[0])
+        for server in call.SERVERS if any(name in call.PEERS for name in proxies) else ():
+            place.start(server, measure.LOAD_CORE)
+            measure.wait_ready(place.ground.port(server.name), "h2c")
         yield place
     finally:
         for name in list(place.running):
@@ -133,7 +141,8 @@ def measure_row(case, target: Target) -> dict:
     elapsed = time.monotonic() - began
     busy_after, total_after = measure.core_jiffies(measure.LOAD_CORE)
     share = 100 * (busy_after - busy) / max(1, total_after - total)
-    requests = (row.get("rps") or row["rate"]) * min(elapsed, target.seconds)
+    rate = row["rps"] if "rps" in row else row["rate"]
+    requests = row.get("count", rate * min(elapsed, target.seconds))
     used = measure.cpu_seconds(target.pid) - cpu
     return row | {"cpu_us": 1e6 * used / max(1.0, requests), "load_idle": 100 - share, "void": share > VOID_PERCENT}
 
@@ -154,6 +163,8 @@ def print_case(name: str, key: str, rows: dict[str, list[dict]]) -> None:
             print(f"{name:13} {proxy:11} failed: {own[-1].get('error')}", flush=True)
             continue
         ratio = f"{value / reference:5.2f} x envoy" if reference else " " * 13
+        spent, theirs = middle(own, "cpu_us"), middle(rows.get(name_of, []), "cpu_us")
+        ratio += f"  by cpu {theirs / spent:5.2f}" if spent and theirs else ""
         medians = {item: middle(own, item) for item in BESIDE if item != key}
         beside = "  ".join(f"{item} {figure:.4g}" for item, figure in medians.items() if figure is not None)
         void = sum(1 for row in own if row.get("void"))
@@ -168,8 +179,8 @@ def start_rows(place: Arena, options: argparse.Namespace) -> dict[str, list[dict
     for _ in range(options.rounds):
         for peer in [*(EVERY[name] for name in options.proxy), EXAMPLE]:
             process = place.start(peer, measure.PROXY_CORE)
-            if place.is_serving(peer.name, place.ground.port(peer.name)):
-                target = Target(place.ground.port(peer.name), process.pid, 0, 0)
+            if place.is_serving(peer):
+                target = Target(place.ground.port(peer.name), process.pid, 0, 0, peer.scheme)
                 rows.setdefault(peer.name, []).append(measure_row(CASES["start-memory"], target))
                 place.end(peer.name)
     return rows
@@ -181,7 +192,7 @@ def load_rows(place: Arena, name: str, proxies: list[str], options: argparse.Nam
     for _ in range(options.rounds):
         for proxy in proxies:
             pid = place.running[proxy].pid
-            target = Target(place.ground.port(proxy), pid, options.seconds, options.rate)
+            target = Target(place.ground.port(proxy), pid, options.seconds, options.rate, EVERY[proxy].scheme)
             rows.setdefault(proxy, []).append(measure_row(CASES[name], target))
             place.empty_logs()
     return rows
@@ -190,13 +201,13 @@ def load_rows(place: Arena, name: str, proxies: list[str], options: argparse.Nam
 def compare(options: argparse.Namespace) -> dict:
     """Run all cases and return every measurement: case -> proxy -> rows."""
     result: dict[str, dict] = {}
-    with arena(options.python) as place:
+    with arena(options.python, options.proxy) as place:
         if "start-memory" in options.case:
             result["start-memory"] = start_rows(place, options)
             print_case("start-memory", "rss_kib", result["start-memory"])
         for name in options.proxy:
             place.start(EVERY[name], measure.PROXY_CORE)
-        serving = [name for name in options.proxy if place.is_serving(name, place.ground.port(name))]
+        serving = [name for name in options.proxy if place.is_serving(EVERY[name])]
         for name in options.case:
             if name != "start-memory":
                 result[name] = load_rows(place, name, serving, options)
@@ -207,13 +218,14 @@ def compare(options: argparse.Namespace) -> dict:
 def profile(options: argparse.Namespace) -> None:
     """Load the first of meshd's proxies under the sampler and print what it saw."""
     name = next((name for name in options.proxy if name.startswith("meshd")), "meshd")
-    with arena(options.python) as place:
+    with arena(options.python, [name]) as place:
         report = place.ground.folder / "profile.txt"
         process = place.start(EVERY[name], measure.PROXY_CORE, (sampling.__file__, str(report)))
-        if not place.is_serving(name, place.ground.port(name)):
+        if not place.is_serving(EVERY[name]):
             return
         case = next((CASES[item] for item in options.case if CASES[item].has_load), CASES["small"])
-        row = measure_row(case, Target(place.ground.port(name), process.pid, options.seconds, options.rate))
+        port, scheme = place.ground.port(name), EVERY[name].scheme
+        row = measure_row(case, Target(port, process.pid, options.seconds, options.rate, scheme))
         place.end(name)
         print(f"{name} {case.name}: {row}\n{report.read_text()}")
 

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -69,9 +70,9 @@ def h2load_rate(url: str, connections: int, seconds: int, rate: int) -> dict:
     return {**at, "rate": len(times) / seconds, "bad": bad}
 
 
-def h2load(url: str, connections: int, streams: int, seconds: int) -> dict:
+def h2load(url: str, connections: int, streams: int, seconds: int, *extra: str) -> dict:
     """Closed loop over HTTP/2, by prior knowledge where the address says http: requests per second, errors."""
-    command = ["h2load", f"-c{connections}", f"-m{streams}", f"-D{seconds}", url]
+    command = ["h2load", f"-c{connections}", f"-m{streams}", f"-D{seconds}", *extra, url]
     out = on_load_core(command, seconds + 30)
     found = find(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)
     codes = find(r"status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx", out)
@@ -80,6 +81,18 @@ def h2load(url: str, connections: int, streams: int, seconds: int) -> dict:
     if int(codes[1]) == 0:
         raise LoadFault(f"h2load had no answer: {out[-300:]!r}")
     return {"rps": rate, "bad": bad}
+
+
+def handshakes(port: int, clients: int, seconds: int) -> dict:
+    """Closed loop of full handshakes of TLS without a request (handshaker.py); ``count`` is how many there were."""
+    script = str(Path(__file__).with_name("handshaker.py"))
+    command = ["taskset", "-c", str(LOAD_CORE), sys.executable, script, str(port), str(seconds)]
+    began = time.monotonic()
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+               for _ in range(clients)]
+    texts = [process.communicate(timeout=seconds + 30)[0] for process in running]
+    count = sum(int(find(r"^(\d+) handshakes", text)[1]) for text in texts)
+    return {"rps": count / (time.monotonic() - began), "count": count}
 
 
 def tree(pid: int) -> list[int]:
@@ -133,14 +146,22 @@ def get(port: int, path: str = "/", timeout_s: float = 5.0) -> bytes:
         return connection.recv(4096)
 
 
-def wait_ready(port: int, limit_s: float = 20.0) -> float:
+def answers(port: int, scheme: str) -> bool:
+    """Say whether a GET is answered 200: by HTTP/1.1 where ``scheme`` is http, by HTTP/2 for https and h2c."""
+    if scheme == "http":
+        return get(port).startswith(b"HTTP/1.1 200")
+    url = f"{scheme.replace('h2c', 'http')}://127.0.0.1:{port}/"
+    return "status codes: 1 2xx" in on_load_core(["h2load", "-n1", "-c1", url], 10.0)
+
+
+def wait_ready(port: int, scheme: str = "http", limit_s: float = 60.0) -> float:
     """Wait until a GET is answered 200; return the seconds it took. Raises TimeoutError."""
     began = time.monotonic()
     while time.monotonic() - began < limit_s:
         try:
-            if get(port).startswith(b"HTTP/1.1 200"):
+            if answers(port, scheme):
                 return time.monotonic() - began
-        except OSError:
+        except (OSError, subprocess.TimeoutExpired):
             pass
         time.sleep(0.02)
     raise TimeoutError(f"port {port}: expected an answer 200 within {limit_s} s")

@@ -43,11 +43,15 @@ class Ground:
 
 @dataclass(frozen=True)
 class Peer:
-    """One proxy: ``command(ground)`` writes its configuration and returns how to start it."""
+    """One proxy: ``command(ground)`` writes its configuration and returns how to start it.
+
+    ``scheme`` is what it is asked by: http (HTTP/1.1), https, or h2c (HTTP/2 by prior knowledge).
+    """
 
     name: str
     command: Callable[[Ground], list[str]]
     environment: dict[str, str] = field(default_factory=dict)
+    scheme: str = "http"
 
 
 def free_port() -> int:
@@ -79,24 +83,27 @@ http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 600s;
     return ["nginx", "-c", ground.write("backend.conf", text)]
 
 
-def nginx(ground: Ground) -> list[str]:
-    """Retries are nginx's default (proxy_next_upstream error timeout)."""
+NGINX_PASS = 'proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection ""; ' \
+    "proxy_next_upstream_tries 3;"
+
+
+def nginx(ground: Ground, name: str = "nginx", listen: str = "", lines: str = "", way: str = NGINX_PASS) -> list[str]:
+    """Retries are nginx's default (proxy_next_upstream error timeout). ``lines`` are more of its server."""
     servers = " ".join(f"server 127.0.0.1:{port};" for port in ground.backend)
-    text = nginx_head(ground, "nginx") + f"""
-http {{ access_log {ground.folder}/nginx.log; keepalive_requests 100000000; keepalive_timeout 600s;
+    text = nginx_head(ground, name) + f"""
+http {{ access_log {ground.folder}/{name}.log; keepalive_requests 100000000; keepalive_timeout 600s;
   upstream backend {{ {servers} keepalive 256; keepalive_requests 100000000; }}
-  server {{ listen 127.0.0.1:{ground.port("nginx")} backlog=8192;
+  server {{ listen 127.0.0.1:{ground.port(name)} {listen} backlog=8192; {lines}
     location /nginx_status {{ stub_status; }}
-    location / {{ proxy_pass http://backend; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_next_upstream_tries 3; }} }} }}
+    location / {{ {way} }} }} }}
 """
-    return ["nginx", "-c", ground.write("nginx.conf", text)]
+    return ["nginx", "-c", ground.write(f"{name}.conf", text)]
 
 
-def haproxy(ground: Ground) -> list[str]:
-    """The access log goes to stdout, which compare.py sends to a file."""
+def haproxy(ground: Ground, name: str = "haproxy", bind: str = "", server: str = "") -> list[str]:
+    """The access log goes to stdout, which compare.py sends to a file. ``bind`` and ``server`` add to those lines."""
     servers = "\n".join(
-        f"  server s{number} 127.0.0.1:{port} maxconn {LIMIT} check observe layer7"
+        f"  server s{number} 127.0.0.1:{port} maxconn {LIMIT} check observe layer7 {server}"
         for number, port in enumerate(ground.backend)
     )
     text = f"""global
@@ -113,7 +120,7 @@ defaults
   http-reuse always
   retries 2
 frontend public
-  bind 127.0.0.1:{ground.port("haproxy")} backlog 8192
+  bind 127.0.0.1:{ground.port(name)} backlog 8192 {bind}
   http-request use-service prometheus-exporter if {{ path /metrics }}
   default_backend backend
 backend backend
@@ -121,7 +128,7 @@ backend backend
   retry-on conn-failure empty-response
 {servers}
 """
-    return ["haproxy", "-db", "-f", ground.write("haproxy.cfg", text)]
+    return ["haproxy", "-db", "-f", ground.write(f"{name}.cfg", text)]
 
 
 def typed(name: str, package: str, **values) -> dict:
@@ -134,8 +141,8 @@ def envoy_address(port: int) -> dict:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def envoy_listener(ground: Ground, name: str) -> dict:
-    """Return the listener with its router and access log."""
+def envoy_listener(ground: Ground, name: str, chain: dict) -> dict:
+    """Return the listener with its router and access log; ``chain`` is more of its filter chain."""
     log = typed("file", "access_loggers.file.v3.FileAccessLog", path=str(ground.folder / f"{name}.log"))
     retry = {"retry_on": "connect-failure,refused-stream,reset", "num_retries": 2}
     route = {"match": {"prefix": "/"}, "route": {"cluster": "backend", "retry_policy": retry}}
@@ -144,18 +151,20 @@ def envoy_listener(ground: Ground, name: str) -> dict:
         access_log=[log], route_config={"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         http_filters=[typed("envoy.filters.http.router", "filters.http.router.v3.Router")],
     )
-    return {"name": "public", "address": envoy_address(ground.port(name)), "filter_chains": [{"filters": [manager]}]}
+    return {"name": "public", "address": envoy_address(ground.port(name)),
+            "filter_chains": [{"filters": [manager], **chain}]}
 
 
-def envoy(ground: Ground, name: str = "envoy", workers: int = 1) -> list[str]:
-    """So many worker threads; its statistics serve /stats/prometheus on the admin port."""
+def envoy(ground: Ground, name: str = "envoy", workers: int = 1, chain: dict | None = None, **more) -> list[str]:
+    """So many worker threads; its statistics serve /stats/prometheus on the admin port. ``more`` is of its cluster."""
     endpoints = [{"endpoint": {"address": envoy_address(port)}} for port in ground.backend]
     limits = {"max_connections": LIMIT, "max_pending_requests": LIMIT, "max_requests": LIMIT}
     cluster = {
         "name": "backend", "type": "STATIC", "lb_policy": "ROUND_ROBIN", "circuit_breakers": {"thresholds": [limits]},
-        "load_assignment": {"cluster_name": "backend", "endpoints": [{"lb_endpoints": endpoints}]},
+        "load_assignment": {"cluster_name": "backend", "endpoints": [{"lb_endpoints": endpoints}]}, **more,
     }
-    return envoy_program(ground, name, {"listeners": [envoy_listener(ground, name)], "clusters": [cluster]}, workers)
+    listener = envoy_listener(ground, name, chain or {})
+    return envoy_program(ground, name, {"listeners": [listener], "clusters": [cluster]}, workers)
 
 
 def envoy_program(ground: Ground, name: str, resources: dict, workers: int = 1) -> list[str]:
@@ -167,14 +176,14 @@ def envoy_program(ground: Ground, name: str, resources: dict, workers: int = 1) 
     return [program, "-c", path, "--concurrency", str(workers), "-l", "error", "--disable-hot-restart"]
 
 
-def meshd_text(ground: Ground, name: str) -> str:
-    """Return meshd's configuration file."""
+def meshd_text(ground: Ground, name: str, listener: str = "", cluster: str = "") -> str:
+    """Return meshd's configuration file; ``listener`` and ``cluster`` are more lines of those."""
     endpoints = "\n".join(f"      - address: 127.0.0.1:{port}" for port in ground.backend)
     return f"""admin: {{address: "127.0.0.1:{ground.port(name + "-admin")}"}}
 listeners:
   - name: public
     address: 127.0.0.1:{ground.port(name)}
-    filters:
+{listener}    filters:
       - router:
           virtual_hosts:
             - name: all
@@ -188,7 +197,7 @@ clusters:
   - name: backend
     endpoints:
 {endpoints}
-    load_balancer: round_robin
+{cluster}    load_balancer: round_robin
     circuit_breaker:
       limits: {{max_connections: {LIMIT}, max_pending: {LIMIT}, max_requests: {LIMIT}}}
 telemetry:

@@ -25,6 +25,7 @@ PEEK_BYTES = 65536
 
 class Arrival:
     """What listener filters see (``IArrival``), and what stands for the connection in its listener until it is served.
+    ``chain`` is given where nobody looks and nothing is to be chosen: then its layer gets the socket at once.
 
     ``data`` are the bytes that have come. ``peer`` is who the client is, ``local`` where it meant to go: addresses as
     text, which filters may change; ``direct_peer`` is the other end of the socket.
@@ -33,14 +34,13 @@ class Arrival:
     __slots__ = (
         "listener", "world", "descriptor", "filters", "place", "data", "peer", "direct_peer", "local", "client",
         "server_name", "transport_protocol", "application_protocols", "timer", "began", "deadline", "is_draining",
-        "chain", "is_over", "metadata", "waiting", "own",
+        "chain", "is_over", "metadata", "waiting", "own", "fd",
     )
 
-    def __init__(self, listener: Any, fd: int, peer: str, client: str, local: str) -> None:
+    def __init__(self, listener: Any, fd: int, peer: str, client: str, local: str, chain: Any = None) -> None:
         world = listener.world
         self.listener = listener
         self.world = world
-        self.filters = listener.listener_filters
         self.place = 0
         self.data = b""
         self.peer = self.direct_peer = peer
@@ -50,21 +50,33 @@ class Arrival:
         self.transport_protocol = ""
         self.application_protocols: tuple[str, ...] = ()
         self.metadata: dict[str, Any] = {}
-        self.chain: Any = None
+        self.chain: Any = chain
         self.is_over = self.is_draining = False
         self.waiting: Deferred | None = None
         self.began = world.poller.now
+        self.fd = fd
+        self.descriptor: Any = None
+        self.filters = self.timer = None
+        if chain is None:
+            self.look(listener, world)
+
+    def look(self, listener: Any, world: Any) -> None:
+        """Prepare for the filters."""
+        self.filters = listener.listener_filters
         timeout_s = listener.spec.listener_filters_timeout_s
         self.deadline = self.began + timeout_s if timeout_s else 0.0
         self.timer = world.wheel.timer(self.on_timer)
-        self.descriptor: Any = Descriptor(fd, world.poller, self)
+        self.descriptor = Descriptor(self.fd, world.poller, self)
         if self.filters is not None:
             self.filters.active += 1
             listener.cells.arriving.value += 1
 
     def serve(self, early: bytes, arrival: Any) -> None:
-        """Ask the filters, in order."""
-        self.go_on("on_accept")
+        """Ask the filters, in order; without any, let the chain's layer begin."""
+        if self.chain is None:
+            self.go_on("on_accept")
+        else:
+            self.chain.transport.accept(self.fd, self)
 
     def go_on(self, hook: str) -> None:
         """Ask the filter whose turn it is, then the others, until one waits or stops."""
@@ -217,7 +229,7 @@ class Arrival:
         if self.is_over:
             return
         self.is_over = True
-        rest(self.timer)
+        self.rest()
         descriptor, early = self.descriptor, self.data
         self.descriptor = None
         descriptor.resume()
@@ -225,6 +237,11 @@ class Arrival:
         connection.serve(early, self)
 
     # Ends
+
+    def rest(self) -> None:
+        """The time for filters matters no more."""
+        if self.timer is not None:
+            rest(self.timer)
 
     def let_go(self) -> None:
         """The filters are needed no more."""
@@ -256,7 +273,7 @@ class Arrival:
             return
         self.is_over = True
         self.let_go()
-        rest(self.timer)
+        self.rest()
         if self.descriptor is not None:
             self.descriptor.owner = NOBODY
         self.listener.closed(self)

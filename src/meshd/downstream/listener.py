@@ -63,7 +63,8 @@ class Cells:
 class LiveListener:
     """``chains`` are its live filter chains by name; ``connections`` are those open, of all of them.
 
-    ``whole`` is the one chain that takes every connection as it is accepted, None where one has to be chosen.
+    ``whole`` is the one chain that takes every connection as it is accepted, None where one has to be chosen; ``sole``
+    likewise, where its layer (TLS) comes first.
     ``places`` counts the connections of all workers of this host. Making one and ``bind`` raise MeshdError.
     ``is_foreign``: the socket stays open elsewhere when it is closed here, so its file is not ours to remove.
     Overload changes ``is_accepting``; ``held_since`` is when that ended (monotonic seconds, 0.0 while it has not).
@@ -146,14 +147,17 @@ class LiveListener:
         self.table = table
         self.fallback = None if fallback is None else self.chains[fallback.name]
         self.listener_filters = listener_filters
-        self.whole = self.only_chain()
+        only = self.only_chain()
+        self.whole, self.sole = (only, None) if only is None or only.transport is None else (None, only)
         self.lobby.replace(self.whole if self.whole is not None and self.whole.protocol == "http" else None)
         return list(before.values())
 
     def only_chain(self) -> LiveChain | None:
-        """Return the chain of every connection, if there is nothing to be looked at and nothing below HTTP or TCP."""
+        """Return the chain of every connection, if there is nothing to be looked at."""
         (first, *others) = self.chains.values()
-        is_plain = self.listener_filters is None and first.transport is None and first.spec.match == ChainMatch()
+        is_plain = self.listener_filters is None and first.spec.match == ChainMatch()
+        if first.transport is not None and self.spec.use_original_dst:
+            return None
         return first if is_plain and not others else None
 
     def chain_for(self, facts: Facts) -> LiveChain | None:
@@ -229,7 +233,7 @@ class LiveListener:
         sock.setblocking(False)
         host = host or self.whole
         if host is None:
-            connection = Arrival(self, sock.detach(), peer, client, local)
+            connection = Arrival(self, sock.detach(), peer, client, local, self.sole)
         else:
             connection = host.connect(Descriptor(sock.detach(), self.world.poller, NOBODY), peer, client, local)
         self.connections.add(connection)

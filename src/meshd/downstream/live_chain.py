@@ -18,7 +18,8 @@ class LiveChain:
 
     Overload changes ``chain`` (for one that refuses) and ``is_keeping`` (answers leave their connections open).
     ``transport`` is a byte layer below the protocol, None for plain text: it has ``wrap(descriptor, owner, early)``,
-    which returns what has the descriptor's face and takes its place. ``early`` are bytes that came already. It calls
+    which returns what has the descriptor's face and takes its place, and ``accept(fd, owner)``, which does the same
+    to a socket that nobody has read of. ``early`` are bytes that came already. It calls
     ``owner.secured()`` once bytes may flow, or ``owner.lost(reason)``; from then on its ``owner`` is another one.
     """
 

@@ -94,6 +94,7 @@ class ClientTls(Live):
         made.session_key = key
         made.keeps_session = self.spec.session_resumption
         made.begin(engine, world.wheel.timer(made.on_late), timeout_s)
+        made.shake()
         return made
 
     def keep(self, made: TlsDescriptor) -> None:

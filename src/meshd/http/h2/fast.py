@@ -1,5 +1,7 @@
 """The fast engine: libnghttp2 through ngh2."""
 
+import functools
+
 import ngh2
 from ngh2 import (
     ConnectionClosed, ConnectionStateError, DataReceived, GoAwayReceived, InformationalResponseReceived, NGH2Error,
@@ -21,18 +23,8 @@ class FastSession(CommonSession):
 
     def __init__(self, role: str, settings, sink, clock=None) -> None:
         super().__init__(role, settings, sink, clock)
-        self._core = core = ngh2.Connection(
-            ngh2.Role.SERVER if self.is_server else ngh2.Role.CLIENT,
-            ngh2.Configuration(
-                auto_window_update=False, max_continuations=settings.max_continuations + 1,
-                max_inbound_header_list_size=settings.max_head_bytes * ROOM,
-                max_inbound_header_count=settings.max_fields * ROOM,
-                max_outbound_ack=settings.max_outbound_control_frames + 1,
-                max_send_header_block_length=1 << 20,
-                stream_reset_rate_limit=(1 << 40, 1 << 40), glitch_rate_limit=(1 << 40, 1 << 40),
-            ))
-        values = first_settings(self.is_server, settings)
-        limit = values.pop(MAX_CONCURRENT_STREAMS, None)
+        role, configuration, values, limit = _plan(self.is_server, settings)
+        self._core = core = ngh2.Connection(role, configuration)
         core.initiate_connection(values)
         core.set_local_window_size(settings.initial_connection_window_size)
         self._first = core.data_to_send()
@@ -217,6 +209,23 @@ class FastSession(CommonSession):
     def ping(self, payload: bytes = b"meshd\0\0\0") -> None:
         if not self.is_closed:
             self._try(self._core.ping, payload)
+
+
+@functools.lru_cache(maxsize=64)
+def _plan(is_server: bool, settings) -> tuple:
+    """Return what all connections with these settings begin with: the library's role and configuration, SETTINGS, and
+    the limit of streams, which the library does not learn."""
+    configuration = ngh2.Configuration(
+        auto_window_update=False, max_continuations=settings.max_continuations + 1,
+        max_inbound_header_list_size=settings.max_head_bytes * ROOM,
+        max_inbound_header_count=settings.max_fields * ROOM,
+        max_outbound_ack=settings.max_outbound_control_frames + 1,
+        max_send_header_block_length=1 << 20,
+        stream_reset_rate_limit=(1 << 40, 1 << 40), glitch_rate_limit=(1 << 40, 1 << 40),
+    )
+    values = first_settings(is_server, settings)
+    limit = values.pop(MAX_CONCURRENT_STREAMS, None)
+    return ngh2.Role.SERVER if is_server else ngh2.Role.CLIENT, configuration, values, limit
 
 
 def _with_limit(data: bytes, limit: int) -> bytes:

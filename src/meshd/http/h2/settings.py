@@ -11,7 +11,7 @@ from meshd.http.h2.code import (
 )
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Settings:
     """Limits are of what the peer may do; sizes in bytes.
 

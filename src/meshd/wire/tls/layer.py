@@ -47,7 +47,8 @@ class TlsDescriptor(Descriptor):
         self.is_ready = self.is_shut = self.keeps_session = False
 
     def begin(self, engine: Any, timer: Any, timeout_s: float, early: bytes = b"") -> None:
-        """Shake hands with ``engine``, made over our BIOs; ``early`` has been read of the socket already.
+        """Shake hands with ``engine``, made over our BIOs, when the peer says something; ``early`` has been read of the
+        socket already. Who speaks first calls ``shake`` then.
 
         It may end, one way or the other, before this returns.
         """
@@ -57,7 +58,7 @@ class TlsDescriptor(Descriptor):
         timer.arm(self.poller.now + timeout_s)
         if early:
             self.incoming.write(early)
-        self.shake()
+            self.shake()
 
     # The handshake
 
