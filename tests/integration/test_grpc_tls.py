@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from tests.integration.harness.daemon import Daemon, one_cluster
+from tests.integration.harness.ends import PATIENT
 from tests.integration.harness.grpc_server import GrpcServer, call, channel, failure, needs_grpc, serving
 from tests.integration.harness.tls import Mesh
 
@@ -19,7 +20,7 @@ WAYS = [("plain", "plain"), ("tls", "plain"), ("plain", "tls"), ("mutual", "mutu
 class Place:
     """A daemon between ``server`` and the channels that ``opened`` makes."""
 
-    def __init__(self, downstream, upstream, mesh, **more):
+    def __init__(self, downstream, upstream, mesh):
         self.downstream, self.mesh = downstream, mesh
         credentials = None if upstream == "plain" else serving(mesh, upstream == "mutual")
         self.server = GrpcServer(credentials=credentials, options=LARGE)
@@ -32,7 +33,8 @@ class Place:
             "required" if downstream == "mutual" else "none")}
         listener["limits"] = HEADS
         self.daemon = Daemon(one_cluster(
-            self.server.address, cluster=cluster, listener=listener, secrets=mesh.settings(), **more))
+            self.server.address, cluster=cluster, listener=listener, secrets=mesh.settings(), overload=PATIENT,
+            route={"timeout": "0s"}))
 
     def opened(self, options=()):
         """Return a channel of its own."""
