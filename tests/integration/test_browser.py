@@ -1,4 +1,4 @@
-"""A browser (Chromium, headless) before the daemon: HTTP/2 over TLS and HTTP/1.1, to a site of HTTP/1.1 and of HTTP/2."""
+"""A browser (Chromium, headless) before the daemon: HTTP/2 over TLS and HTTP/1.1, to a site of either."""
 
 import pytest
 

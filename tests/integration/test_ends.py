@@ -1,7 +1,7 @@
 """Programs through the daemon to nginx and Node: each version of HTTP, plain and over TLS, on either side.
 
-curl, nghttp and h2load speak to one listener with TLS and one without; nginx and Node are asked by HTTP/1.1, HTTP/2 by prior
-knowledge, and both over TLS.
+curl, nghttp and h2load speak to one listener with TLS and one without; nginx and Node are asked by HTTP/1.1, by HTTP/2
+with prior knowledge, and by both over TLS.
 """
 
 import re
@@ -30,7 +30,7 @@ def place(tmp_path_factory):
 
 
 def is_early(row):
-    """Say whether the client had all bytes of its answer and left before Node's END_STREAM, a frame of its own, came."""
+    """Say whether the client had its whole answer and left before Node's END_STREAM came, which has its own frame."""
     return (row["flags"], row["sent"], row["path"].split("/")[1][:7]) == ("DC", len(BODY), "node-h2")
 
 

@@ -1,4 +1,4 @@
-"""gRPC over TLS, mutual TLS and plain, on either side of the daemon, between a real client and a real server (grpcio)."""
+"""gRPC over TLS, mutual TLS and plain, on either side of the daemon, between a real client and server (grpcio)."""
 
 import os
 import threading

@@ -1,8 +1,8 @@
 """Servers of every kind behind one daemon, and a listener with and without TLS before them.
 
 ``nginx`` and Node serve the same four ways each: HTTP/1.1 and HTTP/2, plain and over TLS. /proto says what was spoken,
-PUT keeps a body that GET gives back, all else is 404. Node has more: /echo (as it comes), /sum, /big?N, /trailers, /events
-(three, 50 ms apart), /abort (resets in the middle), /seen?id (how a request to /stall?id ended).
+PUT keeps a body that GET gives back, all else is 404. Node has more: /echo (as it comes), /sum, /big?N, /trailers,
+/events (three, 50 ms apart), /abort (resets in the middle), /seen?id (how a request to /stall?id ended).
 """
 
 import contextlib
@@ -46,7 +46,8 @@ const paths = {
     q.on('data', d => h.update(d)).on('end', () => r.end(h.digest('hex'))); },
   '/big': (q, r, n) => given(r, +n),
   '/trailers': (q, r) => { if (q.httpVersion == '1.1') r.setHeader('trailer', 'x-sum'); q.resume();
-    q.on('end', () => { r.write('with trailers'); r.addTrailers({'x-sum': q.trailers['x-sent'] || 'none'}); r.end(); }); },
+    q.on('end', () => { r.write('with trailers');
+      r.addTrailers({'x-sum': q.trailers['x-sent'] || 'none'}); r.end(); }); },
   '/events': (q, r) => { r.setHeader('content-type', 'text/event-stream'); let n = 0;
     const timer = setInterval(() => { r.write(`data: ${++n}\\n\\n`);
       if (n == 3) { clearInterval(timer); r.end(); } }, 50); },
@@ -59,7 +60,8 @@ const answer = (q, r) => {
   const [path, query] = q.url.split('?');
   if (paths[path]) return paths[path](q, r, query);
   if (q.method == 'PUT') { const parts = [];
-    q.on('data', d => parts.push(d)).on('end', () => { kept[path] = Buffer.concat(parts); r.statusCode = 201; r.end(); });
+    q.on('data', d => parts.push(d)).on('end', () => { 
+      kept[path] = Buffer.concat(parts); r.statusCode = 201; r.end(); });
   } else if (kept[path]) { r.setHeader('content-length', kept[path].length);
     r.end(q.method == 'HEAD' ? undefined : kept[path]);
   } else { r.statusCode = 404; r.end('none'); }
@@ -111,12 +113,14 @@ def cluster(name, address):
 
 
 def configuration(mesh, addresses, **more):
-    """Return a configuration: /NAME/... goes to the server of that name; listeners ``public`` (plain) and ``secure``."""
+    """Return a configuration: /NAME/... goes to the server of that name; listeners are ``public`` and ``secure``."""
     routes = [{"match": {"prefix": f"/{name}/"}, "prefix_rewrite": "/", "cluster": name, "timeout": "60s"}
               for name in addresses]
-    found = document(routes, [cluster(*item) for item in addresses.items()], secrets=mesh.settings(), overload=PATIENT, **more)
+    clusters = [cluster(*item) for item in addresses.items()]
+    found = document(routes, clusters, secrets=mesh.settings(), overload=PATIENT, **more)
     plain = found["listeners"][0]
-    found["listeners"].append({**plain, "name": "secure", "address": f"127.0.0.1:{quiet_port()}", "tls": mesh.serving()})
+    place = f"127.0.0.1:{quiet_port()}"
+    found["listeners"].append({**plain, "name": "secure", "address": place, "tls": mesh.serving()})
     return found
 
 

@@ -129,7 +129,7 @@ class GrpcServer:
 
 
 def serving(mesh, is_mutual=False):
-    """Return a server's credentials: the secret ``server``; where mutual, clients must show a certificate of the root."""
+    """Return a server's credentials: the secret ``server``; where mutual, clients must show a certificate."""
     import grpc
 
     certificate, key, root = mesh.pems("server")

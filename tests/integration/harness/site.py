@@ -1,7 +1,7 @@
 """A web site for a browser, by Node over HTTP/1.1 or HTTP/2: a page that tries everything and shows what it found.
 
-The page is loaded (its last image is answered) once its report has come in, so that a browser that writes the document at
-the load event writes the report: JSON in the element ``report``.
+The page is loaded (its last image is answered) once its report has come in, so that a browser that writes the document
+at the load event writes the report: JSON in the element ``report``.
 """
 
 import base64
@@ -33,7 +33,8 @@ const tries = {
   images: async () => { for (const id of ['png', 'svg']) await document.getElementById(id).decode();
     return ['png', 'svg'].map(id => document.getElementById(id).naturalWidth); },
   posted: async () => text(fetch('/size', {method: 'POST', body: bytes})),
-  echoed: async () => { const back = new Uint8Array(await (await fetch('/echo', {method: 'POST', body: bytes})).arrayBuffer());
+  echoed: async () => { const answer = await fetch('/echo', {method: 'POST', body: bytes});
+    const back = new Uint8Array(await answer.arrayBuffer());
     return back.length == bytes.length && back.every((byte, n) => byte == bytes[n]); },
   form: async () => { const form = new FormData(); form.append('file', new Blob([bytes]), 'a.bin');
     return +await text(fetch('/size', {method: 'POST', body: form})) > bytes.length; },
