@@ -9,7 +9,7 @@ import re
 import pytest
 
 from tests.integration.harness.daemon import Daemon, document, one_cluster, quiet_port
-from tests.integration.harness.grpc_server import GrpcServer, call, needs_grpc
+from tests.integration.harness.grpc_server import GrpcServer, call, channel, failure, needs_grpc
 from tests.integration.process import wait_for
 
 pytestmark = needs_grpc
@@ -23,22 +23,6 @@ WAIT_S = 20
 def server():
     with GrpcServer() as found:
         yield found
-
-
-def channel(daemon):
-    """Return a grpcio channel to the daemon."""
-    import grpc
-
-    return grpc.insecure_channel(f"127.0.0.1:{daemon.port}")
-
-
-def failure(function, *arguments, **options):
-    """Return (status code's name, details) of a call that must fail."""
-    import grpc
-
-    with pytest.raises(grpc.RpcError) as caught:
-        function(*arguments, **options)
-    return caught.value.code().name, caught.value.details()
 
 
 def test_all_four_kinds_of_calls(server):

@@ -21,19 +21,22 @@ WAIT_S = 20
 class GrpcServer:
     """``address`` is where it listens; ``health`` sets what it says of itself. ``cancelled`` is set once a call of
     ``Wait`` was cancelled; ``left_s`` are the deadlines that calls came with; ``limits`` decides as a rate-limit
-    service: a callable(request) -> response, of the classes in ``messages``.
+    service: a callable(request) -> response, of the classes in ``messages``. ``options`` are grpcio's; with
+    ``credentials`` (``serving``) it speaks TLS.
     """
 
-    def __init__(self, threads=32):
+    def __init__(self, threads=32, credentials=None, options=()):
         import grpc
         from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
         self.grpc = grpc
         self.states = health_pb2.HealthCheckResponse
-        self.server = grpc.server(ThreadPoolExecutor(threads), options=(("grpc.so_reuseport", 0),))
+        self.server = grpc.server(ThreadPoolExecutor(threads), options=(("grpc.so_reuseport", 0), *options))
         self.health = health.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
-        self.port = self.server.add_insecure_port("127.0.0.1:0")
+        place = "127.0.0.1:0"
+        self.port = (self.server.add_secure_port(place, credentials) if credentials
+                     else self.server.add_insecure_port(place))
         self.address = f"127.0.0.1:{self.port}"
         self.cancelled = threading.Event()
         self.waiting = threading.Event()
@@ -60,6 +63,9 @@ class GrpcServer:
             "Count": grpc.unary_stream_rpc_method_handler(self.count),
             "Chat": grpc.stream_stream_rpc_method_handler(self.chat),
             "Wait": grpc.unary_unary_rpc_method_handler(self.wait),
+            "Hold": grpc.stream_stream_rpc_method_handler(self.hold),
+            "Zip": grpc.unary_unary_rpc_method_handler(self.zip),
+            "Mirror": grpc.unary_unary_rpc_method_handler(self.mirror),
         })
 
     def unary(self, request, context):
@@ -93,11 +99,63 @@ class GrpcServer:
         self.cancelled.wait(WAIT_S)
         return b""
 
+    def waits_anew(self):
+        """Forget the waits before."""
+        self.waiting.clear()
+        self.cancelled.clear()
+
+    def hold(self, requests, context):
+        """Echo the first message and wait until the call is cancelled."""
+        yield next(requests)
+        self.wait(None, context)
+
+    def zip(self, request, context):
+        """Echo with compression."""
+        context.set_compression(self.grpc.Compression.Gzip)
+        return request
+
+    def mirror(self, request, context):
+        """Send the fields that begin with x- back, as head and as trailers."""
+        found = [(name, value) for name, value in context.invocation_metadata() if name.startswith("x-")]
+        context.send_initial_metadata(found)
+        context.set_trailing_metadata(found)
+        return request
+
     def _rate_limits(self):
         request, response = self.messages["RateLimitRequest"], self.messages["RateLimitResponse"]
         handler = self.grpc.unary_unary_rpc_method_handler(
             lambda asked, context: self.limits(asked), request.FromString, response.SerializeToString)
         return self.grpc.method_handlers_generic_handler(RLS, {"ShouldRateLimit": handler})
+
+
+def serving(mesh, is_mutual=False):
+    """Return a server's credentials: the secret ``server``; where mutual, clients must show a certificate."""
+    import grpc
+
+    certificate, key, root = mesh.pems("server")
+    return grpc.ssl_server_credentials([(key, certificate)], root if is_mutual else None, is_mutual)
+
+
+def channel(daemon, mesh=None, client=None, options=()):
+    """Return a grpcio channel to the daemon; with ``mesh`` by TLS, where ``client`` names the secret that is shown."""
+    import grpc
+
+    place = f"127.0.0.1:{daemon.port}"
+    if mesh is None:
+        return grpc.insecure_channel(place, options)
+    certificate, key, root = mesh.pems(client or "server")
+    shown = () if client is None else (key, certificate)
+    name = ("grpc.ssl_target_name_override", "shop.test")
+    return grpc.secure_channel(place, grpc.ssl_channel_credentials(root, *shown), (name, *options))
+
+
+def failure(function, *arguments, **options):
+    """Return (status code's name, details) of a call that must fail."""
+    import grpc
+
+    with pytest.raises(grpc.RpcError) as caught:
+        function(*arguments, **options)
+    return caught.value.code().name, caught.value.details()
 
 
 def call(channel, method, kind="unary_unary"):

@@ -49,6 +49,10 @@ class Mesh:
         """Return the paths of a secret's certificate and key."""
         return str(self.folder / name / "tls.crt"), str(self.folder / name / "tls.key")
 
+    def pems(self, name):
+        """Return the bytes of a secret's certificate, key and root."""
+        return tuple((self.folder / name / file).read_bytes() for file in ("tls.crt", "tls.key", "ca.crt"))
+
     def settings(self, poll="50ms"):
         """Return the top level's ``secrets``."""
         return {"directory": str(self.folder), "poll": poll}
