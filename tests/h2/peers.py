@@ -146,4 +146,4 @@ def _listener(port: int, codec: str) -> dict:
 def judge(address: tuple[str, int], cases, at_once: int = 8) -> dict[str, str]:
     """Return the outcome of each case against a server: "" for passed."""
     with ThreadPoolExecutor(at_once) as pool:
-        return dict(pool.map(lambda case: (case.id, run(case, SocketTalk(address, 2.0))), cases))
+        return dict(pool.map(lambda case: (case.id, run(case, SocketTalk(address, 2.0, True))), cases))

@@ -78,14 +78,14 @@ class MemoryTalk:
 
 
 class SocketTalk:
-    """A conversation over TCP."""
+    """A conversation over TCP; ``is_foreign``: with a server that is none of ours."""
 
-    def __init__(self, address: tuple[str, int], patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, address: tuple[str, int], patience_s: float = PATIENCE_S, is_foreign: bool = False) -> None:
         self._socket = socket.create_connection(address, timeout=5)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = Reader()
         self._patience_s = patience_s
-        self.heard = Heard()
+        self.heard = Heard(is_foreign=is_foreign)
 
     def send(self, data: bytes) -> None:
         """Write bytes; what a peer that has closed does not take is lost."""
@@ -173,7 +173,7 @@ def main(arguments: list[str]) -> int:
     for case in SERVER:
         if arguments[1:] and not any(word in case.id for word in arguments[1:]):
             continue
-        outcome = run(case, SocketTalk((host.strip("[]"), int(port))))
+        outcome = run(case, SocketTalk((host.strip("[]"), int(port)), is_foreign=True))
         failed += outcome not in ("", NOT_TRIED)
         print(f"{'ok' if not outcome else outcome if outcome == NOT_TRIED else 'FAILED'} {case.id}"
               + (f": {outcome}" if outcome and outcome != NOT_TRIED else ""))
