@@ -179,7 +179,8 @@ class Frames:
 class Case:
     """One case. ``section`` is of RFC 9113, or names another RFC. ``send``: bytes and steps, or a function that makes
     them of the peer's settings ({id: value}; None where the case cannot be tried on such a peer). ``words`` are the
-    RFC's, cited where a well-known proxy decides otherwise. ``is_ours``: it can be told with a session in memory only.
+    RFC's, cited where a well-known proxy decides otherwise. ``is_held``: of the server's side, nobody may take the
+    body of a request for /hold.
     """
 
     section: str
@@ -189,7 +190,7 @@ class Case:
     words: str = ""
     first: bytes = START
     has_barrier: bool = True
-    is_ours: bool = False
+    is_held: bool = False
 
     @property
     def id(self) -> str:
