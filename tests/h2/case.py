@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import attrs
 
-from meshd.http.h2.code import GOAWAY, HEADERS, PING, PROTOCOL_ERROR, RST_STREAM
+from meshd.http.h2.code import GOAWAY, HEADERS, INTERNAL_ERROR, PING, PROTOCOL_ERROR, RST_STREAM
 from tests.h2.wire import ACK, START, Frame
 
 BARRIER = b"barrier!"
+GENERIC = (PROTOCOL_ERROR, INTERNAL_ERROR)
+"""Codes that can always be used in place of more specific ones (5.4)."""
 
 
 @attrs.frozen
@@ -19,11 +21,18 @@ class Until:
 
 @attrs.define
 class Heard:
-    """What came so far. ``is_over``: the peer closed, ``is_done``: nothing more will come."""
+    """What came so far. ``is_over``: the peer closed, ``is_done``: nothing more will come. ``is_foreign``: the peer is
+    none of ours, and may use the generic codes.
+    """
 
     frames: list[Frame] = attrs.field(factory=list)
     is_over: bool = False
     is_done: bool = False
+    is_foreign: bool = False
+
+    def allows(self, code: int, codes: tuple[int, ...]) -> bool:
+        """Say whether the peer may use a code where these are meant."""
+        return code in codes or self.is_foreign and code in GENERIC
 
     def of(self, kind: int, stream_id: int | None = None) -> list[Frame]:
         """Return the frames of a kind."""
@@ -65,7 +74,7 @@ class Connection:
         """Return "" where it is met, None where it may still be, else what came instead."""
         goaway = heard.goaway
         if goaway is not None and goaway.code:
-            return PASS if goaway.code in self.codes else heard.summary
+            return PASS if heard.allows(goaway.code, self.codes) else heard.summary
         if heard.is_over:
             return PASS
         return heard.summary if heard.is_done or heard.is_alive else None
@@ -75,8 +84,8 @@ class Connection:
 class Stream:
     """A stream error: RST_STREAM with one of the codes, where ``may_answer`` also an answer of 4xx or 5xx (8.1.1).
 
-    The connection goes on; as any stream error may be taken for a connection error (5.4), that passes too, but not of
-    meshd's own engines.
+    The connection goes on; as any stream error may be taken for a connection error (5.4.1), that passes too, but not
+    of meshd's own engines.
     """
 
     stream_id: int
@@ -87,18 +96,18 @@ class Stream:
     def judge(self, heard: Heard) -> str | None:
         """See ``Connection``."""
         resets = heard.of(RST_STREAM, self.stream_id)
-        if any(frame.code in self.codes for frame in resets):
+        if any(heard.allows(frame.code, self.codes) for frame in resets):
             return self._goes_on(heard)
         if self.may_answer and any(frame.status >= 400 for frame in heard.of(HEADERS, self.stream_id)):
             return self._goes_on(heard)
         goaway = heard.goaway
         if goaway is not None and goaway.code or heard.is_over:
-            return PASS if goaway is None or goaway.code in self.codes else heard.summary
+            return PASS if goaway is None or heard.allows(goaway.code, self.codes) else heard.summary
         return heard.summary if heard.is_done else None
 
     def _goes_on(self, heard: Heard) -> str | None:
         goaway = heard.goaway
-        if heard.is_alive or heard.is_over or goaway is not None and goaway.code in self.codes:
+        if heard.is_alive or heard.is_over or goaway is not None and heard.allows(goaway.code, self.codes):
             return PASS
         return heard.summary if heard.is_done else None
 
@@ -170,7 +179,8 @@ class Frames:
 class Case:
     """One case. ``section`` is of RFC 9113, or names another RFC. ``send``: bytes and steps, or a function that makes
     them of the peer's settings ({id: value}; None where the case cannot be tried on such a peer). ``words`` are the
-    RFC's, cited where a well-known proxy decides otherwise. ``is_ours``: it can be told with a session in memory only.
+    RFC's, cited where a well-known proxy decides otherwise. ``is_held``: of the server's side, nobody may take the
+    body of a request for /hold.
     """
 
     section: str
@@ -180,7 +190,7 @@ class Case:
     words: str = ""
     first: bytes = START
     has_barrier: bool = True
-    is_ours: bool = False
+    is_held: bool = False
 
     @property
     def id(self) -> str:

@@ -1,8 +1,9 @@
-"""HAProxy and Envoy as HTTP/2 servers in front of a small backend, for the conformance cases."""
+"""meshd, HAProxy and Envoy as HTTP/2 servers in front of a small backend, for the conformance cases."""
 
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import threading
@@ -11,10 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest import SkipTest
 
 from tests.h2.runner import BIG, SMALL, SocketTalk, run
+from tests.integration.harness.daemon import Daemon, document
 from tests.integration.harness.envoy import Envoy, different_ports, envoy_program
 from tests.integration.process import wait_for
 
 TYPES = "type.googleapis.com/envoy.extensions.filters"
+WINDOW = 65535
 HAPROXY = """
 global
     log /dev/null local0
@@ -90,23 +93,59 @@ def backend():
 
 
 @contextlib.contextmanager
-def haproxy(back: int):
-    """Yield the address of an HAProxy; skips without one."""
+def deaf():
+    """Yield a port where no connection is made: whoever asks for one waits."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(3):
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
+
+
+@contextlib.contextmanager
+def meshd(back: int, engine: str = "auto"):
+    """Yield the address of a daemon; it takes nothing of what is for /hold."""
+    http2 = {"engine": engine, "initial_stream_window_size": WINDOW, "initial_connection_window_size": WINDOW,
+             "max_concurrent_streams": 10}
+    with deaf() as nowhere:
+        routes = [{"match": {"path": "/hold"}, "cluster": "hold"}, {"match": {"prefix": "/"}, "cluster": "up"}]
+        clusters = [{"name": name, "endpoints": [{"address": f"127.0.0.1:{port}"}]}
+                    for name, port in (("hold", nowhere), ("up", back))]
+        with Daemon(document(routes, clusters, listener={"http": {"http2": http2}})) as daemon:
+            yield "127.0.0.1", daemon.port
+            daemon.settled()
+
+
+@contextlib.contextmanager
+def run_haproxy(configuration: str, port: int):
+    """Run HAProxy until it listens at ``port``; skips without one."""
     program = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
     if program is None:
         raise SkipTest("HAProxy is not installed")
-    [front] = different_ports(1)
     with tempfile.TemporaryDirectory(prefix="meshd-haproxy-") as folder:
         path = os.path.join(folder, "haproxy.cfg")
         with open(path, "w") as file:
-            file.write(HAPROXY.format(front=front, back=back))
+            file.write(configuration)
         process = subprocess.Popen([program, "-db", "-f", path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            wait_for(lambda: process.poll() is not None or _listens(front), "HAProxy", 30)
-            yield "127.0.0.1", front
+            wait_for(lambda: process.poll() is not None or _listens(port), "HAProxy", 30)
+            assert process.poll() is None, "HAProxy has ended"
+            yield process
         finally:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def haproxy(back: int):
+    """Yield the address of an HAProxy; skips without one."""
+    [front] = different_ports(1)
+    with run_haproxy(HAPROXY.format(front=front, back=back), front):
+        yield "127.0.0.1", front
 
 
 def _listens(port: int) -> bool:
@@ -122,19 +161,21 @@ def envoy(back: int):
     """Yield the address of an Envoy; skips without one."""
     program = envoy_program()
     front, plain = different_ports(2)
-    proxy = Envoy(program, [_listener(front, "HTTP2"), _listener(plain, "HTTP1")], {"b": ("127.0.0.1", back)})
+    routes = [{"match": {"prefix": "/"}, "route": {"cluster": "b"}}]
+    listeners = [envoy_listener(front, "HTTP2", routes), envoy_listener(plain, "HTTP1", routes)]
+    proxy = Envoy(program, listeners, {"b": ("127.0.0.1", back)})
     try:
         yield "127.0.0.1", front
     finally:
         proxy.close()
 
 
-def _listener(port: int, codec: str) -> dict:
-    routes = {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [
-        {"match": {"prefix": "/"}, "route": {"cluster": "b"}}]}]}
+def envoy_listener(port: int, codec: str, routes: list[dict]) -> dict:
+    """Return a listener in Envoy's words."""
+    table = {"virtual_hosts": [{"name": "v", "domains": ["*"], "routes": routes}]}
     manager = {
         "@type": f"{TYPES}.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "s", "delayed_close_timeout": "0s", "codec_type": codec, "route_config": routes,
+        "stat_prefix": "s", "delayed_close_timeout": "0s", "codec_type": codec, "route_config": table,
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {
             "@type": f"{TYPES}.http.router.v3.Router"}}],
     }
@@ -143,7 +184,8 @@ def _listener(port: int, codec: str) -> dict:
                 "name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}]}
 
 
-def judge(address: tuple[str, int], cases, at_once: int = 8) -> dict[str, str]:
+def judge(address: tuple[str, int], cases, at_once: int = 8, is_ours: bool = False) -> dict[str, str]:
     """Return the outcome of each case against a server: "" for passed."""
     with ThreadPoolExecutor(at_once) as pool:
-        return dict(pool.map(lambda case: (case.id, run(case, SocketTalk(address, 2.0))), cases))
+        return dict(pool.map(
+            lambda case: (case.id, run(case, SocketTalk(address, 4.0, not is_ours, is_ours))), cases))

@@ -166,7 +166,7 @@ class FuzzTest(TestCase):
     def test_mutated_conversations(self):
         chance = random.Random(20261128)
         talks = [b"".join(step for step in case.steps({}) or () if isinstance(step, bytes))
-                 for case in SERVER if not case.is_ours]
+                 for case in SERVER if not case.is_held]
         for number in range(self.ROUNDS):
             talk = bytearray(b"".join(chance.choices(talks, k=3)))
             for _ in range(chance.randrange(1, 8)):

@@ -92,7 +92,7 @@ def differences(found: dict[str, dict[str, str]]) -> str:
                   if name in found and found[name][case.id] not in ("", NOT_TRIED)]
         if others:
             lines.append(f"* **{case.section}, {case.name}.** {'; '.join(others)}."
-                         + (f" RFC: \"{case.words}\"" if case.words else ""))
+                         + (f" {case.words}" if case.words else ""))
     return "\n".join(lines) or "Nowhere."
 
 

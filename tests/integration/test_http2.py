@@ -8,7 +8,7 @@ import pytest
 
 from meshd.http.h2.settings import Settings
 from tests.h2.cases import SERVER
-from tests.h2.runner import BIG, SMALL, SocketTalk, run
+from tests.h2.peers import backend, judge, meshd
 from tests.integration.harness.app import digest, pattern
 from tests.integration.harness.daemon import MODE, Daemon, document, one_cluster
 from tests.integration.harness.h2 import H2Client, H2Load, request
@@ -18,8 +18,6 @@ from tests.integration.process import wait_for
 
 WINDOW = 65535
 FIELDS = {"path": "%REQ(:PATH)%", "protocol": "%PROTOCOL%", "flags": "%RESPONSE_FLAGS%", "status": "%RESPONSE_CODE%"}
-STRANGE = "6.9.1 more than a stream's window"
-"""Needs a server that takes nothing; a proxy gives credit back as soon as the upstream has the bytes."""
 
 
 def answer(head, body):
@@ -100,16 +98,9 @@ def test_the_upgrade_to_h2c_is_not_taken(place):
 @pytest.mark.parametrize("engine", ("fast", "pure"))
 def test_conformance(engine):
     """The cases that tests/h2 has for sessions in memory."""
-    def by_path(head, body):
-        return reply(BIG if head.split(b" ", 2)[1] == b"/big" else SMALL)
-    http2 = {"engine": engine, "initial_stream_window_size": WINDOW, "initial_connection_window_size": WINDOW,
-             "max_concurrent_streams": 10}
-    with Upstream.saying(by_path) as upstream:
-        with Daemon(one_cluster(upstream.address, listener={"http": {"http2": http2}})) as daemon:
-            outcomes = {case.id: run(case, SocketTalk(("127.0.0.1", daemon.port), 2.0))
-                        for case in SERVER if STRANGE not in case.id}
-            assert {name: said for name, said in outcomes.items() if said} == {}
-            daemon.settled()
+    with backend() as back, meshd(back, engine) as address:
+        outcomes = judge(address, SERVER, is_ours=True)
+        assert {name: said for name, said in outcomes.items() if said} == {}
 
 
 def test_access_log_and_metrics(tmp_path):

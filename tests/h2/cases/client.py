@@ -33,6 +33,8 @@ class ClientCase:
     method: bytes = b"GET"
     first: bytes = settings()
     others: tuple = ()
+    words: str = ""
+    status: int = 200
 
     @property
     def id(self) -> str:
@@ -96,7 +98,7 @@ CASES = (
     good("8.1.1", "content-length of an answer to HEAD", _fields((b"content-length", b"5")), told=HEADLESS,
          method=b"HEAD"),
     good("8.1.1", "content-length of a 304", headers(1, ((b":status", b"304"), (b"content-length", b"5"))),
-         told=HEADLESS),
+         told=HEADLESS, status=304),
     broken("8.1.1", "a body behind an answer to HEAD", headers(1, OK, False), data(1, b"x"), method=b"HEAD",
            told=("response", "reset"), others=(("response", "error"),)),
     broken("8.2.1", "a name in upper case", _fields((b"Foo", b"x"))),
@@ -120,7 +122,7 @@ CASES = (
     broken("8.3.2", "a :status behind a field", headers(1, ((b"a", b"b"), *OK))),
     broken("8.3.2", "a pseudo-header field of requests", headers(1, (*OK, (b":path", b"/")))),
     broken("8.6", "101", headers(1, ((b":status", b"101"),), False)),
-    fatal("8.4", "a push that was not allowed", push_promise(1, 2)),
+    fatal("8.4", "a push that was not allowed", frame(4, ACK, 0), push_promise(1, 2)),
     fatal("5.1.1", "an answer on a stream that was not begun", headers(3, OK)),
     fatal("5.1.1", "an answer on an even stream", headers(2, OK)),
     fatal("5.1", "DATA on a stream that was not begun", data(5, b"x")),

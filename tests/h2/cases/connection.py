@@ -8,6 +8,7 @@ from tests.h2.wire import (
     ACK, END_HEADERS, GET, POST, PRIORITIZED, block, continuation, data, frame, headers, literal, ping, priority,
     settings,
 )
+from tests.h2.words import TOO_LARGE, UNKNOWN
 
 
 def _first_is_settings(heard) -> bool:
@@ -21,9 +22,6 @@ def _too_large(kind: int, flags: int, stream_id: int, *before: bytes):
     return steps
 
 
-TOO_LARGE = ("An endpoint MUST send an error code of FRAME_SIZE_ERROR if a frame exceeds the size defined in "
-             "SETTINGS_MAX_FRAME_SIZE (4.2)")
-IGNORED = "Implementations MUST ignore and discard frames of unknown types. (4.1)"
 BROKEN = Connection((PROTOCOL_ERROR,))
 SIZE = Connection((FRAME_SIZE_ERROR,))
 HALF = block(GET)[:10], block(GET)[10:]
@@ -44,7 +42,7 @@ CASES = (
     Case("3.4", "a request right behind the preface", headers(1), Answered()),
     Case("4.1", "a frame of an unknown type", frame(0xfe, 0, 0, b"abc"), Alive()),
     Case("4.1", "a frame of an unknown type on an idle stream", (frame(0xfe, 255, 7, b"abc"), headers(9)),
-         Answered((9,)), IGNORED),
+         Answered((9,)), UNKNOWN),
     Case("4.1", "undefined flags", ping(BARRIER, 0xfe), Alive()),
     Case("4.1", "undefined flags of HEADERS", headers(1, flags=END_HEADERS | 0xd2), Answered()),
     Case("4.1", "a reserved bit", frame(PING, 0, 0x80000000, BARRIER), Alive()),
@@ -78,7 +76,7 @@ CASES = (
     Case("4.3", "CONTINUATION of another stream",
          (headers(1, HALF[0], flags=0), continuation(3, HALF[1])), BROKEN),
     Case("5.5", "an unknown setting and an unknown frame, then a request",
-         (settings((0xf000, 1)), frame(0x42, 0, 1), headers(1)), Answered(), IGNORED),
+         (settings((0xf000, 1)), frame(0x42, 0, 1), headers(1)), Answered(), UNKNOWN),
     Case("6.2", "priority fields in HEADERS", headers(1, b"\0\0\0\0\x10" + block(GET), flags=END_HEADERS | PRIORITIZED),
          Answered()),
     Case("6.2", "exclusive priority in HEADERS",

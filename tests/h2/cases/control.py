@@ -6,11 +6,10 @@ from tests.h2.wire import (
     ACK, END_HEADERS, END_STREAM, PADDED, POST, block, continuation, data, frame, goaway, headers, ping, priority,
     push_promise, rst, settings, settings_ack, window_update, GET,
 )
+from tests.h2.words import GRACEFUL, PADDING, PRIORITY_0, RESERVED
 
 BROKEN = Connection((PROTOCOL_ERROR,))
 SIZE = Connection((FRAME_SIZE_ERROR,))
-PADDING = ("If the length of the padding is the length of the frame payload or greater, the recipient MUST treat "
-           "this as a connection error (6.1): here it is less")
 OPEN = headers(1, POST, False)
 
 
@@ -39,8 +38,7 @@ CASES = (
     Case("6.2", "HEADERS with END_STREAM and a CONTINUATION",
          (headers(1, block(GET)[:5], True, 0), continuation(1, block(GET)[5:])), Answered()),
     Case("6.3", "PRIORITY on stream 0", priority(0, 1), BROKEN,
-         "If a PRIORITY frame is received with a stream identifier of 0x00, the recipient MUST respond with a "
-         "connection error of type PROTOCOL_ERROR. (6.3)"),
+         PRIORITY_0),
     Case("6.3", "PRIORITY of 4 bytes",
          (OPEN, frame(2, 0, 1, bytes(4))), Either((SIZE, Stream(1, (FRAME_SIZE_ERROR,))))),
     Case("6.3", "PRIORITY of 6 bytes",
@@ -89,8 +87,7 @@ CASES = (
          Frames(lambda heard: any(one.status for one in heard.of(1, 1))), has_barrier=False),
     Case("6.8", "GOAWAY with 2^31 - 1, then the rest of a request", (OPEN, goaway((1 << 31) - 1), data(1, b"x")),
          Frames(lambda heard: any(one.status for one in heard.of(1, 1))),
-         "a GOAWAY frame with the last stream identifier set to 2^31-1 and a NO_ERROR code (6.8) begins a graceful "
-         "shutdown; activity on existing streams goes on", has_barrier=False),
+         GRACEFUL, has_barrier=False),
     Case("6.8", "GOAWAY with an unknown error and debug data", (OPEN, goaway(0, 0xdeadbeef, b"why"), data(1)),
          Frames(lambda heard: not any(one.code for one in heard.of(GOAWAY))
                 and (heard.is_done or any(one.status for one in heard.of(1, 1)))), has_barrier=False),
@@ -101,7 +98,7 @@ CASES = (
     Case("6.9", "a WINDOW_UPDATE of 0 on a stream", (OPEN, window_update(1, 0)),
          Stream(1, (PROTOCOL_ERROR,), is_strict=False)),
     Case("6.9", "WINDOW_UPDATE with the reserved bit", (window_update(0, 0x80000001), headers(1)), Answered(),
-         "The frame payload of a WINDOW_UPDATE frame is one reserved bit plus an unsigned 31-bit integer (6.9)"),
+         RESERVED),
     Case("6.10", "CONTINUATION on stream 0", (headers(1, block(GET)[:5], flags=0), continuation(0, block(GET)[5:])),
          BROKEN),
     Case("6.10", "CONTINUATION without HEADERS", continuation(1, block(GET)), BROKEN),

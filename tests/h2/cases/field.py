@@ -3,6 +3,7 @@
 from meshd.http.h2.code import COMPRESSION_ERROR
 from tests.h2.case import Answered, Case, Connection, Either, malformed
 from tests.h2.wire import GET, POST, data, headers
+from tests.h2.words import SPACES
 
 
 def _with(*fields, base=GET):
@@ -21,7 +22,6 @@ NAMES = {
 VALUES = {
     "with CR": b"a\rb", "with LF": b"a\nb", "with NUL": b"a\0b", "with CR LF and a field": b"a\r\nbar: b",
 }
-SPACES = "A field value MUST NOT start or end with an ASCII whitespace character (8.2.1)"
 SPACED = {
     "that begins with a space": b" a", "that ends with a space": b"a ", "that begins with a tab": b"\ta",
     "that ends with a tab": b"a\t",

@@ -6,6 +6,7 @@ from meshd.http.h2.code import (
 )
 from tests.h2.case import Alive, Answered, Case, Connection, Either, Frames, Stream, Until
 from tests.h2.wire import GET, POST, continuation, data, frame, headers, priority, rst, window_update
+from tests.h2.words import UNEXPECTED
 
 BROKEN = Connection((PROTOCOL_ERROR,))
 CLOSED = Either((Stream(1, (STREAM_CLOSED,)), Connection((STREAM_CLOSED, PROTOCOL_ERROR))))
@@ -47,8 +48,7 @@ CASES = (
          Either((Answered((3,)), CLOSED))),
     Case("5.1", "closed: DATA", (headers(1), Until(1), data(1, b"x")), Either((CLOSED, Alive()))),
     Case("5.1", "closed: HEADERS", (headers(1), Until(1), headers(1)), CLOSED,
-         "An endpoint that receives an unexpected stream identifier MUST respond with a connection error of type "
-         "PROTOCOL_ERROR. (5.1.1)"),
+         UNEXPECTED),
     Case("5.1", "closed: CONTINUATION", (headers(1), Until(1), continuation(1, b"")),
          Connection((PROTOCOL_ERROR, STREAM_CLOSED))),
     Case("5.1", "closed: WINDOW_UPDATE", (headers(1), Until(1), window_update(1, 100), headers(3)), Answered((3,))),
@@ -56,8 +56,7 @@ CASES = (
     Case("5.1", "closed: RST_STREAM", (headers(1), Until(1), rst(1), headers(3)), Answered((3,))),
     Case("5.1.1", "an even stream", headers(2), BROKEN),
     Case("5.1.1", "stream numbers that fall", (headers(5), headers(3)), Connection((PROTOCOL_ERROR, STREAM_CLOSED)),
-         "An endpoint that receives an unexpected stream identifier MUST respond with a connection error of type "
-         "PROTOCOL_ERROR. (5.1.1)"),
+         UNEXPECTED),
     Case("5.1.1", "stream numbers with gaps", (headers(5), headers(101), headers(1001)), Answered((5, 101, 1001))),
     Case("5.1.1", "the greatest stream number", headers(MAX_STREAM_ID), Answered((MAX_STREAM_ID,))),
     Case("5.1.1", "DATA on an even stream", data(2, b"x"), BROKEN),
