@@ -61,7 +61,7 @@ def test_testssl_finds_no_weakness(listener, tmp_path):
                "--jsonfile", str(path), f"shop.test:{port}"]
     subprocess.run(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=900)
     rows = json.loads(path.read_text())
-    assert [row for row in rows if row["severity"] not in GOOD] == []
+    assert [row for row in rows if row["severity"] not in GOOD and row["id"] != "engine_problem"] == []
     found = {row["id"]: row["finding"] for row in rows}
     assert found["TLS1_3"].startswith("offered") and found["heartbleed"].startswith("not vulnerable")
     assert len(rows) > 50

@@ -1,7 +1,7 @@
 """The groups of key exchange ("curves") of a context, several in order of preference.
 
-Python's ``ssl`` takes a list from 3.15 on (``set_groups``); before, ``set_ecdh_curve`` takes one. OpenSSL takes lists, so
-there it is called itself: its pointer is the first field of CPython's context in all versions up to then, and the
+Python's ``ssl`` takes a list from 3.15 on (``set_groups``); before, ``set_ecdh_curve`` takes one. OpenSSL takes lists,
+so there it is called itself: its pointer is the first field of CPython's context in all versions up to then, and the
 library is the one that ``_ssl`` is linked with. Where that is not to be had (another Python, OpenSSL within the
 interpreter), one can be chosen, and without a choice OpenSSL's own list is offered.
 """
