@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs meshd for long under a load that never asks twice, with reloads, deaths and changes, and looks for growth.
 
-The load is mixed (GETs on kept and on new connections, POSTs, chunked and big bodies, slow answers, WebSockets). It
-passes where nothing was lost but by a kill, memory and descriptors stand still after a warm-up, and the log has no
-unhandled error. Run it from a checkout, with the Python that has meshd. Exit code 0: passed, or undecided without
---strict; 1: failed.
+The load is mixed (GETs on kept and on new connections, POSTs, chunked and big bodies, slow answers, WebSockets), with
+HTTP/1.1 and HTTP/2 over TLS and a hop with mutual TLS beside it, whose certificates live ten minutes and are replaced
+(renewal.py). It passes where nothing was lost but by a kill, new connections soon have the new certificates, memory and
+descriptors stand still after a warm-up, and the log has no unhandled error. Run it from a checkout, with the Python that
+has meshd. Exit code 0: passed, or undecided without --strict; 1: failed.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from tests.integration.harness.loss import Loss, Result, touches  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import renewal  # noqa: E402
 import slope  # noqa: E402
 import watch  # noqa: E402
 
@@ -52,7 +54,7 @@ STAYING = 14
 LINES = 10
 """Faults of one kind that are shown."""
 EXPLAINED = (502, 503, 504)
-HEADER = " minute     MiB   fds  cpu %  answered  lost reloads kills changes  MiB an hour"
+HEADER = " minute     MiB   fds  cpu %  answered  lost reloads kills changes renewals over TLS  MiB an hour"
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -63,6 +65,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--reload", type=float, default=60, metavar="S", help="a reload every S seconds (default: 60)")
     parser.add_argument("--kill", type=float, default=300, metavar="S", help="an upstream dies every S (default: 300)")
     parser.add_argument("--churn", type=float, default=10, metavar="S", help="members change every S (default: 10)")
+    parser.add_argument("--renew", type=float, default=60, metavar="S", help="new certificates every S (default: 60)")
     parser.add_argument("--sample", type=float, default=5, metavar="S", help="a sample every S seconds (default: 5)")
     parser.add_argument("--print", type=float, default=60, metavar="S", help="a line every S seconds (default: 60)")
     parser.add_argument("--json", metavar="FILE", help="write the samples and the verdict there")
@@ -98,8 +101,8 @@ class Members:
         self.changes += 1
 
 
-def mesh(members: Members, word: str, **top) -> dict:
-    """Return the configuration: the members in turn, and a direct answer that changes with each reload."""
+def mesh(members: Members, secured: renewal.Renewal, word: str, **top) -> dict:
+    """Return the configuration: the members in turn, and direct answers that change with each reload."""
     routes = [{"match": {"path": "/word"}, "direct_response": {"status": 200, "body": word}},
               {"match": {"prefix": "/"}, "cluster": "up", "retry": {"retry": {"attempts": 2}}}]
     cluster = {
@@ -107,7 +110,7 @@ def mesh(members: Members, word: str, **top) -> dict:
         "outlier_detection": {"outlier_detection": {"max_ejection_percent": 50}},
         "circuit_breaker": {"limits": {"max_retries": 100}},
     }
-    return document(routes, [cluster], **top)
+    return secured.added_to(document(routes, [cluster], **top), word)
 
 
 @dataclass
@@ -117,6 +120,7 @@ class Soak:
     options: argparse.Namespace
     daemon: Daemon
     members: Members
+    secured: renewal.Renewal
     top: dict
     samples: list[watch.Sample] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
@@ -132,7 +136,9 @@ class Soak:
         print(f"{self.rate} requests/s for {self.options.minutes:g} min\n{HEADER}", flush=True)
         with Loss(self.daemon.port, rate=self.rate, explained=EXPLAINED) as load:
             load.warm()
+            self.secured.start()
             self.turns(load)
+            self.secured.stop()
             self.judge(load.stop())
 
     def chosen_rate(self) -> int:
@@ -156,7 +162,7 @@ class Soak:
         """Do what is due, in turn."""
         options, begin = self.options, time.monotonic()
         due = {self.reload: options.reload, self.kill: options.kill, self.change: options.churn,
-               self.tell: options.print}
+               self.renew: options.renew, self.tell: options.print}
         next_at = {act: begin + every for act, every in due.items()}
         next_at[self.kill] = begin + min(options.kill, FIRST_KILL * self.warm_s())
         while (now := time.monotonic()) < begin + options.minutes * 60 and self.daemon.process.poll() is None:
@@ -171,7 +177,7 @@ class Soak:
         """Change the direct answer."""
         self.reloads += 1
         listener = {"address": f"127.0.0.1:{self.daemon.port}"}
-        self.daemon.write(mesh(self.members, f"word {self.reloads}", listener=listener, **self.top))
+        self.daemon.write(mesh(self.members, self.secured, f"word {self.reloads}", listener=listener, **self.top))
         outcome = self.daemon.reload()
         if not outcome["accepted"]:
             self.faults.append(f"reload {self.reloads}: refused: {outcome['summary']}")
@@ -190,12 +196,17 @@ class Soak:
         """Let members come and go."""
         self.members.change()
 
+    def renew(self, load: Loss) -> None:
+        """Replace the certificates."""
+        self.secured.renew()
+
     def tell(self, load: Loss) -> None:
         """Print a line of the table."""
         first, last, seen = self.samples[0], self.samples[-1], load.look()
         cpu = 100 * (last.cpu_s - first.cpu_s) / max(1e-9, last.at_s - first.at_s)
         print(f"{last.at_s / 60:7.1f} {last.resident_mib:7.1f} {last.descriptors:5} {cpu:6.1f} {seen.answered:9} "
-              f"{seen.lost:5} {self.reloads:7} {self.kills:5} {self.members.changes:7}  {self.slope()}", flush=True)
+              f"{seen.lost:5} {self.reloads:7} {self.kills:5} {self.members.changes:7} "
+              f"{self.secured.renewals:8} {self.secured.answered:8}  {self.slope()}", flush=True)
 
     # The verdict
 
@@ -230,6 +241,8 @@ class Soak:
     def judge(self, result: Result) -> None:
         """Note every fault."""
         print(result)
+        print(self.secured)
+        self.faults += self.secured.judged()[:LINES]
         self.answered = result.answered
         if self.daemon.process.poll() is not None:
             self.faults.append(f"meshd ended with {self.daemon.process.returncode}")
@@ -255,6 +268,8 @@ class Soak:
         return {
             "verdict": self.verdict(), "faults": self.faults, "rate": self.rate, "reloads": self.reloads,
             "kills": self.kills, "changes": self.members.changes, "answered": self.answered,
+            "renewals": self.secured.renewals, "answered_over_tls": self.secured.answered,
+            "certificate_seen_s": self.secured.seen_s,
             "descriptors_more": self.more("descriptors"),
             "resident_mib_more": self.more("resident_mib"),
             "limit_mib_per_hour": RSS_LIMIT_MIB, "resident_mib_per_hour": found.per_hour, "points": found.points,
@@ -275,12 +290,13 @@ def ended(daemon: Daemon) -> str:
 
 def soak(options: argparse.Namespace, top: dict) -> dict:
     """Run it on a daemon of its own with ``top`` in its configuration; return the report."""
-    with Echo("0.0.0.0") as one, Echo("0.0.0.0") as other, tempfile.TemporaryDirectory(prefix="soak-") as folder:
+    with Echo("0.0.0.0") as one, Echo("0.0.0.0") as other, tempfile.TemporaryDirectory(prefix="soak-") as folder, \
+            renewal.Renewal() as secured:
         top = {"telemetry": ["prometheus", {"access_log": {"path": "/dev/null"}}]} | top
         members = Members(folder, [one, other])
-        daemon = Daemon(mesh(members, "first", **top))
+        daemon = Daemon(mesh(members, secured, "word 0", **top))
         try:
-            run = Soak(options, daemon, members, top)
+            run = Soak(options, daemon, members, secured, top)
             run.run()
             if fault := ended(daemon):
                 run.faults.append(fault)

@@ -54,7 +54,7 @@ FOUND_LATER = {
     (TLSMatchAttributes, "destination_subnets"): (WORKS, NETWORKS),
     (ServerTLSSettings, "min_protocol_version"): (WORKS, NO_OLD),
     (ServerTLSSettings, "max_protocol_version"): (WORKS, NO_OLD),
-    (ServerTLSSettings, "ecdh_curves"): (WORKS, "the one curve; with several, all of OpenSSL's are offered (warned)"),
+    (ServerTLSSettings, "ecdh_curves"): (WORKS, "in this order; OpenSSL knows more names than Istio"),
     (ServerTLSSettings, "insecure_skip_verify"): (WARNED, "certificates of clients are verified all the same"),
     (TunnelSettings, "protocol"): (WORKS, "CONNECT; POST is warned of, and CONNECT is used"),
 }

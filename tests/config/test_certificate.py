@@ -4,10 +4,12 @@ import pickle
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from meshd.config.load import load
 from meshd.errors import ConfigurationError
 from meshd.registry import Registry
+from meshd.tls import groups
 from tests.pki import Authority
 
 LISTENER = """
@@ -72,6 +74,13 @@ class Checking(unittest.TestCase):
         (self.folder / "a" / "tls.key").chmod(0o644)
         self.assertEqual(self.faults("{certificates: [{secret: a}]}"),
                          [("MSH0122", "listeners[0].tls.certificates[0].secret")])
+
+    def test_several_groups_where_one_can_be_chosen_are_a_warning(self):
+        text = "{certificates: [{secret: a}], ecdh_curves: [%s]}"
+        self.assertEqual(self.faults(text % "P-256, X25519"), [])
+        with mock.patch.object(groups, "_give", None):
+            self.assertEqual(self.faults(text % "P-256"), [])
+            self.assertEqual(self.faults(text % "P-256, X25519"), [("MSH0123", "listeners[0].tls.ecdh_curves")])
 
     def test_authorities_and_lists(self):
         start = "{certificates: [{secret: a}], client_certificate: required, validation: "

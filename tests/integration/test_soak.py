@@ -8,7 +8,8 @@ import pytest
 from tests.integration.harness import sabotage
 from tests.tree import ROOT
 
-QUICK = ("--reload", "12", "--kill", "25", "--churn", "2", "--sample", "1", "--print", "15", "--load", "100")
+QUICK = ("--reload", "12", "--kill", "25", "--churn", "2", "--renew", "10", "--sample", "1", "--print", "15",
+         "--load", "100")
 
 LEAK = '''
 from twisted.internet import task
@@ -55,6 +56,8 @@ def test_minute_of_soak_finds_nothing(soak):
     assert report["reloads"] >= 3
     assert report["kills"] >= 2
     assert report["changes"] >= 20
+    assert report["renewals"] >= 3
+    assert report["answered_over_tls"] > 500
     assert report["answered"] > 3000
     assert len(report["samples"]) > 30
     assert soak.conclusion(report).startswith(("passed", "undecided"))

@@ -38,8 +38,8 @@ class Servers(TestCase):
 
     def test_versions(self):
         self.check({"mode": "SIMPLE", "credentialName": "shop", "minProtocolVersion": "TLSV1_3",
-                    "ecdhCurves": ["P-256"]}, ["session_tickets has no field of Istio's"],
-                   min_version="1.3", ecdh_curve="P-256", session_tickets=False)
+                    "ecdhCurves": ["P-256", "X25519"]}, ["session_tickets has no field of Istio's"],
+                   min_version="1.3", ecdh_curves=("P-256", "X25519"), session_tickets=False)
 
 
 class Hosts(TestCase):

@@ -1,12 +1,15 @@
 """The soak's instruments: what grows is found, what only moves is not, and what cannot be known is called so."""
 
 import argparse
+import http.server
 import importlib.util
 import os
 import random
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 from unittest import TestCase
 
 from tests.tree import ROOT
@@ -107,7 +110,54 @@ class TestOptions(TestCase):
     def test_defaults_are_those_of_the_documentation(self):
         options = load("soak").parse([])
         self.assertEqual(options, argparse.Namespace(
-            minutes=60, load="half", reload=60, kill=300, churn=10, sample=5, print=60, json=None, strict=False))
+            minutes=60, load="half", reload=60, kill=300, churn=10, renew=60, sample=5, print=60, json=None,
+            strict=False))
+
+
+class Stubborn(http.server.BaseHTTPRequestHandler):
+    """Answers as ``inner`` does; its server never looks at its certificate again."""
+
+    body = b"word 0 for By=spiffe://mesh;Hash=" + b"0" * 64
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+class TestRenewal(TestCase):
+    def setUp(self):
+        self.renewal = load("renewal")
+        self.renewal.SEEN_S = 0.0
+
+    def faults(self, renews):
+        """Return the faults that are found with a server that keeps the certificate which it began with."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with self.renewal.Renewal() as run, http.server.HTTPServer(("127.0.0.1", 0), Stubborn) as server:
+            context.load_cert_chain(*run.mesh.files("server"))
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+            run.ports["secure"] = server.server_port
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+            if renews:
+                run.renew()
+            run.start()
+            while run.answered < 3:
+                threading.Event().wait(0.01)
+            run.stop()
+            server.shutdown()
+            return run.judged()
+
+    def test_a_certificate_that_stays_is_found(self):
+        text = "\n".join(self.faults(True))
+        self.assertIn("certificate of the server shown", text)
+        self.assertIn("the newest certificate was not seen", text)
+
+    def test_what_fails_is_found_and_the_rest_is_not(self):
+        self.assertEqual({fault.partition(": ")[2].partition(":")[0] for fault in self.faults(False)}, {"by_http2"})
 
 
 class TestVerdict(TestCase):
@@ -117,7 +167,7 @@ class TestVerdict(TestCase):
     def run_of(self, grown):
         """Return a run of an hour whose memory is ``grown(minute)`` MiB more than at its start."""
         samples = [self.soak.watch.Sample(60.0 * minute, 50 + grown(minute), 40, 0.0, 1) for minute in range(60)]
-        return self.soak.Soak(self.soak.parse([]), None, [], {}, samples)
+        return self.soak.Soak(self.soak.parse([]), None, [], None, {}, samples)
 
     def test_one_arena_is_no_slope(self):
         self.assertEqual(self.run_of(lambda minute: float(minute > 35)).verdict(), "undecided")

@@ -28,7 +28,7 @@ def server_tls(tls, context, path):
         "certificates": _certificates(tls), "client_certificate": asked,
         "validation": _of_clients(tls, context, path) if asked else None,
         "min_version": _oldest(tls, context, path), "max_version": VERSIONS.get(tls.max_protocol_version),
-        "cipher_suites": list(tls.cipher_suites) or None, "ecdh_curve": _curve(tls, context, path),
+        "cipher_suites": list(tls.cipher_suites) or None, "ecdh_curves": list(tls.ecdh_curves) or None,
     }
     if not asked:
         _warn_of(tls, OF_CLIENTS, context, path, f"no certificate is asked of clients with mode {tls.mode}")
@@ -81,12 +81,6 @@ def _oldest(tls, context, path):
         context.unsupported(field(tls, "minProtocolVersion"), f"{path}.minProtocolVersion",
                             "TLS before 1.2 is not there, 1.2 is the oldest")
     return VERSIONS.get(tls.min_protocol_version)
-
-
-def _curve(tls, context, path):
-    if len(tls.ecdh_curves) > 1:
-        context.unsupported(field(tls, "ecdhCurves"), f"{path}.ecdhCurves", "only one can be chosen, all are offered")
-    return tls.ecdh_curves[0] if len(tls.ecdh_curves) == 1 else None
 
 
 def _secret(name):

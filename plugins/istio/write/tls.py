@@ -4,7 +4,7 @@ from meshd_plugins.istio.write.form import given, lose
 
 MODES = {"none": "SIMPLE", "optional": "OPTIONAL_MUTUAL", "required": "MUTUAL"}
 SERVER = ("certificates", "client_certificate", "validation", "min_version", "max_version", "cipher_suites",
-          "ecdh_curve", "where")
+          "ecdh_curves", "where")
 CLIENT = ("sni", "auto_sni", "auto_san_validation", "validation", "insecure_skip_verify", "certificate", "where")
 VALIDATION = ("ca_file", "crl_file", "secret", "subject_alt_names", "verify_certificate_spki",
               "verify_certificate_hash", "where")
@@ -20,7 +20,7 @@ def server_tls(tls, at, losses):
         minProtocolVersion=VERSION[tls.min_version] if tls.min_version != default.min_version else None,
         maxProtocolVersion=VERSION[tls.max_version] if tls.max_version != default.max_version else None,
         cipherSuites=list(tls.cipher_suites) if tls.cipher_suites != default.cipher_suites else None,
-        ecdhCurves=[tls.ecdh_curve] if tls.ecdh_curve else None)}
+        ecdhCurves=list(tls.ecdh_curves))}
     validation = tls.validation
     if validation is None:
         return found

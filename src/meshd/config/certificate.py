@@ -11,8 +11,8 @@ from meshd.document.code import CODES
 from meshd.document.context import Context
 from meshd.document.value import missing_hint
 from meshd.model.snapshot import Secrets, Snapshot
-from meshd.model.tls import Certificate, Validation
-from meshd.tls import material
+from meshd.model.tls import Certificate, DownstreamTls, UpstreamTls, Validation
+from meshd.tls import groups, material
 from meshd.tls.material import BadSecret
 
 SECTIONS = (Certificate, Validation)
@@ -22,6 +22,7 @@ AUTHORITIES = ("ca_file", "crl_file", "secret")
 
 def check_certificates(context: Context, now_s: float) -> None:
     """Add the faults of all files of TLS; ``now_s`` is the time of day in epoch seconds."""
+    _warn_of_groups(context)
     seen = [one for one in context.seen if one.cls in SECTIONS]
     if not seen:
         return
@@ -35,6 +36,16 @@ def check_certificates(context: Context, now_s: float) -> None:
             node = one.node.get(attribute) or one.node.get("secret") or one.node
             place = f"{one.path}.{attribute}"
             context.fault(code, node, place, text, CODES[code].severity, hint=hint)
+
+
+def _warn_of_groups(context: Context) -> None:
+    if groups.can_choose_several():
+        return
+    for one in context.seen:
+        if one.cls in (DownstreamTls, UpstreamTls) and len(one.values.get("ecdh_curves", ())) > 1:
+            context.fault("MSH0123", one.node.get("ecdh_curves") or one.node, f"{one.path}.ecdh_curves",
+                          "this Python can choose one group only: OpenSSL's own list is offered",
+                          CODES["MSH0123"].severity, hint="give one, or use a Python that is linked with libssl")
 
 
 class _Spec:

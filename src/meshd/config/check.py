@@ -16,10 +16,10 @@ from meshd.document.value import missing_hint
 from meshd.model.cluster import Cluster
 from meshd.model.listener import FilterChain, Listener
 from meshd.model.snapshot import Admin, Snapshot
-from meshd.model.tls import Certificate, Validation
+from meshd.model.tls import Certificate, DownstreamTls, UpstreamTls, Validation
 
-FILES_OF_TLS = (Certificate, Validation)
-WATCHED = frozenset((Cluster, Listener, FilterChain, Admin, Snapshot, *FILES_OF_TLS))
+OF_TLS = (Certificate, Validation, DownstreamTls, UpstreamTls)
+WATCHED = frozenset((Cluster, Listener, FilterChain, Admin, Snapshot, *OF_TLS))
 CHAINS = (Listener, FilterChain)
 _KINDS = {Cluster: "cluster", Listener: "listener"}
 
@@ -43,7 +43,7 @@ def check(context: Context, is_complete: bool = True) -> None:
             _check_chain(seen, "network_filters", "network_filter", context)
         elif seen.cls is Snapshot:
             _check_documents(seen, context)
-    if any(seen.cls in FILES_OF_TLS for seen in context.seen):
+    if any(seen.cls in OF_TLS for seen in context.seen):
         from meshd.config.certificate import check_certificates  # imports OpenSSL
 
         check_certificates(context, datetime.now(UTC).timestamp())

@@ -124,8 +124,9 @@ class DownstreamTls:
         ListOf(item=Text(pattern=r"[A-Za-z0-9_+!@=-]{1,100}"), minimum=1, maximum=100), default=CIPHERS,
         doc="of TLS 1.2, by OpenSSL's names, the best first"
     )
-    ecdh_curve: str | None = option(
-        Text(minimum=1, maximum=64), default=None, doc="the one group for keys (OpenSSL's own list when absent)"
+    ecdh_curves: tuple[str, ...] = option(
+        ListOf(item=Text(pattern=r"[A-Za-z0-9_-]{1,64}"), minimum=1, maximum=20), default=(),
+        doc="groups for keys, the best first (when absent: X25519, P-256, P-384, with OpenSSL 3.5 X25519MLKEM768 first)"
     )
     alpn: tuple[str, ...] | None = option(
         ListOf(item=Text(minimum=1, maximum=255), maximum=20), default=None,
@@ -173,8 +174,9 @@ class UpstreamTls:
         ListOf(item=Text(pattern=r"[A-Za-z0-9_+!@=-]{1,100}"), minimum=1, maximum=100), default=CIPHERS,
         doc="of TLS 1.2, by OpenSSL's names, the best first"
     )
-    ecdh_curve: str | None = option(
-        Text(minimum=1, maximum=64), default=None, doc="the one group for keys (OpenSSL's own list when absent)"
+    ecdh_curves: tuple[str, ...] = option(
+        ListOf(item=Text(pattern=r"[A-Za-z0-9_-]{1,64}"), minimum=1, maximum=20), default=(),
+        doc="groups for keys, the best first (when absent: X25519, P-256, P-384, with OpenSSL 3.5 X25519MLKEM768 first)"
     )
     alpn: tuple[str, ...] | None = option(
         ListOf(item=Text(minimum=1, maximum=255), maximum=20), default=None,

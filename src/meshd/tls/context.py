@@ -4,7 +4,7 @@ import ssl
 from typing import Any
 
 from meshd.errors import MeshdError
-from meshd.tls import material
+from meshd.tls import groups, material
 from meshd.wire.tls.certificate import Certificate
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -30,11 +30,7 @@ def make(spec: Any, side: int, alpn: tuple[str, ...]) -> Context:
         context.set_ciphers(":".join(spec.cipher_suites))
     except ssl.SSLError:
         raise MeshdError(f"cipher_suites: {spec.cipher_suites!r}: OpenSSL knows none of them") from None
-    if spec.ecdh_curve is not None:
-        try:
-            context.set_ecdh_curve(spec.ecdh_curve)
-        except (ValueError, ssl.SSLError):
-            raise MeshdError(f"ecdh_curve: {spec.ecdh_curve!r}: OpenSSL does not know it") from None
+    groups.choose(context, spec.ecdh_curves)
     if alpn:
         context.set_alpn_protocols(list(alpn))
     if side == ssl.PROTOCOL_TLS_SERVER:

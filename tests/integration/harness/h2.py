@@ -30,14 +30,18 @@ class Answer:
 
 class H2Client(Sink):
     """``answers`` by stream; ``is_leaving``: the other side has said GOAWAY, ``is_served``: it has said anything.
-    Bodies are counted, and kept where ``keeps``; they are consumed where ``consumes``."""
+    Bodies are counted, and kept where ``keeps``; they are consumed where ``consumes``. A ``context`` makes it TLS.
+    """
 
-    def __init__(self, port, settings=DEFAULT, keeps=True, consumes=True, receive_bytes=0, timeout_s=20.0):
+    def __init__(self, port, settings=DEFAULT, keeps=True, consumes=True, receive_bytes=0, timeout_s=20.0,
+                 context=None):
         self.socket = socket.socket()
         if receive_bytes:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
         self.socket.settimeout(timeout_s)
         self.socket.connect(("127.0.0.1", port))
+        if context is not None:
+            self.socket = context.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self.session = start("client", settings, self, "pure")
         self.answers = {}
         self.keeps, self.consumes = keeps, consumes

@@ -1,0 +1,82 @@
+"""The groups of key exchange ("curves") of a context, several in order of preference.
+
+Python's ``ssl`` takes a list from 3.15 on (``set_groups``); before, ``set_ecdh_curve`` takes one. OpenSSL takes lists,
+so there it is called itself: its pointer is the first field of CPython's context in all versions up to then, and the
+library is the one that ``_ssl`` is linked with. Where that is not to be had (another Python, OpenSSL within the
+interpreter), one can be chosen, and without a choice OpenSSL's own list is offered.
+"""
+
+import ctypes
+import ssl
+import sys
+from collections.abc import Callable
+
+from meshd.errors import MeshdError
+
+DEFAULTS = ("?*X25519MLKEM768 / ?*X25519:?P-256 / ?P-384", "X25519:P-256:P-384", "P-256:P-384")
+"""What is offered without a choice, the first of these that OpenSSL knows: Envoy's X25519 and P-256, and P-384, which
+Mozilla adds; before them the hybrid against quantum computers, as OpenSSL has it from 3.5 on; FIPS has no X25519."""
+ALIASES = {"P-256": "prime256v1", "P-384": "secp384r1", "P-521": "secp521r1"}
+"""NIST's names, as ``set_ecdh_curve`` knows them."""
+_SET_GROUPS_LIST = 92
+_KNOWN_LAYOUT = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:2] <= (3, 14)
+
+
+def _library() -> Callable[[ssl.SSLContext, str], bool] | None:
+    """Return what gives OpenSSL a list, and says whether it took it; None where OpenSSL cannot be reached."""
+    if hasattr(ssl.SSLContext, "set_groups"):
+        return _by_python
+    try:
+        import _ssl
+        library = ctypes.CDLL(getattr(_ssl, "__file__", None))
+        control, clear = library.SSL_CTX_ctrl, library.ERR_clear_error
+    except (ImportError, OSError, AttributeError):
+        return None
+    if not _KNOWN_LAYOUT:
+        return None
+    control.argtypes, control.restype = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p), ctypes.c_long
+    clear.argtypes, clear.restype = (), None
+
+    def give(context: ssl.SSLContext, groups: str) -> bool:
+        pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
+        is_taken = control(pointer, _SET_GROUPS_LIST, 0, groups.encode("ascii")) == 1
+        clear()  # what is left in the thread's queue would be taken for an error of the next connection
+        return is_taken
+
+    return give
+
+
+def _by_python(context: ssl.SSLContext, groups: str) -> bool:
+    try:
+        context.set_groups(groups)
+    except ssl.SSLError:
+        return False
+    return True
+
+
+_give = _library()
+
+
+def can_choose_several() -> bool:
+    """Say whether lists can be given here."""
+    return _give is not None
+
+
+def choose(context: ssl.SSLContext, names: tuple[str, ...]) -> None:
+    """Offer these groups, the best first; without names the default. Raises MeshdError for unknown ones."""
+    if _give is None:
+        if len(names) == 1:
+            _choose_one(context, names[0])
+    elif not names:
+        any(_give(context, one) for one in DEFAULTS)
+    elif not _give(context, ":".join(names)):
+        unknown = next((one for one in names if not _give(context, one)), None)
+        what = "expected each once" if unknown is None else f"{unknown!r}: OpenSSL does not know it"
+        raise MeshdError(f"ecdh_curves: {what}")
+
+
+def _choose_one(context: ssl.SSLContext, name: str) -> None:
+    try:
+        context.set_ecdh_curve(ALIASES.get(name, name))
+    except (ValueError, ssl.SSLError):
+        raise MeshdError(f"ecdh_curves: {name!r}: OpenSSL does not know it") from None
