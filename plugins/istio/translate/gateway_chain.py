@@ -75,7 +75,8 @@ class _Maker:
 
     def _requests(self, bound, name, native):
         hosts = hosts_of([bound], self.port, self.mesh, self.context, self.clusters)
-        made = http_listener(bound.server.node, name, "", hosts, self.clusters, is_edge=True)
+        asks = native.value["client_certificate"] is not None
+        made = http_listener(bound.server.node, name, "", hosts, self.clusters, is_edge=True, asks=asks)
         fields = {key: value for key, value in made.value.items() if key != "address"}
         return At(made.node, {**fields, "tls": native})
 

@@ -191,3 +191,20 @@ class Passing(TestCase):
         self.assertEqual((cluster.tls, cluster.circuit_breaker.config.max_connections), (None, 7))
         chain = found["outbound_.80_._.a.test"]
         self.assertEqual(chain.network_filters[-1].config.idle_timeout_s, 5)
+
+
+class Telling(TestCase):
+    def told(self, mode, topology=None):
+        config = [document("MeshConfig", "mesh", {"defaultConfig": {"gatewayTopology": topology}})] if topology else []
+        seen = view(server(mode, **({} if mode == "ISTIO_MUTUAL" else {"credentialName": "mesh"})),
+                    service("a.test"), rules("r", TO_A), *config)
+        http = seen.listener().chains[0].http
+        return http.forward_client_cert_details, http.set_current_client_cert_details.uri
+
+    def test_backends_are_told_who_the_client_is_where_it_is_asked(self):
+        self.assertEqual(self.told("ISTIO_MUTUAL"), ("sanitize_set", True))
+        self.assertEqual(self.told("MUTUAL"), ("sanitize_set", True))
+        self.assertEqual(self.told("SIMPLE"), ("sanitize", False))
+
+    def test_the_mesh_config_says_it_for_all_gateways(self):
+        self.assertEqual(self.told("SIMPLE", {"forwardClientCertDetails": "APPEND_FORWARD"}), ("append_forward", True))
