@@ -27,7 +27,8 @@ BALANCERS = {
 class Clusters:
     """Collects the clusters that routes name while they are translated; ``sections`` are their native form.
 
-    ``used`` is None, or a list that gets the arguments of ``use``; they are made later then.
+    ``used`` is None, or a list that gets the arguments of ``use``; they are made later then. ``backend_tls`` has
+    ``of_port(service, port)``: what Gateway API's BackendTLSPolicies say, None where there is no such document.
     """
 
     def __init__(self, mesh, context):
@@ -36,6 +37,7 @@ class Clusters:
         self.limits = rate_limits(mesh, context.node)
         self.sections = {}
         self.used = None
+        self.backend_tls = None
 
     def use(self, host, port, subset, node):
         """Return the name of the cluster; it is made when it is first asked for. ``node`` is the place that asks."""
@@ -87,11 +89,18 @@ class Clusters:
         rules = self.mesh.destination_rule(host, service.namespace, me.namespace, me.labels)
         if subset and find_subset(rules, subset) is None:
             return _missing(name, node)
-        return self.context.once("cluster", (service, self.mesh.config, *rules),
-                                 lambda: self._of(name, service, found, rules, subset), (name, me.identity))
+        backend = self.backend_tls.of_port(service, found) if self.backend_tls is not None else None
+        if backend is not None and backend.fault:
+            return _missing(name, node)
+        needs = (service, self.mesh.config, *rules, *((backend.resource,) if backend is not None else ()))
+        return self.context.once("cluster", needs, lambda: self._of(name, service, found, rules, subset, backend),
+                                 (name, me.identity))
 
-    def _of(self, name, service, found, rules, subset):
-        """Return the native cluster of a port of a service, or of one of its subsets, under DestinationRules."""
+    def _of(self, name, service, found, rules, subset, backend):
+        """Return the native cluster of a port of a service, or of one of its subsets, under DestinationRules.
+
+        ``backend`` is the BackendTLSPolicy that speaks of it, or None.
+        """
         in_force, record = policy(rules, subset, found.number)
         in_force = overlay(self.baseline(), in_force)
         place = record.node if record is not None else service.node
@@ -99,7 +108,7 @@ class Clusters:
         return tree(place, {
             "name": name, **self._endpoints(service, found, record), **self._settings(in_force), **named,
             "tls": None if name == sni_of(service.host, found.number, subset) else self._tls(
-                in_force.tls, service, found, subset),
+                in_force.tls, service, found, subset, backend),
             **self._captured(service), **client_protocol(found.protocol, in_force.connection_pool, self.mesh.config)})
 
     def _endpoints(self, service, port, record):
@@ -163,8 +172,10 @@ class Clusters:
                                      f"{word} is not there yet, round robin is used")
         return At(settings.node, found or "round_robin")
 
-    def _tls(self, tls, service, port, subset):
+    def _tls(self, tls, service, port, subset, backend):
         """What must be encrypted is not sent in plain text."""
+        if backend is not None:
+            return backend.native()
         if tls is None or tls.mode != ISTIO_MUTUAL:
             return client_tls(tls, service)
         if self.context.node.identity is None:
