@@ -149,8 +149,6 @@ class DownstreamTls:
         if self.client_certificate != "none":
             if self.validation is None:
                 yield "validation", "expected, for certificates of clients are asked for"
-            elif not self.validation.has_authorities:
-                yield ("validation",), "expected ca_file or secret: a server cannot take certificates by hashes alone"
         elif self.validation is not None:
             yield "client_certificate", "expected optional or required where there is a validation"
 

@@ -34,11 +34,6 @@ class ClientTls(Live):
         self.checks_name = is_named and not (spec.insecure_skip_verify or self.goes_by_hash())
         self.load()
 
-    def goes_by_hash(self) -> bool:
-        """Say whether hashes alone decide whom to trust."""
-        validation = self.spec.validation
-        return validation is not None and not validation.has_authorities
-
     def certificates(self) -> tuple[Any, ...]:
         """Return the model's certificates."""
         return () if self.spec.certificate is None else (self.spec.certificate,)
