@@ -15,7 +15,7 @@ from meshd.wire.tls.certificate import Certificate
 HANDSHAKE, CERTIFICATE = 22, 11
 """The content type, and the type of message (RFC 8446 5.1, 4)."""
 TO_NOBODY = frozenset((18, 19, 20, 21))
-"""OpenSSL's codes for chains that end at nobody who is trusted (X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT and the next)."""
+"""OpenSSL's codes for chains that end at nobody who is trusted, from X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT on."""
 MOST = 1000
 """Different certificates that a context may come to trust; then new contexts are made at the next look at the files.
 Anybody can make any number of certificates with a known public key in them, though nobody can use them."""

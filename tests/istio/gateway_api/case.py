@@ -62,7 +62,8 @@ def secret(name="cert", namespace="default", crt="-----BEGIN CERTIFICATE-----", 
             f"metadata: {{name: {name}, namespace: {namespace}}}\ndata: {{tls.crt: '{crt}', tls.key: '{key}'}}\n")
 
 
-AUTHORITY = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\ndata: {ca.crt: '-----BEGIN CERTIFICATE-----'}\n"
+AUTHORITY = ("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\n"
+             "data: {ca.crt: '-----BEGIN CERTIFICATE-----'}\n")
 
 
 class Cluster:

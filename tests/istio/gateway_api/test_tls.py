@@ -128,7 +128,8 @@ class BadPolicies(unittest.TestCase):
         rule = ("---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: g}\n"
                 "spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 81, name: http, protocol: HTTP}, "
                 "hosts: ['*']}]}\n---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: r}\n"
-                "spec: {hosts: ['*'], gateways: [g], http: [{route: [{destination: {host: v1, port: {number: 80}}}]}]}\n")
+                "spec: {hosts: ['*'], gateways: [g], "
+                "http: [{route: [{destination: {host: v1, port: {number: 80}}}]}]}\n")
         self.assertTrue(cluster(Loaded(POLICY.replace(SYSTEM, CA) + rule)).missing)
         self.assertEqual(cluster(Loaded(POLICY + rule)).tls.sni, "v1.example")
 
