@@ -26,8 +26,8 @@ for all that stands below it.
 
 Some documents are **refused** where they select this proxy, since running without them would let in what they forbid
 (MSH0313): `AuthorizationPolicy` with an action other than `AUDIT`, `RequestAuthentication` with rules,
-`PeerAuthentication` with mode `STRICT`. A `DestinationRule` with `tls` of mode `ISTIO_MUTUAL` is refused for a host
-that gets traffic (MSH0320).
+`PeerAuthentication` with mode `STRICT`. `ISTIO_MUTUAL` is refused where the native file names no `node.identity`
+(MSH0320).
 
 Two things that istiod refuses are taken, with a warning; with `--strict` they are errors: host `*` in a
 `VirtualService` without `gateways` (MSH0311), and `kind: VirtualGateway` (MSH0312).
@@ -42,13 +42,12 @@ LEAF = {
 WORKS, WARNED, REFUSED = "works", "warned", "refused"
 SECURITY = "where it selects this proxy and forbids something: it cannot be enforced yet (MSH0313)"
 REFUSED_KINDS = frozenset(("PeerAuthentication", "RequestAuthentication", "AuthorizationPolicy"))
-TLS_OUT = "ISTIO_MUTUAL is refused: the mesh gives this proxy no certificate yet (MSH0320)"
-TLS_IN = "ISTIO_MUTUAL and AUTO_PASSTHROUGH are warned of: such a server is not bound yet"
+MESH_TLS = "ISTIO_MUTUAL needs node.identity of the native file, and is refused without (MSH0320)"
 NETWORKS = "in sidecars; Istio does not look at it at a gateway (warned)"
 NO_OLD = "TLS before 1.2 is not there: TLSV1_0 and TLSV1_1 are warned of"
 FOUND_LATER = {
-    (ClientTLSSettings, "mode"): (WORKS, TLS_OUT),
-    (ServerTLSSettings, "mode"): (WORKS, TLS_IN),
+    (ClientTLSSettings, "mode"): (WORKS, MESH_TLS),
+    (ServerTLSSettings, "mode"): (WORKS, MESH_TLS),
     (L4MatchAttributes, "destination_subnets"): (WORKS, NETWORKS),
     (L4MatchAttributes, "source_subnet"): (WORKS, NETWORKS),
     (TLSMatchAttributes, "destination_subnets"): (WORKS, NETWORKS),

@@ -5,11 +5,13 @@ import ssl
 
 import pytest
 
+from meshd.wire.tls.certificate import Certificate
 from tests.integration.harness.client import ask
 from tests.integration.harness.daemon import Daemon, one_cluster, quiet_port
 from tests.integration.harness.envoy import Envoy, envoy_program
 from tests.integration.harness.tls import Mesh, call
 from tests.integration.harness.upstream import Upstream, reply
+from tests.pki import Authority
 
 MODES = ("sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only")
 DETAILS = {"subject": True, "cert": True, "chain": True, "dns": True, "uri": True}
@@ -129,3 +131,34 @@ def test_envoy_as_upstream_and_as_client_of_mutual_tls(mesh):
         assert call(outer.port, without)[0].startswith(b"HTTP/1.1 200")
         assert inner.metric("envoy_listener_ssl_handshake") >= 1
         assert outer.metric("envoy_cluster_ssl_handshake") >= 1
+
+
+def test_clients_known_by_their_keys_alone_are_let_in_as_envoy_does(mesh):
+    with contextlib.ExitStack() as stack:
+        upstream, _ = heads_of(stack)
+        host, _, port = upstream.address.rpartition(":")
+        elsewhere = Authority("elsewhere")
+        leaf = mesh.issue("known", "known.test", root=elsewhere)
+        mesh.issue("unknown", "unknown.test", root=elsewhere)
+        pin = Certificate(leaf.der).spki_hash
+        secure, plain = quiet_port(), quiet_port()
+        asking = listener(mesh, secure, "up", asks=True)
+        asking["filter_chains"][0]["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"] = {
+            "verify_certificate_spki": [pin]}
+        envoy = Envoy(envoy_program(), [asking, listener(mesh, plain, "up", secure=False)], {"up": (host, int(port))})
+        stack.callback(envoy.close)
+        daemon = stack.enter_context(Daemon(one_cluster(
+            upstream.address, secrets=mesh.settings(), listener={"tls": {
+                "certificates": [{"secret": "server"}], "client_certificate": "required",
+                "validation": {"verify_certificate_spki": [pin]}}})))
+        for client, is_let_in in (("known", True), ("unknown", False), ("client", False), (None, False)):
+            assert [reaches(at, mesh, client) for at in (secure, daemon.port)] == [is_let_in] * 2, client
+        assert daemon.metric("envoy_listener_ssl_fail_verify_cert_hash") == 2
+
+
+def reaches(port, mesh, client):
+    """Say whether a client that shows a secret's certificate gets an answer."""
+    try:
+        return call(port, mesh.context(client))[0].endswith(b"up")
+    except OSError:
+        return False

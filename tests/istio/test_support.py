@@ -25,7 +25,7 @@ class TestSupport(unittest.TestCase):
         self.assertIn("| `spec.hosts[]` | list of text | works | who is asked for |", page)
         self.assertIn("| `spec.http[].timeout` | time | works |", page)
         self.assertIn("| `spec.tcp[]` | list of TCPRoute | works | rules for TCP |", page)
-        self.assertIn("| works | ISTIO_MUTUAL is refused: ", page)
+        self.assertIn("| works | ISTIO_MUTUAL needs node.identity ", page)
 
     def test_what_stands_in_a_field_that_does_nothing_does_nothing(self):
         rows = [line for line in make_page().splitlines() if line.startswith("| `spec.configPatches[].match.context`")]

@@ -3,6 +3,7 @@
 import ssl
 
 from meshd.model.tls import SanMatch, Validation
+from meshd.tls.client import of_mesh
 from meshd.wire.tls.certificate import Certificate
 from tests.pki import Authority, Leaf
 from tests.tls.side import TlsCase
@@ -51,6 +52,16 @@ class Believing(TlsCase):
         tls = self.client(validation=None)
         self.assertEqual(self.attempt(tls)[-1], "lost")
         self.assertEqual(tls.context.verify_mode, ssl.CERT_REQUIRED)
+
+    def test_words_of_istio_come_before_the_protocols_that_they_stand_for(self):
+        for agreed in ("istio-h2", "istio-http/1.1", "istio", "h2"):
+            context = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)
+            context.set_alpn_protocols([agreed])
+            layer, peer = self.call(self.client(("h2", "http/1.1"), istio_alpn=True), context=context)
+            self.settle(peer)
+            self.assertEqual(layer.security.alpn, agreed)
+        self.assertEqual(of_mesh(("http/1.1",)), ("istio-http/1.1", "istio", "http/1.1"))
+        self.assertEqual(of_mesh(()), ("istio",))
 
     def test_our_certificate_is_shown(self):
         ours = self.root.leaf("uri:spiffe://mesh/ns/a/sa/us")

@@ -1,11 +1,12 @@
 """Secrets that change: renewed without a word, kept where they are bad, looked at within a bound."""
 
+import hashlib
 import os
 import time
 
 from cryptography.hazmat.primitives import serialization
 
-from meshd.model.tls import Certificate, DownstreamTls
+from meshd.model.tls import Certificate, DownstreamTls, Validation
 from meshd.tls.material import BadSecret
 from meshd.tls.server import ServerTls
 from meshd.tls.store import SecretStore
@@ -112,6 +113,29 @@ class Renewal(TlsCase):
         self.assertEqual((self.store.in_force(), len(self.store.rows())), ([newer], 1))
         del newer
         self.assertEqual(self.store.in_force(), [self.tls])
+
+
+class IstioNames(TlsCase):
+    """A folder with the files that Istio gives a workload outside of Kubernetes."""
+
+    def test_they_are_read_and_renewed(self):
+        folder = self.folder / "mesh"
+        folder.mkdir()
+        self.leaf.write(folder)
+        (folder / "ca.crt").write_bytes(self.root.pem)
+        kubernetes = Validation(secret="mesh"), Certificate(secret="mesh")
+        for old, new in (("tls.crt", "cert-chain.pem"), ("tls.key", "key.pem"), ("ca.crt", "root-cert.pem")):
+            (folder / old).rename(folder / new)
+        (folder / "ca-crl.pem").write_bytes(self.root.revoke())
+        spec = DownstreamTls(certificates=(kubernetes[1],), client_certificate="required", validation=kubernetes[0])
+        tls = ServerTls(spec, "listener it", str(self.folder), self.world, self.cells())
+        names = ("cert-chain.pem", "key.pem", "root-cert.pem", "ca-crl.pem")
+        self.assertEqual(tls.paths(), tuple(str(folder / one) for one in names))
+        new = self.root.leaf("a.example")
+        (folder / "cert-chain.pem").write_bytes(new.pem)
+        (folder / "key.pem").write_bytes(new.key_pem)
+        self.assertTrue(tls.refresh())
+        self.assertEqual(tls.choice.default.local.fingerprint, hashlib.sha256(new.der).hexdigest())
 
 
 class Bad(TlsCase):

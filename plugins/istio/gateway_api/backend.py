@@ -10,8 +10,8 @@ from meshd_plugins.istio.gateway_api.kinds import CORE
 HOSTNAME = "networking.istio.io", "Hostname"
 """Istio's own kind of backend: any host of the mesh, a ServiceEntry's too."""
 L7 = ("HTTPRoute", "GRPCRoute")
-UNSPOKEN = {"kubernetes.io/wss": "TLS"}
-"""appProtocol of a Service's port -> what it would need."""
+WSS = "kubernetes.io/wss"
+"""The appProtocol that needs TLS, of which a policy says more."""
 
 
 @attrs.frozen(eq=False)
@@ -30,35 +30,31 @@ class Backend:
 
 
 def resolve(route, ref, world, policies):
-    """Return the Backend of one reference. ``policies`` has ``of(service, port)`` (``tls_policy.Policies``)."""
+    """Return the Backend of one reference. ``policies`` has ``of_port(service, port)`` (``tls_policy.Policies``)."""
     namespace = ref.namespace or route.namespace
     name = f"{ref.kind} {namespace}/{ref.name}"
     if (ref.group, ref.kind) == HOSTNAME:
-        return _at(world.mesh.find(ref.name, route.namespace), f"Hostname {ref.name}", ref, route)
+        return _at(world.mesh.find(ref.name, route.namespace), f"Hostname {ref.name}", ref, route, policies)
     if (ref.group, ref.kind) != (CORE, "Service"):
         return Backend(reason="InvalidKind", message=f"{ref.group or 'core'} {name}: expected a Service")
     if not world.permits(route, ref.kind, namespace, ref.name):
         return Backend(reason="RefNotPermitted", message=f"{name}: no ReferenceGrant in {namespace} allows it")
-    service = world.mesh.service(namespace, ref.name)
-    found = _at(service, name, ref, route)
-    policy = policies.of(namespace, ref.name, service.port(found.port).name) if found.is_good else None
-    if policy is not None:
-        return Backend(reason="UnsupportedProtocol",
-                       message=f"{name}: {policy.title} asks for TLS, which is not spoken to backends yet")
-    return found
+    return _at(world.mesh.service(namespace, ref.name), name, ref, route, policies)
 
 
-def _at(service, name, ref, route):
+def _at(service, name, ref, route, policies):
     """Return the Backend of a service's port, where there are both and the port's protocol is spoken."""
     if service is None:
         return Backend(reason="BackendNotFound", message=f"{name}: there is no such service")
     port = service.port(ref.port)
     if port is None:
         return Backend(reason="BackendNotFound", message=f"{name} has no port {ref.port}")
-    wanted = UNSPOKEN.get(_app_protocol(service, port.number))
-    if route.kind.name in L7 and wanted is not None:
+    policy = policies.of_port(service, port)
+    if policy is not None and policy.fault:
+        return Backend(reason="UnsupportedProtocol", message=f"{name}: {policy.resource.title}: {policy.fault}")
+    if policy is None and route.kind.name in L7 and _app_protocol(service, port.number) == WSS:
         return Backend(reason="UnsupportedProtocol",
-                       message=f"{name} wants {wanted} (appProtocol), which is not spoken yet")
+                       message=f"{name} wants TLS (appProtocol), and no BackendTLSPolicy says whom to trust")
     return Backend(service.host, port.number)
 
 

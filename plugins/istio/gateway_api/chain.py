@@ -5,6 +5,7 @@ The Secret of a ``certificateRef`` is the folder of that name under the native `
 
 from meshd_plugins.istio.emit import At, field, tree
 from meshd_plugins.istio.gateway_api.binding import ANY
+from meshd_plugins.istio.gateway_api.frontend import client_fields
 from meshd_plugins.istio.translate.captured import BLACK_HOLE
 from meshd_plugins.istio.translate.gateway_chain import chain_name
 from meshd_plugins.istio.translate.tcp import tcp_chain
@@ -51,7 +52,7 @@ def listener_tls(listener):
     if tls is None or tls.mode != TERMINATE:
         return None
     shown = [At(field(ref, "name"), {"secret": ref.name}) for ref in tls.certificate_refs]
-    return At(tls.node, {"certificates": shown})
+    return At(tls.node, {"certificates": shown, **client_fields(listener.clients)})
 
 
 def _filters(judged, clusters):

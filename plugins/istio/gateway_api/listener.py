@@ -8,6 +8,7 @@ import attrs
 from meshd_plugins.istio.gateway_api.condition import (
     ACCEPTED, CONFLICTED, FALSE, PROGRAMMED, RESOLVED, TRUE, UNKNOWN, Condition, bad, good,
 )
+from meshd_plugins.istio.gateway_api.frontend import INSECURE, NO_FALLBACK, unresolved, validation_of
 from meshd_plugins.istio.gateway_api.kinds import GROUP
 
 KINDS = {
@@ -16,7 +17,6 @@ KINDS = {
 """Protocol -> kinds of routes that it takes."""
 FAMILIES = {"HTTP": "http", "HTTPS": "tls", "TLS": "tls", "TCP": "tcp"}
 """Protocols of one family can share a port, told apart by the hostname."""
-NO_CLIENTS = "certificates are not asked of clients yet"
 NO_CERTIFICATE = "no options of ours give a certificate"
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
@@ -46,13 +46,18 @@ class Listener:
         return f"{self.owner.title}, listener {self.spec.name}"
 
     @property
+    def clients(self):
+        """Return what is asked of clients that speak TLS (FrontendTLSValidation), or None."""
+        return validation_of(self.gateway, self.spec.port)
+
+    @property
     def not_yet(self):
         """Return why it cannot be served, though it is right, or ''."""
         tls = self.spec.tls
         if tls is None or tls.mode != "Terminate":
             return ""
-        if getattr(self.gateway.spec.tls, "frontend", None) is not None:
-            return NO_CLIENTS
+        if self.clients is not None and self.clients.mode == INSECURE:
+            return NO_FALLBACK
         return "" if tls.certificate_refs else NO_CERTIFICATE
 
     def judge(self, world):
@@ -123,7 +128,8 @@ def _resolved(listener, wrong, world):
             return bad(RESOLVED, "RefNotPermitted", f"{name}: no ReferenceGrant in {namespace} allows it")
         if fault := secret_fault(world.find("Secret", namespace, ref.name)):
             return bad(RESOLVED, "InvalidCertificateRef", f"{name}: {fault}")
-    return good(RESOLVED)
+    is_end = tls is not None and tls.mode == "Terminate"
+    return is_end and unresolved(listener.clients, listener.gateway, world) or good(RESOLVED)
 
 
 def secret_fault(secret):

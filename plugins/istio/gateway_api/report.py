@@ -15,6 +15,8 @@ def report(plan, context):
     for judged in plan.routes:
         _route(judged, context)
     for policy in plan.policies.judged:
+        validation = policy.resource.spec.validation
+        _several(validation, "spec.validation", context)
         for condition in policy.conditions.values():
             if not condition.is_true:
                 _warn("MSH0332", policy.resource.spec.node, "spec", condition, policy.resource, context)
@@ -38,6 +40,16 @@ def _owner(owner, context):
                 _warn("MSH0330", one.spec.node, path, one.conditions[kind], one, context)
         if owner.is_here and one.conditions[ACCEPTED].is_true and one.not_yet:
             context.unsupported(field(one.spec, "tls"), f"{path}.tls", f"{one.not_yet}: this listener is not bound")
+    frontend = getattr(getattr(owner.resource.spec, "tls", None), "frontend", None)
+    if owner.is_here and frontend is not None:
+        for one in (frontend.default, *(each.tls for each in frontend.per_port)):
+            _several(one.validation, "spec.tls.frontend", context)
+
+
+def _several(validation, path, context):
+    refs = validation.ca_certificate_refs if validation is not None else ()
+    if len(refs) > 1:
+        context.unsupported(refs[1].node, f"{path}.caCertificateRefs", "only the first that is good is trusted")
 
 
 def _route(judged, context):

@@ -52,7 +52,8 @@ def _requests(place, name, at, own, listeners, routes, scope):
     """Return the native listener of requests for the hostnames of ``own``, some of a port's ``listeners``."""
     hosts = [host for one in own for host in _hosts(one, listeners, routes, scope)]
     hosts.sort(key=lambda host: (specificity(host["domains"][0]), host["domains"][0]))
-    return http_listener(place, name, at, hosts, scope.clusters, is_edge=True)
+    asks = own[0].spec.tls is not None and own[0].clients is not None
+    return http_listener(place, name, at, hosts, scope.clusters, is_edge=True, asks=asks)
 
 
 def _chains(one, listeners, routes, scope):

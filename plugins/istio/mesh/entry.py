@@ -24,10 +24,10 @@ def _endpoints(resource, workloads, host, resolution):
     spec = resource.spec
     if spec.workload_selector is not None:
         wanted = dict(spec.workload_selector.labels).items()
-        return tuple(endpoint(one.spec, one.labels) for one in workloads
+        return tuple(endpoint(one.spec, one.namespace, one.labels) for one in workloads
                      if one.namespace == resource.namespace and wanted <= workload_labels(one).items())
     if spec.endpoints or resolution not in (DNS, DNS_ROUND_ROBIN):
-        return tuple(endpoint(one) for one in spec.endpoints)
+        return tuple(endpoint(one, resource.namespace) for one in spec.endpoints)
     return (Endpoint(host, spec.node),)
 
 
@@ -36,10 +36,11 @@ def workload_labels(resource):
     return {**dict(resource.spec.labels), **resource.labels}
 
 
-def endpoint(spec, labels=None):
+def endpoint(spec, namespace, labels=None):
     """Return the Endpoint of a WorkloadEntry's spec; ``labels`` are those of its document, where it has one."""
+    account = f"ns/{namespace}/sa/{spec.service_account}" if spec.service_account else ""
     own = {**dict(spec.labels), **(labels or {})}
     locality = spec.locality or own.get(LOCALITY_LABEL, "").replace(".", "/")
     return Endpoint(
         spec.address, spec.node, tuple(spec.ports), tuple(own.items()), locality, spec.weight or 1, spec.network,
-    )
+        account=account)

@@ -66,7 +66,7 @@ def _of_workloads(resource, workloads):
         return
     for one in workloads:
         if one.namespace == resource.namespace and wanted <= entry.workload_labels(one).items():
-            found = entry.endpoint(one.spec, one.labels)
+            found = entry.endpoint(one.spec, one.namespace, one.labels)
             yield attrs.evolve(found, ports=tuple(_workload_ports(resource.spec, dict(one.spec.ports))), is_whole=True)
 
 

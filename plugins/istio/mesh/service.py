@@ -35,7 +35,8 @@ class ServicePort:
 class Endpoint:
     """One instance. ``address`` is an IP, a name or ``unix://PATH``; ``ports`` are those that differ, by name.
 
-    With ``is_whole`` the instance has no other ports than ``ports``.
+    With ``is_whole`` the instance has no other ports than ``ports``. ``account`` is the path of its SPIFFE id
+    (``ns/NAMESPACE/sa/ACCOUNT``), where it is known.
     """
 
     address: str
@@ -46,6 +47,7 @@ class Endpoint:
     weight: int = 1
     network: str = ""
     is_whole: bool = False
+    account: str = ""
 
     def serves(self, port):
         """Say whether the instance has a ServicePort, and an address."""

@@ -33,7 +33,7 @@ COUNT = Integer(maximum=2**31 - 1)
 COUNT32 = Integer(maximum=2**32 - 1)
 """proto's uint32."""
 
-NO_TLS = "the mesh has no certificates of its own yet; native: secrets, tls"
+NO_TLS = "the mesh issues no certificates yet; native: node.identity, secrets, tls"
 NO_ZONES = "which service this proxy belongs to is not known here; native: balancing.locality.zone_aware"
 
 

@@ -157,8 +157,7 @@ class MeshConfig:
                                              unsupported=NATIVE)
     enable_auto_mtls: bool | None = _maybe("mutual TLS where both sides can", NO_TLS)
     trust_domain: str = option(Text(), default="cluster.local", doc="trust domain of identities")
-    trust_domain_aliases: tuple[str, ...] = option(WORDS, default=(), doc="others that mean the same",
-                                                   unsupported=NO_TLS)
+    trust_domain_aliases: tuple[str, ...] = option(WORDS, default=(), doc="others that mean the same")
     ca_certificates: tuple[Any, ...] = option(ListOf(item=Anything()), default=(), doc="CAs", unsupported=NO_TLS)
     default_service_export_to: tuple[str, ...] = option(NAMESPACES, default=(), doc="exportTo of services (*)")
     default_virtual_service_export_to: tuple[str, ...] = option(

@@ -28,7 +28,7 @@ class Topology:
 
     num_trusted_proxies: int = option(COUNT32, default=0, doc="proxies in front whose x-forwarded-for is trusted")
     forward_client_cert_details: str = option(
-        DETAILS, default="UNDEFINED", doc="x-forwarded-client-cert", unsupported="it is sanitized"
+        DETAILS, default="UNDEFINED", doc="x-forwarded-client-cert of a gateway (SANITIZE_SET)"
     )
     proxy_protocol: Any = _any("PROXY protocol of clients", NATIVE)
 

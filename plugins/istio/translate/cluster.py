@@ -8,10 +8,12 @@ from meshd_plugins.istio.schema.form import is_ip
 from meshd_plugins.istio.translate.balancing import native_balancing
 from meshd_plugins.istio.translate.client_protocol import client_protocol
 from meshd_plugins.istio.translate.hashing import native_hashing
+from meshd_plugins.istio.translate.identity import ISTIO_MUTUAL, lack_of_identity, mesh_client, sni_of
 from meshd_plugins.istio.translate.outlier import native_outlier_detection
 from meshd_plugins.istio.translate.rate_limit import rate_limits
-from meshd_plugins.istio.translate.tls import client_tls
+from meshd_plugins.istio.translate.tls import client_tls, warn_of_files
 
+TLS_PATH = "spec.trafficPolicy.tls"
 UNLIMITED = 2**32 - 1
 CONNECT_TIMEOUT_S = 10.0
 """Istio's default (meshConfig.connectTimeout)."""
@@ -20,13 +22,13 @@ BALANCERS = {
     "": FEWEST, "UNSPECIFIED": FEWEST, "LEAST_REQUEST": FEWEST, "LEAST_CONN": FEWEST, "ROUND_ROBIN": "round_robin",
     "RANDOM": "random",
 }
-UNSAFE = "the mesh gives this proxy no certificate yet, and requests would leave in plain text"
 
 
 class Clusters:
     """Collects the clusters that routes name while they are translated; ``sections`` are their native form.
 
-    ``used`` is None, or a list that gets the arguments of ``use``; they are made later then.
+    ``used`` is None, or a list that gets the arguments of ``use``; they are made later then. ``backend_tls`` has
+    ``of_port(service, port)``: what Gateway API's BackendTLSPolicies say, None where there is no such document.
     """
 
     def __init__(self, mesh, context):
@@ -35,6 +37,7 @@ class Clusters:
         self.limits = rate_limits(mesh, context.node)
         self.sections = {}
         self.used = None
+        self.backend_tls = None
 
     def use(self, host, port, subset, node):
         """Return the name of the cluster; it is made when it is first asked for. ``node`` is the place that asks."""
@@ -42,6 +45,13 @@ class Clusters:
         if self.used is not None:
             self.used.append((host, port, subset, node))
         elif name not in self.sections:
+            self.sections[name] = self._made(name, host, port, subset, node)
+        return name
+
+    def use_sni(self, host, port, subset, node):
+        """Return the name of the cluster of TLS that passes through: Istio's name for SNI; no TLS of ours."""
+        name = sni_of(host, port, subset)
+        if name not in self.sections:
             self.sections[name] = self._made(name, host, port, subset, node)
         return name
 
@@ -79,18 +89,26 @@ class Clusters:
         rules = self.mesh.destination_rule(host, service.namespace, me.namespace, me.labels)
         if subset and find_subset(rules, subset) is None:
             return _missing(name, node)
-        return self.context.once("cluster", (service, self.mesh.config, *rules),
-                                 lambda: self._of(name, service, found, rules, subset), (name,))
+        backend = self.backend_tls.of_port(service, found) if self.backend_tls is not None else None
+        if backend is not None and backend.fault:
+            return _missing(name, node)
+        needs = (service, self.mesh.config, *rules, *((backend.resource,) if backend is not None else ()))
+        return self.context.once("cluster", needs, lambda: self._of(name, service, found, rules, subset, backend),
+                                 (name, me.identity))
 
-    def _of(self, name, service, found, rules, subset):
-        """Return the native cluster of a port of a service, or of one of its subsets, under DestinationRules."""
+    def _of(self, name, service, found, rules, subset, backend):
+        """Return the native cluster of a port of a service, or of one of its subsets, under DestinationRules.
+
+        ``backend`` is the BackendTLSPolicy that speaks of it, or None.
+        """
         in_force, record = policy(rules, subset, found.number)
         in_force = overlay(self.baseline(), in_force)
         place = record.node if record is not None else service.node
         named = _named(service, found) if service.resolution == DYNAMIC_DNS else {}
         return tree(place, {
             "name": name, **self._endpoints(service, found, record), **self._settings(in_force), **named,
-            "tls": self._tls(in_force, service),
+            "tls": None if name == sni_of(service.host, found.number, subset) else self._tls(
+                in_force.tls, service, found, subset, backend),
             **self._captured(service), **client_protocol(found.protocol, in_force.connection_pool, self.mesh.config)})
 
     def _endpoints(self, service, port, record):
@@ -154,14 +172,17 @@ class Clusters:
                                      f"{word} is not there yet, round robin is used")
         return At(settings.node, found or "round_robin")
 
-    def _tls(self, in_force, service):
+    def _tls(self, tls, service, port, subset, backend):
         """What must be encrypted is not sent in plain text."""
-        tls = in_force.tls
-        if tls is not None and tls.mode == "ISTIO_MUTUAL":
-            self.context.fault("MSH0320", field(tls, "mode"), "spec.trafficPolicy.tls.mode",
-                               f"{service.host}: {UNSAFE}, expected DISABLE, SIMPLE, MUTUAL or no tls")
+        if backend is not None:
+            return backend.native()
+        if tls is None or tls.mode != ISTIO_MUTUAL:
+            return client_tls(tls, service)
+        if self.context.node.identity is None:
+            lack_of_identity(tls, self.context, TLS_PATH, service.host, is_grave=True)
             return None
-        return client_tls(tls, service)
+        warn_of_files(tls, self.context, TLS_PATH)
+        return mesh_client(tls, service, port, subset, self)
 
 
 def _endpoint(address, one):

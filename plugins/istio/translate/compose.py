@@ -35,4 +35,5 @@ def _gateway_api(mesh, context, clusters):
 
     plan = Plan(mesh, context.node)
     report(plan, context)
+    clusters.backend_tls = plan.policies
     return translate(plan, mesh, context, clusters), mesh_routes(plan, mesh, context, clusters)

@@ -9,12 +9,11 @@ from meshd_plugins.istio.schema.form import is_ip, protocol_of
 from meshd_plugins.istio.translate.gateway_host import hosts_of, services_of, shared_hosts
 from meshd_plugins.istio.translate.listener import http_listener, is_http
 from meshd_plugins.istio.translate.route import Scope
+from meshd_plugins.istio.translate.sni import sni_chains
 from meshd_plugins.istio.translate.tcp import names_of, tcp_chain, tcp_filters, tls_chains, warn_of_networks
 from meshd_plugins.istio.translate.tls import server_tls
 
 HTTP, TLS, TCP = "http", "tls", "tcp"
-NO_IDENTITY = "the mesh gives this proxy no certificate yet: this server is not bound"
-NO_NETWORKS = "TLS between networks is not there yet: this server is not bound"
 LONGEST_NAME = 200
 TAKEN = "another server or rule of this port has this name already"
 
@@ -38,7 +37,7 @@ def gateway_chains(bounds, port, mesh, context, clusters):
                     warned = True
                     context.unsupported(field(bound.server, "hosts"), f"spec.servers[{bound.place}].hosts", TAKEN)
                 continue
-            match = {"server_names": free} if names else None
+            match = {**(chain.value.get("match") or {}), "server_names": free} if names else None
             found.update(dict.fromkeys(free))
             found[free[0]] = At(chain.node, {**chain.value, "name": chain_name(chain.value["name"], free[0]),
                                              "match": match})
@@ -63,11 +62,10 @@ class _Maker:
             yield from self._bytes(bound, name, [], None)
         elif tls.mode == "PASSTHROUGH":
             yield from self._passing(bound, name)
-        elif tls.mode in ("ISTIO_MUTUAL", "AUTO_PASSTHROUGH"):
-            why = NO_IDENTITY if tls.mode == "ISTIO_MUTUAL" else NO_NETWORKS
-            self.context.unsupported(field(tls, "mode"), f"{path}.mode", why)
+        elif tls.mode == "AUTO_PASSTHROUGH":
+            yield from sni_chains(bound, name, self.mesh, self.clusters)
         else:
-            native, names = server_tls(tls, self.context, path), names_of(bound.server.hosts)
+            native, names = server_tls(tls, self.context, path, self.mesh.config), names_of(bound.server.hosts)
             if native is None:
                 return
             if protocol_of(bound.server.port) == "https":
@@ -77,7 +75,8 @@ class _Maker:
 
     def _requests(self, bound, name, native):
         hosts = hosts_of([bound], self.port, self.mesh, self.context, self.clusters)
-        made = http_listener(bound.server.node, name, "", hosts, self.clusters, is_edge=True)
+        asks = native.value["client_certificate"] is not None
+        made = http_listener(bound.server.node, name, "", hosts, self.clusters, is_edge=True, asks=asks)
         fields = {key: value for key, value in made.value.items() if key != "address"}
         return At(made.node, {**fields, "tls": native})
 

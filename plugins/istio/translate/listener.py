@@ -21,6 +21,9 @@ TAGS = "_tags"
 NO_TAGS = Tags()
 OWN = ("cors", "fault")
 """Filters that routes configure for themselves, in Istio's order; they do nothing where no route says more."""
+UNDEFINED = "UNDEFINED"
+TOLD = {"subject": True, "cert": True, "uri": True, "dns": True}
+"""What Istio's gateways say of a client's certificate."""
 HTTP_WORDS = frozenset(("HTTP", "HTTP2", "GRPC", "GRPC-WEB", "HTTP_PROXY"))
 
 
@@ -44,8 +47,10 @@ def listener_name(bind, port):
     return f"{word or 'any'}_{port}"
 
 
-def http_listener(place, name, where, hosts, clusters, *, is_edge=False):
-    """Return the native listener. ``hosts`` are native virtual hosts (plain dicts), ``is_edge`` that of a gateway."""
+def http_listener(place, name, where, hosts, clusters, *, is_edge=False, asks=False):
+    """Return the native listener. ``hosts`` are native virtual hosts (plain dicts), ``is_edge`` that of a gateway,
+    ``asks``: clients show certificates.
+    """
     mesh = clusters.mesh
     filters, off = _filters([route for host in hosts for route in _routes(host)], clusters)
     once = clusters.context.once
@@ -54,7 +59,8 @@ def http_listener(place, name, where, hosts, clusters, *, is_edge=False):
     return At(place, {
         "name": name, "address": where,
         "http": default({**_normalization(mesh), "accept_http_10": False, "use_remote_address": is_edge,
-                         "xff_num_trusted_hops": _trusted_proxies(mesh) if is_edge else None}),
+                         "xff_num_trusted_hops": _trusted_proxies(mesh) if is_edge else None,
+                         **(_client_certificates(mesh, asks) if is_edge else {})}),
         "timeouts": default({"idle": IDLE, "stream_idle": IDLE, "body_gap": BODY_GAP}),
         "filters": [*filters, {"router": {"virtual_hosts": made}}],
     })
@@ -113,5 +119,17 @@ def _normalization(mesh):
 
 
 def _trusted_proxies(mesh):
-    topology = getattr(getattr(mesh.config, "default_config", None), "gateway_topology", None)
-    return getattr(topology, "num_trusted_proxies", None) or None
+    return getattr(_topology(mesh), "num_trusted_proxies", None) or None
+
+
+def _client_certificates(mesh, asks):
+    """Return what upstreams of a gateway are told of a client's certificate; Istio's default needs one to be there."""
+    word = getattr(_topology(mesh), "forward_client_cert_details", UNDEFINED)
+    if word == UNDEFINED and not asks:
+        return {}
+    return {"forward_client_cert_details": "sanitize_set" if word == UNDEFINED else word.lower(),
+            "set_current_client_cert_details": TOLD}
+
+
+def _topology(mesh):
+    return getattr(getattr(mesh.config, "default_config", None), "gateway_topology", None)

@@ -26,6 +26,11 @@ def proxy_shares(resource, shares, scope, place):
     return _proxy({"weighted_clusters": rows}, first, scope.clusters, place)
 
 
+def proxy_to(name, target, clusters, place):
+    """Return the filters of connections to the cluster ``name``; ``target`` is the host, port and subset of it."""
+    return _proxy({"cluster": name}, target, clusters, place)
+
+
 def _proxy(where, target, clusters, place):
     in_force = _policy(*target, clusters)
     tcp = getattr(getattr(in_force, "connection_pool", None), "tcp", None)

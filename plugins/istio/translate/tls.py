@@ -7,6 +7,7 @@ A credential is a folder of that name under the native ``secrets.directory``: ``
 from meshd_plugins.istio.emit import At, default, field
 from meshd_plugins.istio.mesh.service import protocol_of
 from meshd_plugins.istio.schema.gateway import PASSES
+from meshd_plugins.istio.translate.identity import ISTIO_MUTUAL, lack_of_identity, mesh_server
 from meshd_plugins.istio.translate.listener import is_http
 
 KUBERNETES = "kubernetes://"
@@ -15,27 +16,45 @@ OLD = ("TLSV1_0", "TLSV1_1")
 SYSTEM = "system"
 CLIENT_ASKED = {"MUTUAL": "required", "OPTIONAL_MUTUAL": "optional"}
 OF_CLIENTS = ("subjectAltNames", "verifyCertificateSpki", "verifyCertificateHash")
+OF_FILES = ("clientCertificate", "privateKey", "caCertificates", "credentialName", "caCrl", "insecureSkipVerify")
 
 
-def server_tls(tls, context, path):
-    """Return the native ``tls`` of a server that ends TLS, or None where that is not possible; that is warned of."""
+def server_tls(tls, context, path, config=None):
+    """Return the native ``tls`` of a server that ends TLS, or None where that is not possible; that is said.
+
+    ``config`` is MeshConfig or None.
+    """
     if tls.max_protocol_version in OLD:
         context.unsupported(field(tls, "maxProtocolVersion"), f"{path}.maxProtocolVersion",
                             "TLS before 1.2 is not there: this server is not bound")
         return None
-    asked = CLIENT_ASKED.get(tls.mode)
+    is_mesh, asked = tls.mode == ISTIO_MUTUAL, CLIENT_ASKED.get(tls.mode)
+    if is_mesh and context.node.identity is None:
+        lack_of_identity(tls, context, path, "this server is not bound", is_grave=False)
+        return None
     found = {
-        "certificates": _certificates(tls), "client_certificate": asked,
-        "validation": _of_clients(tls, context, path) if asked else None,
+        **(_of_mesh if is_mesh else _of_secrets)(tls, context, path, config, asked),
         "min_version": _oldest(tls, context, path), "max_version": VERSIONS.get(tls.max_protocol_version),
         "cipher_suites": list(tls.cipher_suites) or None, "ecdh_curves": list(tls.ecdh_curves) or None,
     }
-    if not asked:
+    if not asked and not is_mesh:
         _warn_of(tls, OF_CLIENTS, context, path, f"no certificate is asked of clients with mode {tls.mode}")
     if tls.insecure_skip_verify:
         context.unsupported(field(tls, "insecureSkipVerify"), f"{path}.insecureSkipVerify",
                             "certificates of clients are verified all the same")
     return At(tls.node, found)
+
+
+def _of_secrets(tls, context, path, config, asked):
+    return {"certificates": _certificates(tls), "client_certificate": asked,
+            "validation": _of_clients(tls, context, path) if asked else None}
+
+
+def _of_mesh(tls, context, path, config, asked):
+    _warn_of(tls, ("caCrl", "caCertCredentialName"), context, path, "with ISTIO_MUTUAL the identity's folder has it")
+    found = mesh_server(context.node.identity, tls.subject_alt_names, config)
+    found["validation"].update(_hashes(tls))
+    return found
 
 
 def ingress(one, place, context):
@@ -71,8 +90,11 @@ def _of_clients(tls, context, path):
         source = {"ca_file": tls.ca_certificates, "crl_file": tls.ca_crl or None}
     if tls.ca_crl and "secret" in source:
         context.unsupported(field(tls, "caCrl"), f"{path}.caCrl", "the list is ca.crl of the credential")
-    return {**source, "subject_alt_names": list(tls.subject_alt_names) or None,
-            "verify_certificate_spki": list(tls.verify_certificate_spki) or None,
+    return {**source, "subject_alt_names": list(tls.subject_alt_names) or None, **_hashes(tls)}
+
+
+def _hashes(tls):
+    return {"verify_certificate_spki": list(tls.verify_certificate_spki) or None,
             "verify_certificate_hash": list(tls.verify_certificate_hash) or None}
 
 
@@ -88,7 +110,7 @@ def _secret(name):
 
 
 def client_tls(tls, service):
-    """Return the native ``tls`` towards a host, or None for mode DISABLE. ISTIO_MUTUAL is not for here.
+    """Return the native ``tls`` towards a host, or None for mode DISABLE. ISTIO_MUTUAL is ``mesh_client``'s.
 
     Istio's rules: without ``sni`` the request's host is asked for, and must be in the certificate unless
     ``subjectAltNames`` (of the rule, else of the ServiceEntry) say more; with it alone the chain is verified.
@@ -104,6 +126,11 @@ def client_tls(tls, service):
         "validation": None if is_open else _of_host(tls, names),
         "certificate": _own(tls) if tls.mode == "MUTUAL" else None,
     })
+
+
+def warn_of_files(tls, context, path):
+    """Say what a rule with mode ISTIO_MUTUAL has no use for."""
+    _warn_of(tls, OF_FILES, context, path, "with ISTIO_MUTUAL certificates are the mesh's, and always verified")
 
 
 def _own(tls):

@@ -73,7 +73,7 @@ CODES = {
     "MSH0301": _code("two documents have the same kind, namespace and name"),
     "MSH0302": _code("a document's group or kind is not known"),
     "MSH0303": _code("a document's version is not known"),
-    "MSH0320": _code("a document asks for encryption that is not there yet; plain text is not sent in its place"),
+    "MSH0320": _code("a document asks for TLS of the mesh, and this proxy has no certificate of it (node.identity)"),
     "MSH0304": _code("a document is recognised and has nothing to say to a proxy", severity=INFO),
     "MSH0311": _code("host * without gateways, which Istio refuses, is bound to the mesh and to every VirtualGateway",
                      severity=WARNING),

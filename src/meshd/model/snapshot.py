@@ -14,7 +14,7 @@ from meshd.model.naming import Dns, DnsHost
 from meshd.model.overload import Overload
 from meshd.model.plugin import Plugin, PluginSettings
 from meshd.model.probe import Probe
-from meshd.model.tls import Secrets
+from meshd.model.tls import SECRET, Secrets
 
 
 @config
@@ -25,6 +25,9 @@ class Node:
     role: str = option(Choice(("sidecar", "ingress", "egress")), default="ingress", doc="what it does")
     namespace: str = option(Text(maximum=253), default="default", doc="its namespace")
     service_account: str = option(Text(maximum=253), default="default", doc="its account")
+    identity: str | None = option(
+        SECRET, default=None, doc="folder with the certificate that the mesh gives it, its key and the mesh's "
+        "authorities: of secrets.directory, or by its absolute path (Istio's mode ISTIO_MUTUAL)")
     labels: tuple[tuple[str, str], ...] = option(MapOf(value=Text()), default=(), doc="its workload's labels")
     locality: str = option(Text(), default="", doc="region/zone/subzone")
     ports: tuple[tuple[str, int], ...] = option(

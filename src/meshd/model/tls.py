@@ -15,18 +15,21 @@ CIPHERS = (
     "ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384",
 )
 """For TLS 1.2, in this order (Envoy's, all with forward secrecy and authenticated); 1.3 has none that need choosing."""
-SECRET = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*", maximum=253)
+SECRET = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*|/.+", maximum=4096)
+"""A folder of ``secrets.directory``, or any by its absolute path."""
 _HASH = re.compile(r"(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}")
 _WAYS = ("exact", "prefix", "suffix", "regex")
 
 
 @config
 class Certificate:
-    """A chain and its key: two files, or a folder of ``secrets.directory`` (``tls.crt``, ``tls.key``)."""
+    """A chain and its key: two files, or a folder of ``secrets.directory`` with both."""
 
     certificate_file: str | None = option(File(), default=None, doc="PEM: the certificate, then those of its issuers")
     key_file: str | None = option(File(), default=None, doc="PEM: its key, not encrypted")
-    secret: str | None = option(SECRET, default=None, doc="name of a folder with `tls.crt` and `tls.key`")
+    secret: str | None = option(
+        SECRET, default=None, doc="a folder with `tls.crt` and `tls.key`, or `cert-chain.pem` and `key.pem`"
+    )
     where: str = place()
 
     def check(self):
@@ -68,7 +71,8 @@ class Validation:
         File(), default=None, doc="PEM of revocation lists: one of every authority of the chain"
     )
     secret: str | None = option(
-        SECRET, default=None, doc="name of a folder with `ca.crt` and perhaps `ca.crl` (or the same with -cacert)"
+        SECRET, default=None,
+        doc="a folder with `ca.crt` (`root-cert.pem`) and perhaps `ca.crl` (or the same with -cacert)"
     )
     system_roots: bool = option(Boolean(), default=False, doc="trust what this machine trusts")
     only_verify_leaf_cert_crl: bool = option(Boolean(), default=False, doc="ask the lists for the peer's own only")
@@ -146,8 +150,6 @@ class DownstreamTls:
         if self.client_certificate != "none":
             if self.validation is None:
                 yield "validation", "expected, for certificates of clients are asked for"
-            elif not self.validation.has_authorities:
-                yield ("validation",), "expected ca_file or secret: a server cannot take certificates by hashes alone"
         elif self.validation is not None:
             yield "client_certificate", "expected optional or required where there is a validation"
 
@@ -181,6 +183,9 @@ class UpstreamTls:
     alpn: tuple[str, ...] | None = option(
         ListOf(item=Text(minimum=1, maximum=255), maximum=20), default=None,
         doc="protocols that are offered, the best first (when absent: what the cluster speaks)"
+    )
+    istio_alpn: bool = option(
+        Boolean(), default=False, doc="where alpn is absent, offer Istio's words for mutual TLS of the mesh before it"
     )
     session_resumption: bool = option(Boolean(), default=True, doc="come back to an endpoint with a short handshake")
     where: str = place()

@@ -12,6 +12,8 @@ from meshd.wire.tls.certificate import Certificate
 from meshd.wire.tls.layer import TlsDescriptor
 from meshd.wire.tls.security import Security
 
+ISTIO = "istio"
+ISTIO_WORDS = {"h2": "istio-h2", "http/1.1": "istio-http/1.1"}
 SESSIONS = 1024
 """Sessions kept for the endpoints of one cluster, one for each endpoint and name."""
 
@@ -31,11 +33,6 @@ class ClientTls(Live):
         is_named = not self.verifier.tests and spec.auto_san_validation
         self.checks_name = is_named and not (spec.insecure_skip_verify or self.goes_by_hash())
         self.load()
-
-    def goes_by_hash(self) -> bool:
-        """Say whether hashes alone decide whom to trust."""
-        validation = self.spec.validation
-        return validation is not None and not validation.has_authorities
 
     def certificates(self) -> tuple[Any, ...]:
         """Return the model's certificates."""
@@ -84,6 +81,8 @@ class ClientTls(Live):
         key = (address, name)
         session = self.sessions.pop(key, None)
         wanted = alpn if alpn and self.spec.alpn is None else self.alpn
+        if self.spec.istio_alpn and self.spec.alpn is None:
+            wanted = of_mesh(wanted)
         self.context.set_alpn_protocols(list(wanted))  # each connection takes what is set when it is made
         try:
             engine = self.context.wrap_bio(
@@ -108,6 +107,14 @@ class ClientTls(Live):
     def expected(self, security: Security) -> str:
         """Return the name that the endpoint's certificate must have, "" for any."""
         return security.server_name if self.checks_name else ""
+
+
+def of_mesh(alpn: tuple[str, ...]) -> tuple[str, ...]:
+    """Return Istio's words for protocols, its word for whatever it is, and the protocols themselves.
+
+    ``istio-peer-exchange`` is not among them: who agrees on it expects a message about the workload first.
+    """
+    return (*(ISTIO_WORDS[one] for one in alpn if one in ISTIO_WORDS), ISTIO, *alpn)
 
 
 def bare(host: str) -> str:

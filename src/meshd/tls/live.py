@@ -50,6 +50,11 @@ class Live:
             found += material.authority_paths(self.spec.validation, self.directory)
         return tuple(path for path in found if path is not None)
 
+    def goes_by_hash(self) -> bool:
+        """Say whether hashes alone decide whom to trust."""
+        validation = self.spec.validation
+        return validation is not None and not validation.has_authorities
+
     def certificates(self) -> tuple[Any, ...]:
         """Return the model's certificates."""
         raise NotImplementedError
@@ -66,6 +71,10 @@ class Live:
         self.loaded = self.make()
         self._seen = seen
         self.loaded_s = self.world.clock.wall()
+
+    def again(self) -> None:
+        """Load at the next look, whether a file has changed or not."""
+        self._seen = ()
 
     def refresh(self) -> bool | None:
         """Load again if a file has changed; return whether that worked, None where nothing has changed."""

@@ -15,6 +15,9 @@ from meshd.wire.tls.certificate import Certificate, certificates
 
 MAX_BYTES = 8 * 1024 * 1024
 """No file of certificates is larger: the system's authorities are some 250 KiB."""
+PAIRS = (("tls.crt", "tls.key"), ("cert-chain.pem", "key.pem"))
+AUTHORITIES = (("ca.crt", "ca.crl"), ("root-cert.pem", "ca-crl.pem"))
+"""Names of files in a secret's folder: Kubernetes', and those that Istio gives a workload outside of it."""
 CA_FOLDER = "-cacert"
 """A folder beside the secret's that holds its authorities, as Istio has it."""
 
@@ -31,8 +34,7 @@ class BadSecret(MeshdError):
 def pair_paths(spec: Any, directory: str) -> tuple[str, str]:
     """Return the files of a certificate and its key."""
     if spec.secret is not None:
-        folder = os.path.join(directory, spec.secret)
-        return os.path.join(folder, "tls.crt"), os.path.join(folder, "tls.key")
+        return _named(os.path.join(directory, spec.secret), PAIRS)
     return spec.certificate_file, spec.key_file
 
 
@@ -41,10 +43,16 @@ def authority_paths(spec: Any, directory: str) -> tuple[str | None, str | None]:
     if spec.secret is None:
         return spec.ca_file, spec.crl_file
     folder = os.path.join(directory, spec.secret)
-    if not os.path.exists(os.path.join(folder, "ca.crt")) and os.path.isdir(folder + CA_FOLDER):
-        folder += CA_FOLDER
-    lists = os.path.join(folder, "ca.crl")
-    return os.path.join(folder, "ca.crt"), lists if os.path.exists(lists) else None
+    path, lists = _named(folder, AUTHORITIES)
+    if not os.path.exists(path) and os.path.isdir(folder + CA_FOLDER):
+        path, lists = _named(folder + CA_FOLDER, AUTHORITIES)
+    return path, lists if os.path.exists(lists) else None
+
+
+def _named(folder: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    """Return the paths of the first two names that are there, of the first where none is."""
+    found = next((row for row in names if os.path.exists(os.path.join(folder, row[0]))), names[0])
+    return os.path.join(folder, found[0]), os.path.join(folder, found[1])
 
 
 def read(path: str, attribute: str = "") -> bytes:

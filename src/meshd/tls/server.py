@@ -9,9 +9,10 @@ import weakref
 from typing import Any
 
 from meshd.tls import context as contexts
-from meshd.tls import material
+from meshd.tls import known, material
 from meshd.tls.cells import TlsCells
 from meshd.tls.live import Live, authority_rows, chain_rows
+from meshd.tls.verify import UNKNOWN_HASH
 from meshd.wire.tls.certificate import DNS, Certificate
 from meshd.wire.tls.layer import TlsDescriptor
 
@@ -100,9 +101,18 @@ class ServerTls(Live):
         if authorities is not None:
             authorities.load(context)
             context.verify_mode = _MODES[self.spec.client_certificate]
+            if self.goes_by_hash():
+                known.trust_known(context, self)
         ours = weakref.ref(self)
         context.sni_callback = lambda engine, name, first: choose(ours(), engine, name)
         return context
+
+    def on_error(self, error: ssl.SSLError) -> str:
+        """Count what OpenSSL has refused; where hashes alone decide, a chain to nobody is a hash that nobody knows."""
+        if self.goes_by_hash() and getattr(error, "verify_code", 0) in known.TO_NOBODY:
+            self.cells.fail_verify_cert_hash.value += 1
+            return f"TLS_error: {UNKNOWN_HASH}"
+        return Live.on_error(self, error)
 
     def wrap(self, descriptor: Any, owner: Any, early: bytes) -> TlsDescriptor:
         """Take the place of a plain descriptor, from which ``early`` has been read; see ``accept``."""

@@ -10,6 +10,8 @@ from meshd.wire.tls.certificate import DNS, IP, URI, Certificate
 BY_SAN, BY_HASH = "fail_verify_san", "fail_verify_cert_hash"
 """Which counter a refusal is of."""
 
+UNKNOWN_HASH = "verify cert failed: cert hash and spki"
+
 Test = Callable[[str, str], bool]
 
 
@@ -36,7 +38,7 @@ class Verifier:
         ``name``, unless empty, must be one of its names where no rule says which.
         """
         if (self.keys or self.hashes) and peer.spki_hash not in self.keys and peer.fingerprint not in self.hashes:
-            return "verify cert failed: cert hash and spki", BY_HASH
+            return UNKNOWN_HASH, BY_HASH
         if self.tests:
             if not any(test(kind, value) for kind, value in peer.names for test in self.tests):
                 return "verify cert failed: SAN matcher", BY_SAN

@@ -91,9 +91,11 @@ def sidecar(secrets, partner, lines):
 def modern(secrets, partner, lines):
     """Return a gateway that Gateway API's documents make."""
     crt, key = (base64.b64encode(Path(path).read_bytes()).decode() for path in secrets.files("httpbin-credential"))
-    named = {"gateway": API.format(crt=crt, key=key, nginx=partner, v1=lines[0], v2=lines[1])}
+    secrets.issue("mesh-ca", "nobody.example.com")
+    named = {"gateway": API.format(crt=crt, key=key, nginx=partner, v1=lines[0], v2=lines[1],
+                                   ca=json.dumps(secrets.root.pem.decode()))}
     with contextlib.closing(Bookinfo({"details": ("v1",)})) as services:
-        with Secure(secrets, [], services.entries(), port=443, more_ports=(9000,), named=named) as proxy:
+        with Secure(secrets, [], services.entries(), port=443, more_ports=(9000, 8443), named=named) as proxy:
             yield proxy
 
 
@@ -201,6 +203,20 @@ def test_gateway_api_s_listeners_of_https_tls_and_tcp(modern):
                       f"https://nginx.example.com:{modern.own[443]}/")
     assert (code, said) == (0, "nginx.example.com NONE nginx.example.com\n")
     assert set(words(modern.own[9000], 60)) == {"one", "two"}
+
+
+def test_a_backend_tls_policy_says_whom_to_trust(modern):
+    host, at = "httpbin.example.com", modern.own[443]
+    arguments = ("--resolve", f"{host}:{at}:127.0.0.1", "--cacert", modern.secrets.ca)
+    assert curl(*arguments, f"https://{host}:{at}/secure") == (0, f"nginx.example.com NONE {host}\n")
+    assert get(modern, host, "/stranger") == "503"
+    assert "it is not for stranger.example.com" in modern.access(status=503)["reason"]
+
+
+def test_a_port_of_a_gateway_asks_clients_for_a_certificate(modern):
+    host, path = "httpbin.example.com", "/status/418"
+    assert get(modern, host, path, port=8443).startswith("fault")
+    assert get(modern, host, path, *shows(modern, "client"), port=8443) == "418"
 
 
 def ask(sidecar, host):

@@ -184,7 +184,14 @@ kind: Gateway
 metadata: {{name: gateway}}
 spec:
   gatewayClassName: meshd
+  tls:
+    frontend:
+      default: {{}}
+      perPort:
+      - port: 8443
+        tls: {{validation: {{caCertificateRefs: [{{group: "", kind: ConfigMap, name: mesh-ca}}]}}}}
   listeners:
+  - {{name: partners, port: 8443, protocol: HTTPS, tls: {{certificateRefs: [{{name: httpbin-credential}}]}}}}
   - name: https
     port: 443
     protocol: HTTPS
@@ -197,8 +204,44 @@ apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {{name: httpbin}}
 spec:
-  parentRefs: [{{name: gateway, sectionName: https}}]
-  rules: [{{backendRefs: [{{group: networking.istio.io, kind: Hostname, name: details, port: 9080}}]}}]
+  parentRefs: [{{name: gateway, sectionName: https}}, {{name: gateway, sectionName: partners}}]
+  rules:
+  - backendRefs: [{{group: networking.istio.io, kind: Hostname, name: details, port: 9080}}]
+  - matches: [{{path: {{value: /secure}}}}]
+    backendRefs: [{{name: secure, port: 443}}]
+  - matches: [{{path: {{value: /stranger}}}}]
+    backendRefs: [{{name: secure, port: 444}}]
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: secure}}
+spec: {{ports: [{{name: own, port: 443}}, {{name: wrong, port: 444}}]}}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {{name: secure-1, labels: {{kubernetes.io/service-name: secure}}}}
+addressType: IPv4
+ports: [{{name: own, port: {nginx}}}, {{name: wrong, port: {nginx}}}]
+endpoints: [{{addresses: [127.0.0.1]}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {{name: secure}}
+spec:
+  targetRefs: [{{group: "", kind: Service, name: secure, sectionName: own}}]
+  validation: {{hostname: nginx.example.com, caCertificateRefs: [{{group: "", kind: ConfigMap, name: mesh-ca}}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {{name: stranger}}
+spec:
+  targetRefs: [{{group: "", kind: Service, name: secure, sectionName: wrong}}]
+  validation: {{hostname: stranger.example.com, caCertificateRefs: [{{group: "", kind: ConfigMap, name: mesh-ca}}]}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: mesh-ca}}
+data: {{ca.crt: {ca}}}
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: TLSRoute

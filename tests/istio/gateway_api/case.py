@@ -62,6 +62,10 @@ def secret(name="cert", namespace="default", crt="-----BEGIN CERTIFICATE-----", 
             f"metadata: {{name: {name}, namespace: {namespace}}}\ndata: {{tls.crt: '{crt}', tls.key: '{key}'}}\n")
 
 
+AUTHORITY = ("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: ca}\n"
+             "data: {ca.crt: '-----BEGIN CERTIFICATE-----'}\n")
+
+
 class Cluster:
     """A cluster that has a name."""
 

@@ -3,7 +3,7 @@
 import unittest
 
 from meshd.model.snapshot import Node
-from tests.istio.gateway_api.case import API, Loaded, conditions, gateway, route, secret
+from tests.istio.gateway_api.case import API, AUTHORITY, Loaded, conditions, gateway, route, secret
 
 TO_1 = "- backendRefs: [{name: v1, port: 80}]"
 HTTP = "{name: http, port: 80, protocol: HTTP}"
@@ -178,10 +178,10 @@ class Listeners(unittest.TestCase):
 
     def test_what_cannot_be_served_yet_is_pending_and_not_bound(self):
         options = "{name: https, port: 443, protocol: HTTPS, tls: {options: {a.io/b: c}}}"
-        frontend = ("  tls: {frontend: {default: {validation: {caCertificateRefs: "
+        frontend = ("  tls: {frontend: {default: {validation: {mode: AllowInsecureFallback, caCertificateRefs: "
                     "[{group: '', kind: ConfigMap, name: ca}]}}}}\n")
         for text in (gateway(f"[{options}]"), gateway(f"[{https()}]", more=frontend)):
-            loaded = Loaded(text + secret())
+            loaded = Loaded(text + secret() + AUTHORITY)
             self.assertEqual(conditions(loaded.listener_status("https"))["Programmed"], ("False", "Pending"))
             self.assertTrue([one for one in loaded.warnings if "this listener is not bound" in one])
             self.assertEqual(loaded.snapshot.listeners, ())

@@ -77,12 +77,6 @@ class AtGateways(TestCase):
         seen = view(server(TLS, ["a.test"], tls={"mode": "PASSTHROUGH"}), A, B, *rules)
         self.assertEqual(list(proxies(seen)), [("a.test",)])
 
-    def test_what_is_not_there_yet_is_warned_of(self):
-        for mode in ("AUTO_PASSTHROUGH", "ISTIO_MUTUAL"):
-            seen = view(server(TLS, tls={"mode": mode}), A, rule(tcp=[{"route": [to()]}]))
-            self.assertEqual((seen.snapshot.listeners, [one.path for one in seen.unsupported]),
-                             ((), ["spec.servers[0].tls.mode"]))
-
 
 class Policies(TestCase):
     def proxy(self, policy):

@@ -224,8 +224,7 @@ class Gateway:
         Nested(AllowedListeners), default=AllowedListeners(), doc="which ListenerSets may attach (none)"
     )
     tls: GatewayTLSConfig | None = option(
-        Nested(GatewayTLSConfig), default=None, doc="client certificates", 
-        unsupported="neither asked of clients nor shown to backends yet; with frontend no TLS is ended"
+        Nested(GatewayTLSConfig), default=None, doc="client certificates, on both sides"
     )
     default_scope: str = option(
         Choice(("All", "None", "")), default="", doc="take routes that name no Gateway",

@@ -1,4 +1,4 @@
-"""Client certificates of a Gateway: checked, not in force yet; HTTPS listeners of such a Gateway are not served."""
+"""Client certificates of a Gateway: those that its listeners ask for, and its own towards backends (not in force)."""
 
 from meshd.api import Choice, ListOf, Nested, camel_config, option
 from meshd_plugins.istio.gateway_api.schema.reference import PORT, ObjectReference, SecretObjectReference
@@ -13,7 +13,8 @@ class FrontendTLSValidation:
         key="caCertificateRefs"
     )
     mode: str = option(
-        Choice(("AllowValidOnly", "AllowInsecureFallback")), default="AllowValidOnly", doc="who is let in"
+        Choice(("AllowValidOnly", "AllowInsecureFallback")), default="AllowValidOnly",
+        doc="who is let in (with AllowInsecureFallback the listener is not bound)"
     )
 
 
@@ -55,5 +56,7 @@ class GatewayBackendTLS:
 class GatewayTLSConfig:
     """TLS of a Gateway."""
 
-    backend: GatewayBackendTLS | None = option(Nested(GatewayBackendTLS), default=None, doc="towards backends")
+    backend: GatewayBackendTLS | None = option(
+        Nested(GatewayBackendTLS), default=None, doc="towards backends",
+        unsupported="no certificate is shown to backends: Gateways of a node share their clusters")
     frontend: FrontendTLSConfig | None = option(Nested(FrontendTLSConfig), default=None, doc="towards clients")
