@@ -16,7 +16,8 @@ CURL = shutil.which("curl")
 
 def taking(address):
     """Return a configuration that takes CONNECT, and requests beside it."""
-    routes = [{"match": {"connect": True}, "cluster": "up", "upgrades": ["CONNECT"]},
+    routes = [{"match": {"connect": True}, "cluster": "up", "upgrades": ["CONNECT"],
+               "connect_config": {}},
               {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": "plain"}}]
     made = document(routes, [{"name": "up", "endpoints": [{"address": address}]}])
     made["listeners"][0]["http"] = {"upgrades": ["CONNECT"]}
