@@ -31,7 +31,8 @@ class Tunneling:
     """
 
     hostname: str = option(
-        Text(minimum=1, maximum=1024), doc="where to: HOST:PORT or [V6]:PORT, also of %REQUESTED_SERVER_NAME% and others"
+        Text(minimum=1, maximum=1024),
+        doc="where to: HOST:PORT or [V6]:PORT, also of %REQUESTED_SERVER_NAME% and others"
     )
     use_post: bool = option(Boolean(), default=False, doc="ask by POST, whose bodies are the bytes both ways")
     post_path: str = option(

@@ -131,7 +131,8 @@ class TcpPlan:
     """Where a connection goes. ``clusters`` are (upper bound of the share, live cluster), the last bound is the sum;
     ``cluster_name``, where it is not empty, names the one in their place.
 
-    ``tunnel`` is a Tunnel where the endpoint is a proxy, else None.
+    ``tunnel`` is a Tunnel where the endpoint is a proxy, else None. ``hash_key(session)``, where it is not None,
+    returns the 64 bits (or None) that consistent hashes go by in the place of their own rules.
     Times are in seconds, 0 for no limit. ``max_connect_attempts`` counts the first one too.
     """
 
@@ -141,3 +142,4 @@ class TcpPlan:
     max_duration_s: float = 0.0
     max_connect_attempts: int = 1
     tunnel: Tunnel | None = None
+    hash_key: Any = None

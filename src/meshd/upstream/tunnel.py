@@ -1,6 +1,6 @@
 """A connection of TCP that goes through a proxy, as a request of HTTP on a lease of the endpoint's pool (RFC 9113 8.5):
-CONNECT on a stream of HTTP/2, or a POST over either version (Envoy's ``use_post``). CONNECT over HTTP/1.1 needs no pool:
-see ``downstream/tunnel.py``.
+CONNECT on a stream of HTTP/2, or a POST over either version (Envoy's ``use_post``). CONNECT over HTTP/1.1 needs no
+pool: see ``downstream/tunnel.py``.
 
 Strategy: ``TunnelStream`` has two faces, that of a ``Stream`` towards the client's connection and that of an attempt
 towards the pool. Once the proxy has agreed, its ``descriptor`` is a ``TunnelEnd``, which a relay takes for a socket.
