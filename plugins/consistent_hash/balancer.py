@@ -63,10 +63,15 @@ class ConsistentHash:
             table = self._table
             if table is None:
                 return None
-        key = self.key(exchange)
+        key = self.key(exchange) if exchange.request.version else self._key_of_connection(exchange)
         if self._gone or exchange.tried:
             return self._other(exchange, key)
         return self._members[table.find(self._random(64) if key is None else key, 0)]
+
+    def _key_of_connection(self, session):
+        """Return the key of a connection of TCP: by the proxy's own policy where it has one."""
+        own = getattr(getattr(session, "plan", None), "hash_key", None)
+        return self.key(session) if own is None else own(session)
 
     def _other(self, exchange, key):
         """Pass over what is gone and what was tried (nothing, where the retry policy keeps the host): the key's next

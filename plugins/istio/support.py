@@ -55,7 +55,7 @@ FOUND_LATER = {
     (ServerTLSSettings, "max_protocol_version"): (WORKS, NO_OLD),
     (ServerTLSSettings, "ecdh_curves"): (WORKS, "in this order; OpenSSL knows more names than Istio"),
     (ServerTLSSettings, "insecure_skip_verify"): (WARNED, "certificates of clients are verified all the same"),
-    (TunnelSettings, "protocol"): (WORKS, "CONNECT; POST is warned of, and CONNECT is used"),
+    (TunnelSettings, "protocol"): (WORKS, "CONNECT or POST"),
 }
 """Fields of which only the translation can say whether they work: class and attribute -> state and reason."""
 

@@ -4,6 +4,7 @@ import attrs
 
 from meshd.api import Plan, Plugin, Timeouts
 from meshd_plugins.router.answer import compile_direct_response, compile_redirect
+from meshd_plugins.router.connect_config import connect_of
 from meshd_plugins.router.domain import Domains
 from meshd_plugins.router.edit import compile_edits, request_edit, response_edit
 from meshd_plugins.router.explain import CatchAllRouter, ListRouter
@@ -96,6 +97,7 @@ class RouteFactory:
             on_request=request_edit(asking, compile_rewrite(route)),
             on_response=response_edit(answering),
             upgrades=tuple(name.lower().encode() for name in route.upgrades),
+            connect=connect_of(route),
         )
 
     def _split(self, host, route):

@@ -4,6 +4,7 @@ from meshd.api import (
     REQUIRED, Boolean, Choice, Duration, Integer, ListOf, MapOf, Nested, Plugin, PluginOf, Reference, Regex, Text,
     config, option, place,
 )
+from meshd_plugins.router.connect_config import ConnectConfig
 from meshd_plugins.router.domain import domain_fault
 from meshd_plugins.router.edit_config import FRAMING, RequestEdits, ResponseEdits, is_field_name, value_fault
 from meshd_plugins.router.match_config import Match, given
@@ -185,7 +186,10 @@ class Route:
         PluginOf(kind="retry_policy"), default=None, doc="retry policy (the virtual host's, then `retry`, when absent)"
     )
     upgrades: tuple[str, ...] = option(
-        ListOf(item=Text(minimum=1), maximum=20), default=("websocket",), doc="upgrade protocols passed on"
+        ListOf(item=Text(minimum=1), maximum=20), default=("websocket",), doc="upgrade protocols passed on, or CONNECT"
+    )
+    connect_config: ConnectConfig | None = option(
+        Nested(ConnectConfig), default=None, doc="CONNECT (among upgrades) ends here; passed on when absent"
     )
     filters: tuple[tuple[str, Plugin], ...] = option(
         MapOf(value=PluginOf(kind="http_filter")), default=(), doc="HTTP filter instance -> its config on this route"
@@ -200,6 +204,8 @@ class Route:
         yield from self._action_faults()
         yield from self._rewrite_faults()
         yield from self._call_faults()
+        if self.connect_config is not None and "connect" not in [name.lower() for name in self.upgrades]:
+            yield "connect_config", "expected CONNECT among upgrades"
         yield from _override_faults(self)
         weights = self.weighted_clusters or ()
         if len(weights) > 1 and not any(item.weight for item in weights):

@@ -1,12 +1,15 @@
 """The network filter ``tcp_proxy``: a connection goes to an endpoint of a cluster; Envoy's, and terminal."""
 
+from functools import partial
 from itertools import accumulate
 
 from zope.interface import implementer
 
 from meshd.api import (
-    STOP, Duration, INetworkFilter, Integer, ListOf, Need, Nested, Reference, TcpPlan, Text, config, option,
+    STOP, Duration, INetworkFilter, Integer, ListOf, Need, Nested, Reference, TcpPlan, config, option,
 )
+from meshd_plugins.tcp.hash_policy import HashPolicy, key_of
+from meshd_plugins.tcp.tunneling import Tunneling, build_operator, tunnel_of
 
 CLUSTER_NOTE = "envoy.tcp_proxy.cluster"
 """``session.metadata`` has under this the name of the cluster where an earlier filter decides (Envoy's key)."""
@@ -18,15 +21,6 @@ class WeightedCluster:
 
     cluster: str = option(Reference("cluster"), doc="where its share of the connections goes")
     weight: int = option(Integer(minimum=1, maximum=2**32 - 1), default=1, doc="its share is weight / sum of weights")
-
-
-@config
-class Tunneling:
-    """The endpoints are proxies, which are asked by HTTP/1.1's CONNECT to lead to a host (Envoy's tunneling_config)."""
-
-    hostname: str = option(
-        Text(pattern=r"[A-Za-z0-9._:\[\]-]+:[0-9]{1,5}", maximum=260), doc="where to: HOST:PORT, or [V6]:PORT"
-    )
 
 
 @config
@@ -45,6 +39,10 @@ class TcpProxyOptions:
         Duration(), default=0.0, doc="age at which a connection is closed (0: any)"
     )
 
+    hash_policy: tuple[HashPolicy, ...] = option(
+        ListOf(item=Nested(HashPolicy), maximum=1), default=(),
+        doc="a connection's key for ring_hash and maglev, in the place of the cluster's own `hash`"
+    )
     tunneling_config: Tunneling | None = option(
         Nested(Tunneling), default=None, doc="the endpoints are proxies that lead elsewhere"
     )
@@ -73,6 +71,8 @@ class TcpProxy:
         if self._options.cluster is not None:
             pairs = [(1, self._options.cluster)]
         bounds = accumulate(weight for weight, _ in pairs)
+        self._hash_key = key_of(self._options.hash_policy)
+        self._tunnel = tunnel_of(self._options.tunneling_config, partial(build_operator, site))
         self._plan = self._make(tuple((bound, site.cluster(name)) for bound, (_, name) in zip(bounds, pairs)))
 
     def _make(self, clusters, name=""):
@@ -81,7 +81,7 @@ class TcpProxy:
             clusters=clusters, cluster_name=name, idle_timeout_s=options.idle_timeout_s,
             max_duration_s=options.max_downstream_connection_duration_s,
             max_connect_attempts=options.max_connect_attempts,
-            tunnel_host=options.tunneling_config.hostname if options.tunneling_config is not None else "")
+            tunnel=self._tunnel, hash_key=self._hash_key)
 
     def on_open(self, session):
         """Send it on its way."""

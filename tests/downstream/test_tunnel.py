@@ -1,9 +1,9 @@
 """TCP through a proxy that is asked by CONNECT, and PROXY protocol headers of connections of TCP."""
 
-from meshd.api import flag
+from meshd.api import Tunnel, flag
 from tests.downstream.test_tcp import TcpCase
 
-HOST = "db.test:5432"
+HOST = b"db.test:5432"
 ASKED = b"CONNECT db.test:5432 HTTP/1.1\r\nhost: db.test:5432\r\n\r\n"
 AGREED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -11,7 +11,7 @@ AGREED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 class TunnelTest(TcpCase):
     def tunnel(self, **more):
         """Return (mesh, client, the proxy's end) of a connection that waits for the proxy."""
-        mesh = self.tcp(plan={"tunnel_host": HOST, **more.pop("plan", {})}, **more)
+        mesh = self.tcp(plan={"tunnel": Tunnel(host=lambda session: HOST), **more.pop("plan", {})}, **more)
         client = mesh.client(b"early")
         proxy = mesh.upstream.accept()
         self.assertEqual(proxy.read(), ASKED)

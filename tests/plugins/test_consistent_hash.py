@@ -3,8 +3,9 @@
 import unittest
 from collections import Counter
 
+from meshd.api import TcpPlan
 from meshd.testing.contract.cluster import LoadBalancerContract
-from meshd.testing.exchange import FakeExchange
+from meshd.testing.exchange import FakeExchange, request_head
 from meshd.testing.site import FakeSite, FakeTime
 from meshd_plugins.consistent_hash import MaglevOptions, RingHashOptions, is_prime
 from meshd_plugins.consistent_hash.key import HashRule
@@ -225,3 +226,19 @@ class RingHashContract(LoadBalancerContract, unittest.TestCase):
 class MaglevContract(LoadBalancerContract, unittest.TestCase):
     def make(self):
         return FakeSite().make("load_balancer", "maglev")
+
+
+class Connections(unittest.TestCase):
+    def session(self, key):
+        """Return a connection of TCP whose proxy says this key."""
+        return FakeExchange(request=request_head(version=0), plan=TcpPlan(hash_key=lambda session: key))
+
+    def test_a_proxys_own_policy_is_asked_in_the_place_of_the_clusters(self):
+        for kind in OPTIONS:
+            balancer = make(kind)
+            balancer.update(endpoints(5))
+            asked = [self.session(key << 56) for key in range(50)]
+            found = [balancer.pick(one) for one in asked]
+            self.assertEqual(found, [balancer.pick(one) for one in asked])
+            self.assertGreater(len(set(found)), 2)
+            self.assertGreater(len({balancer.pick(self.session(None)) for _ in range(50)}), 1)

@@ -3,14 +3,28 @@
 from unittest import TestCase
 
 from twisted.internet.defer import Deferred
+from xxhash import xxh64_intdigest as xxh64
 
 from meshd.api import CONTINUE, STOP, flag
 from meshd.testing.contract.connection import NetworkFilterContract, Session
 from meshd.testing.site import FakeSite
 from meshd_plugins.tcp.connection_limit import ConnectionLimit, ConnectionLimitOptions
 from meshd_plugins.tcp.local_ratelimit import ConnectionBucket, LocalRateLimit, LocalRateLimitOptions
+from meshd_plugins.tcp.hash_policy import FilterState, HashPolicy, SourceIp
 from meshd_plugins.tcp.proxy import TcpProxy, TcpProxyOptions, WeightedCluster, references
 from meshd_plugins.tcp.sni_cluster import SniCluster
+from meshd_plugins.tcp.tunneling import Tunneling
+
+
+class Saying:
+    """An operator that says one thing."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def compile(self, argument, length):
+        """Return what reads it."""
+        return lambda exchange: self.value
 
 
 class SiteCase(TestCase):
@@ -41,6 +55,37 @@ class Proxying(NetworkFilterContract, SiteCase):
     def test_both_are_a_fault(self):
         options = TcpProxyOptions(cluster="a", weighted_clusters=(WeightedCluster(cluster="b"),))
         self.assertEqual([key for key, _ in options.check()], ["weighted_clusters"])
+
+    def test_a_connections_key_is_of_its_address_or_of_a_note(self):
+        self.assertIsNone(self.plan(cluster="a").hash_key)
+        key = self.plan(cluster="a", hash_policy=(HashPolicy(source_ip=SourceIp()),)).hash_key
+        session = Session()
+        session.client, session.peer = "192.0.2.1", "192.0.2.1:5"
+        self.assertEqual(key(session), xxh64(b"192.0.2.1"))
+        session.client, session.peer = "unix", "unix:"
+        self.assertIsNone(key(session))
+        key = self.plan(cluster="a", hash_policy=(HashPolicy(filter_state=FilterState(key="user")),)).hash_key
+        self.assertIsNone(key(session))
+        session.metadata["user"] = "alice"
+        self.assertEqual(key(session), xxh64(b"alice"))
+        self.assertEqual(len(list(HashPolicy().check())), 1)
+
+    def test_a_tunnels_host_and_fields_may_be_the_connections(self):
+        options = Tunneling(hostname="%REQUESTED_SERVER_NAME%:443", headers_to_add=(("x-from", "a %CONNECTION_ID%"),),
+                            use_post=True, post_path="/t")
+        operators = {"REQUESTED_SERVER_NAME": Saying("db.test"), "CONNECTION_ID": Saying(7)}
+        self.site.build = lambda plugin: operators[plugin.type]
+        tunnel = self.plan(cluster="a", tunneling_config=options).tunnel
+        self.assertEqual((tunnel.host(None), tunnel.use_post, tunnel.post_path), (b"db.test:443", True, b"/t"))
+        self.assertEqual([(name, render(None)) for name, render in tunnel.fields], [(b"x-from", b"a 7")])
+
+    def test_tunnels_that_cannot_be_are_faults(self):
+        for key, options in (("hostname", {"hostname": "no-port"}), ("hostname", {"hostname": "%UNENDED:1"}),
+                             ("post_path", {"hostname": "a:1", "post_path": "/x"}),
+                             ("headers_to_add", {"hostname": "a:1", "headers_to_add": (("host", "x"),)}),
+                             ("headers_to_add", {"hostname": "a:1", "headers_to_add": (("x", "a\rb"),)})):
+            self.assertEqual([one for one, _ in Tunneling(**options).check()], [key], options)
+        self.assertEqual(list(Tunneling(hostname="[2001:db8::1]:1").check()), [])
 
     def test_the_cluster_of_the_server_name(self):
         session = Session(server_name="b.example")

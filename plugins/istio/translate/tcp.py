@@ -37,7 +37,7 @@ def _proxy(where, target, clusters, place):
     idle_s = getattr(tcp, "idle_timeout_s", None)
     return [{"tcp_proxy": At(place, {
         **where, "idle_timeout": None if idle_s is None else At(field(tcp, "idleTimeout"), seconds(idle_s)),
-        "tunneling_config": _tunnel(getattr(in_force, "tunnel", None), clusters.context)})}]
+        "tunneling_config": _tunnel(getattr(in_force, "tunnel", None))})}]
 
 
 def _policy(host, port, subset, clusters):
@@ -49,14 +49,12 @@ def _policy(host, port, subset, clusters):
     return overlay(clusters.baseline(), policy(rules, subset, port)[0])
 
 
-def _tunnel(block, context):
+def _tunnel(block):
     if block is None:
         return None
-    if block.protocol == "POST":
-        context.unsupported(field(block, "protocol"), "spec.trafficPolicy.tunnel.protocol",
-                            "proxies are asked by CONNECT, not by POST")
     host = f"[{block.target_host}]" if ":" in block.target_host else block.target_host
-    return At(block.node, {"hostname": f"{host}:{block.target_port}"})
+    by_post = At(field(block, "protocol"), True) if block.protocol == "POST" else None
+    return At(block.node, {"hostname": f"{host}:{block.target_port}", "use_post": by_post})
 
 
 def tcp_filters(resource, scope):

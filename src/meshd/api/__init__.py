@@ -1,9 +1,9 @@
 """All that a plugin may import from meshd."""
 
 from meshd.api.call import CallAnswer, CallRequest, grpc_call, grpc_message
-from meshd.api.connection import IArrival, ILink, IListenerFilter, INetworkFilter, ISession, TcpPlan
+from meshd.api.connection import IArrival, ILink, IListenerFilter, INetworkFilter, ISession, TcpPlan, Tunnel
 from meshd.api.exchange import (
-    CONTINUE, MORE, STOP, Calls, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict,
+    CONTINUE, MORE, STOP, Calls, Connect, Denied, Extra, IExchange, Identity, Mirror, Plan, Timeouts, Verdict,
 )
 from meshd.api.frame import (
     HEARTBEAT, HEARTBEAT_ANSWER, NO_ROUTE, ONEWAY, OTHER, REQUEST, RESPONSE, SESSION, TIMEOUT, UNAVAILABLE, Frame,

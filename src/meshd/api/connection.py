@@ -111,11 +111,28 @@ class INetworkFilter(Interface):
 
 
 @attrs.frozen(kw_only=True, eq=False)
+class Tunnel:
+    """What the proxy at an endpoint is asked for, before a connection's bytes (Envoy's tunneling_config).
+
+    ``host(session)`` returns HOST:PORT as bytes, ``fields`` are (name, callable(session) -> value) of the request.
+    ``use_post``: by POST to ``post_path`` in the place of CONNECT. ``keeps_fields``: those of the answer are noted in
+    ``session.metadata`` as ``envoy.tcp_proxy.propagate_response_headers``.
+    """
+
+    host: Any
+    fields: tuple[tuple[bytes, Any], ...] = ()
+    use_post: bool = False
+    post_path: bytes = b"/"
+    keeps_fields: bool = False
+
+
+@attrs.frozen(kw_only=True, eq=False)
 class TcpPlan:
     """Where a connection goes. ``clusters`` are (upper bound of the share, live cluster), the last bound is the sum;
     ``cluster_name``, where it is not empty, names the one in their place.
 
-    ``tunnel_host`` (HOST:PORT), where it is not empty, is what a proxy at the endpoint is asked to lead to by CONNECT.
+    ``tunnel`` is a Tunnel where the endpoint is a proxy, else None. ``hash_key(session)``, where it is not None,
+    returns the 64 bits (or None) that consistent hashes go by in the place of their own rules.
     Times are in seconds, 0 for no limit. ``max_connect_attempts`` counts the first one too.
     """
 
@@ -124,4 +141,5 @@ class TcpPlan:
     idle_timeout_s: float = 3600.0
     max_duration_s: float = 0.0
     max_connect_attempts: int = 1
-    tunnel_host: str = ""
+    tunnel: Tunnel | None = None
+    hash_key: Any = None

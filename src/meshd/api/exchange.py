@@ -100,6 +100,26 @@ class Calls:
     stream_offset_s: float = 0.0
 
 
+@attrs.frozen(kw_only=True)
+class Connect:
+    """How CONNECT ends here (Envoy's connect_config). ``proxy_protocol`` is the version of the header that tells the
+    endpoint where the client is (``v1``, ``v2``), or None; ``allow_post``: POST is taken for CONNECT.
+    """
+
+    proxy_protocol: str | None = None
+    allow_post: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Connect:
+    """How CONNECT ends here (Envoy's connect_config). ``proxy_protocol`` is the version of the header that tells the
+    endpoint where the client is (``v1``, ``v2``), or None; ``allow_post``: POST is taken for CONNECT.
+    """
+
+    proxy_protocol: str | None = None
+    allow_post: bool = False
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Plan:
     """What the router asks the exchange to do: one per route, made at build time.
@@ -109,7 +129,8 @@ class Plan:
     ``on_request`` is such an edit run before every first attempt, ``on_response`` one run on the final response's head.
     ``retry`` is an IRetryPolicy or None; ``asked_retry`` the one to ask (``asked``) where the request's own fields want
     retries. ``upgrades`` are the lower-case protocols that this route passes on. ``extra`` is an Extra or None.
-    ``calls`` is a Calls, or None where gRPC calls are requests like others.
+    ``calls`` is a Calls, or None where gRPC calls are requests like others. ``connect`` is a Connect where tunnels end
+    here, None where CONNECT is passed on.
     """
 
     clusters: tuple
@@ -121,6 +142,7 @@ class Plan:
     on_request: object | None = None
     on_response: object | None = None
     upgrades: tuple[bytes, ...] = (b"websocket",)
+    connect: object | None = None
 
 
 class IExchange(Interface):

@@ -61,7 +61,8 @@ class Edge:
         headers = request.headers
         if not request.host:
             self.name_host(exchange, request)
-        if request.upgrade is not None and request.upgrade not in self.upgrades:
+        if request.upgrade is not None and (
+                request.upgrade not in self.upgrades or request.upgrade == CONNECT and request.method != b"CONNECT"):
             request.upgrade = None
         if headers.low.find(b"\r\nx-") >= 0:
             self.sanitize(exchange, headers)
@@ -133,10 +134,8 @@ class Edge:
 
 
 def take_connect(request: Any, edge: Edge) -> None:
-    """Take CONNECT for an upgrade where the listener has it among its upgrades; raises ProtocolError 405 elsewhere, and
-    for HTTP/2, where it is not served.
-    """
-    if CONNECT not in edge.upgrades or request.version == 20:
+    """Take CONNECT for an upgrade where the listener has it among its upgrades; raises ProtocolError 405 elsewhere."""
+    if CONNECT not in edge.upgrades:
         raise ProtocolError("CONNECT is not served here", 405, "connect_not_allowed")
     request.upgrade = CONNECT
 
@@ -145,6 +144,7 @@ def admit(edge: Any, exchange: Any) -> bool:
     """Apply the rules of ``edge``; say whether the request goes on to the filters, else it has been answered."""
     try:
         if exchange.request.method == b"CONNECT":
+            exchange.downstream.is_kept = False  # what follows one that is refused is no request
             take_connect(exchange.request, edge)
         edge.prepare(exchange)
     except ProtocolError as error:

@@ -16,6 +16,7 @@ from meshd.downstream.tunnel import Tunnel
 from meshd.exchange.session import Session
 from meshd.http import flag as flags
 from meshd.upstream.stream import Stream
+from meshd.upstream.tunnel import TunnelStream, is_pooled
 from meshd.wire.nobody import NOBODY, rest
 from meshd.wire.relay import Relay
 
@@ -144,7 +145,7 @@ class TcpConnection:
         """Try an endpoint that was not tried yet, if there is one."""
         session = self.session
         cluster = session.cluster = self.world.clusters.get(session.cluster.name, session.cluster)
-        stream = self.stream = Stream(self.world, cluster, Outgoing(self))
+        stream = self.stream = self.way(cluster)
         if session.attempts >= session.plan.max_connect_attempts:
             cluster.cells.attempts_exceeded.value += 1
             session.refuse(flags.URX, "upstream_connect_attempts_exceeded")
@@ -159,6 +160,13 @@ class TcpConnection:
             session.upstream_began = self.poller.now
             stream.ends = session.peer, session.local
             stream.dial_to(endpoint)
+
+    def way(self, cluster: Any) -> Stream:
+        """Return what is to lead to an endpoint of a cluster."""
+        tunnel = self.session.plan.tunnel
+        if tunnel is not None and is_pooled(tunnel, cluster):
+            return TunnelStream(self.world, cluster, Outgoing(self), self.session)
+        return Stream(self.world, cluster, Outgoing(self))
 
     def on_connect_failed(self, reason: str) -> None:
         """There is no connection: try another endpoint, if that may help."""
@@ -175,11 +183,11 @@ class TcpConnection:
 
     def opened(self) -> None:
         """The upstream is there, or the proxy that leads to it."""
-        host = self.session.plan.tunnel_host
-        if host:
-            self.tunnel = Tunnel(self, self.stream, host)
-        else:
+        if self.session.plan.tunnel is None or isinstance(self.stream, TunnelStream):
             self.begin_relay()
+        else:
+            self.tunnel = Tunnel(self, self.stream)
+            self.tunnel.begin()
 
     def tunnelled(self, rest_of_answer: bytes) -> None:
         """The proxy leads to the upstream from now on."""

@@ -7,6 +7,10 @@ of the server's bytes. Anything but 2xx is a connect that failed, so the next at
 import re
 from typing import Any
 
+from meshd.errors import ProtocolError
+from meshd.http import compose
+from meshd.http.headers import Headers
+from meshd.upstream.tunnel import head_of, note_fields
 from meshd.wire.nobody import NOBODY, rest
 
 HEAD_BYTES = 16384
@@ -19,7 +23,7 @@ class Tunnel:
 
     __slots__ = ("connection", "descriptor", "data", "timer", "timeout_s")
 
-    def __init__(self, connection: Any, stream: Any, host: str) -> None:
+    def __init__(self, connection: Any, stream: Any) -> None:
         self.connection = connection
         self.descriptor = stream.descriptor
         self.data = b""
@@ -27,7 +31,16 @@ class Tunnel:
         self.timer = connection.world.wheel.timer(self.on_timer)
         self.timer.arm(connection.poller.now + self.timeout_s)
         self.descriptor.owner = self
-        self.descriptor.send(f"CONNECT {host} HTTP/1.1\r\nhost: {host}\r\n\r\n".encode())
+
+    def begin(self) -> None:
+        """Ask."""
+        session = self.connection.session
+        try:
+            head = head_of(session.plan.tunnel, session, b"http")
+        except ProtocolError as error:
+            self.end(str(error))
+        else:
+            self.descriptor.send(compose.request_head(head))
 
     def received(self, data: bytes) -> None:
         """Part of the answer's head."""
@@ -44,6 +57,8 @@ class Tunnel:
             after, self.data = self.data[end + 4 :], b""
             self.received(after)
         elif found[1] < b"300":
+            session = self.connection.session
+            note_fields(session.plan.tunnel, session, Headers(self.data[found.end() - 2 : end]))
             self.end("")
         else:
             self.end(f"the proxy answered {found[1].decode()}")

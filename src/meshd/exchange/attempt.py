@@ -43,7 +43,7 @@ class Attempt:
         """The lease is here: send what there is of the request."""
         self.connection = connection
         request = self.exchange.request
-        connection.lease(self, request.method, request.upgrade is not None)
+        connection.lease(self, request.method, request.upgrade is not None and request.method != b"CONNECT")
         self.began = True
         self.exchange.on_lease(self)
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import classImplements
 
 from meshd.api.exchange import IExchange
-from meshd.exchange import forward, hedge, mirror, recovery
+from meshd.exchange import connect, forward, hedge, mirror, recovery
 from meshd.exchange.body import RequestBody, compose, read
 from meshd.exchange.held import Held, gather, release
 from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, answer_of, explain, refuse
@@ -200,7 +200,7 @@ class Exchange:
             attempt.pay_back()  # a retry is in flight until its answer begins (Envoy): a WebSocket may live for days
             self.cluster.cells.retry_success.value += not self.flags
         self.detail = "via_upstream"
-        if head.status == 101:
+        if head.status == 101 or self.request.upgrade is not None and connect.opens(self.request, head):
             attempt.is_tunnel = self.is_tunnel = True
             self.deadline = 0.0
         self.answer(head)

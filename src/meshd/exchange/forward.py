@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from meshd.exchange import connect, hedge, recovery, trailed
+from meshd.exchange import connect, hedge, recovery
 from meshd.exchange.attempt import Attempt
 from meshd.exchange.reply import explain
 from meshd.http import compose, grpc
@@ -99,10 +99,10 @@ def attempt(exchange: Any) -> None:
     if per_try_s and (exchange.body is None or exchange.body.is_complete):
         exchange.try_deadline = exchange.poller.now + per_try_s
         exchange.downstream.hurry(exchange.try_deadline)
-    if exchange.more is None or not exchange.more.watches_trailers:
+    if exchange.plan.connect is None and (exchange.more is None or not exchange.more.watches_trailers):
         made = Attempt(exchange, endpoint)
     else:
-        made = trailed.TrailedAttempt(exchange, endpoint)
+        made = connect.attempt(exchange, endpoint)
     exchange.attempt = made
     if exchange.is_retry_admitted:
         exchange.is_retry_admitted = False
@@ -147,8 +147,6 @@ def send_request(exchange: Any, attempt: Any) -> None:
         return
     data = exchange.upstream_head
     if data is None:
-        if connect.terminate(exchange, attempt):
-            return
         if request.expect_continue:
             request.headers.remove(b"expect")
         data = exchange.upstream_head = compose.request_head(request, request.upgrade is not None)

@@ -30,7 +30,7 @@ def request_head(head: RequestHead, is_upgrade: bool = False) -> bytes:
     end = _END
     if head.content_length < 0:
         end = _CHUNKED
-    if is_upgrade and head.upgrade:
+    if is_upgrade and head.upgrade and head.method != b"CONNECT":
         end = b"\r\nconnection: upgrade\r\nupgrade: %b%b" % (head.upgrade, end)
     elif head.headers.low.find(b"\r\nte:") >= 0:
         end = b"\r\nconnection: te" + end  # RFC 9110 10.1.4

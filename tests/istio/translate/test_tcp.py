@@ -91,9 +91,10 @@ class Policies(TestCase):
     def test_a_tunnel_leads_through_the_destination(self):
         found, seen = self.proxy({"tunnel": {"protocol": "CONNECT", "targetHost": "db.test", "targetPort": 5432}})
         self.assertEqual((found.tunneling_config.hostname, seen.unsupported), ("db.test:5432", ()))
+        self.assertFalse(found.tunneling_config.use_post)
         found, seen = self.proxy({"tunnel": {"protocol": "POST", "targetHost": "2001:db8::1", "targetPort": 1}})
         self.assertEqual(found.tunneling_config.hostname, "[2001:db8::1]:1")
-        self.assertEqual([one.path for one in seen.unsupported], ["spec.trafficPolicy.tunnel.protocol"])
+        self.assertEqual((found.tunneling_config.use_post, seen.unsupported), (True, ()))
 
 
 class InSidecars(TestCase):

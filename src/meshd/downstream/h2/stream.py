@@ -10,7 +10,7 @@ from typing import Any
 
 from meshd.downstream.edge import admit
 from meshd.http import flag as flags
-from meshd.http.h2.code import INTERNAL_ERROR
+from meshd.http.h2.code import CONNECT_ERROR, INTERNAL_ERROR
 from meshd.http.head import ResponseHead
 from meshd.http.headers import Headers
 
@@ -215,7 +215,7 @@ class Stream:
         connection = self.connection
         connection.cells.active_requests.value -= 1
         if not is_whole:
-            connection.reset(self, INTERNAL_ERROR)
+            connection.reset(self, CONNECT_ERROR if exchange.request.method == b"CONNECT" else INTERNAL_ERROR)
         elif not self.is_ended:
             connection.cut_short(self)
 

@@ -63,7 +63,7 @@ class CommonSession(Session):
     def request(self, head: RequestHead, is_last: bool) -> int:
         if not self.can_request:
             return 0
-        kind = HEAD if head.method == b"HEAD" else UPGRADE if head.upgrade else BODY
+        kind = HEAD if head.method == b"HEAD" else UPGRADE if head.upgrade and head.method != b"CONNECT" else BODY
         stream_id = self._submit_request(fields.write_request(head), is_last)
         if stream_id:
             self.streams[stream_id] = Stream(True, kind, 0.0)

@@ -18,6 +18,7 @@ from meshd.hot.section import blocks, pseudo, split
 from meshd.http import authority, framing
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
+from meshd.http.target import CONNECT
 
 _SPECIFIC = (b"upgrade", b"keep-alive", b"proxy-connection")  # beside connection and transfer-encoding (8.2.2)
 _HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-accept"))  # RFC 8441 5: not used
@@ -165,7 +166,11 @@ def _read_connect(method, scheme, value, path, protocol, headers: Headers, host:
             raise malformed("CONNECT: expected neither :path nor :scheme")
         if authority.split(host)[1] is None:
             raise malformed("CONNECT: expected host:port as :authority")
-        return RequestHead(method, host, host, 20, headers)
+        if headers.get(b"content-length") not in (None, b"0"):
+            raise malformed("CONNECT: expected no content-length")
+        head = RequestHead(method, host, host, 20, headers)
+        head.upgrade = CONNECT
+        return head
     if method != b"CONNECT" or not limits.allow_connect or not _is_method(protocol):
         raise malformed(f":protocol: {protocol[:64]!r}: expected none")
     if b"content-length" in headers:

@@ -52,7 +52,7 @@ class Lease(UpstreamConnection):
         """Send the head of a request; ``is_last``: it has no body."""
         line = self.line
         self.is_sent = is_last
-        if head.upgrade is not None:
+        if head.upgrade is not None and head.method != b"CONNECT":
             self.key = head.headers.get(b"sec-websocket-key")
             if not line.has_settings:
                 self.upgrade = head
@@ -115,7 +115,8 @@ class Lease(UpstreamConnection):
         attempt = self.attempt
         if head.status == 101:
             self.accept(head)
-        elif is_last and attempt.version < 20 and self.method != b"HEAD" and head.status not in BODILESS:
+        elif is_last and attempt.version < 20 and self.method not in (b"HEAD", b"CONNECT") and (
+                head.status not in BODILESS):
             if b"content-length" not in head.headers:
                 head.headers.add(b"content-length", b"0")  # the end of the stream says it in HTTP/2
         attempt.on_response(head)
