@@ -37,16 +37,18 @@ class Sidecar(Daemon):
 
 
 class Nginx:
-    """An unmodified server in a machine; it says who has come and what Host it was asked for."""
+    """An unmodified server in a machine; it says who has come and what Host it was asked for. ``words`` stand behind
+    its ports (``http2``, say).
+    """
 
-    def __init__(self, machine, port, folder):
+    def __init__(self, machine, port, folder, words=""):
         if not shutil.which("nginx"):
             pytest.skip("nginx is not installed")
         path = folder / f"nginx-{machine.name}.conf"
         path.write_text(
             f"daemon off; master_process off; pid {folder}/{machine.name}.pid; error_log /dev/null;\n"
             "events {}\nhttp { access_log off; server { "
-            f"listen 0.0.0.0:{port}; listen [::]:{port}; "
+            f"listen 0.0.0.0:{port} {words}; listen [::]:{port} {words}; "
             "location / { return 200 \"$remote_addr $http_host $uri\\n\"; } } }\n")
         self.process = subprocess.Popen([*machine.prefix(), "nginx", "-c", str(path)], stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
