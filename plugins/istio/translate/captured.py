@@ -8,6 +8,7 @@ or with REGISTRY_ONLY goes into the black hole; on the way in it goes to the wor
 
 from meshd_plugins.istio.emit import At, default, seconds, tree
 from meshd_plugins.istio.mesh.service import NONE, protocol_of
+from meshd_plugins.istio.translate.family import V4, V6, families, of_family
 from meshd_plugins.istio.translate.listener import (
     TAGS, http_listener, is_detected_port, is_http, listener_name)
 from meshd_plugins.istio.translate.naming import addresses_of, allocated
@@ -17,6 +18,7 @@ from meshd_plugins.istio.translate.tls import ingress
 
 ANY, LOOPBACK = "0.0.0.0", "127.0.0.1"
 OUTBOUND, INBOUND = "virtualOutbound", "virtualInbound"
+EVERY, SUFFIXES = {V4: ANY, V6: "[::]"}, {V4: "", V6: "6"}
 OUTBOUND_PORT, INBOUND_PORT = 15001, 15006
 PASSTHROUGH, BLACK_HOLE, INBOUND_PASSTHROUGH = "PassthroughCluster", "BlackHoleCluster", "InboundPassthroughCluster"
 EVERYWHERE = {"original_destination": {"allow": ["0.0.0.0/0", "::/0"]}}
@@ -36,28 +38,31 @@ def is_captured(node, one):
 
 
 def captured_listeners(view, allows_any, inbound_routes):
-    """Return both native listeners. ``inbound_routes`` gives the native virtual hosts of a port of the workload."""
+    """Return both native listeners, of each family of IP. ``inbound_routes`` gives the native virtual hosts of a port of the workload."""
     config = view.mesh.config
     outbound, inbound = _Outbound(view, allows_any), _Inbound(view, inbound_routes)
     last = PASSTHROUGH if allows_any else BLACK_HOLE
     is_transparent = view.context.node.interception_mode == TPROXY
-    return [
-        _listener(OUTBOUND, getattr(config, "proxy_listen_port", None) or OUTBOUND_PORT, outbound.chains(),
-                  _cluster(view.clusters, last, view.place), config),
-        _listener(INBOUND, getattr(config, "proxy_inbound_listen_port", None) or INBOUND_PORT, inbound.chains(),
-                  _cluster(view.clusters, INBOUND_PASSTHROUGH, view.place), config, transparent=is_transparent or None),
-    ]
+    rows = (
+        (OUTBOUND, getattr(config, "proxy_listen_port", None) or OUTBOUND_PORT, list(outbound.chains()),
+         _cluster(view.clusters, last, view.place), None),
+        (INBOUND, getattr(config, "proxy_inbound_listen_port", None) or INBOUND_PORT, list(inbound.chains()),
+         _cluster(view.clusters, INBOUND_PASSTHROUGH, view.place), is_transparent or None))
+    return [_listener(f"{name}{SUFFIXES[family]}", f"{EVERY[family]}:{port}",
+                      [found for one in chains if (found := of_family(one, family)) is not None], cluster, config,
+                      transparent=transparent)
+            for family in families(view.context.node) for name, port, chains, cluster, transparent in rows]
 
 
-def _listener(name, port, chains, cluster, config, **more):
+def _listener(name, where, chains, cluster, config, **more):
     """The inspectors look at connections alone whose chain depends on it; others are not kept waiting."""
     limit_s = getattr(config, "protocol_detection_timeout_s", None) or None
     wait = {"detection_timeout": seconds(limit_s or DETECTION_S), "when_needed": True}
     return default({
-        "name": name, "address": f"{ANY}:{port}", "use_original_dst": True,
+        "name": name, "address": where, "use_original_dst": True,
         "listener_filters": ["original_dst", {"tls_inspector": wait}, {"http_inspector": wait}],
         "listener_filters_timeout": seconds(limit_s or LIMIT_S), "continue_on_listener_filters_timeout": True,
-        "filter_chains": list(chains) or None, "default_filter_chain": {"name": REST, **_tcp(cluster)}, **more,
+        "filter_chains": chains or None, "default_filter_chain": {"name": REST, **_tcp(cluster)}, **more,
     })
 
 
@@ -96,7 +101,7 @@ class _Outbound:
     def __init__(self, view, allows_any):
         self.view = view
         self.allows_any = allows_any
-        self.given = allocated(view.mesh) if view.context.node.dns_capture else {}
+        self.given = allocated(view.mesh, families(view.context.node)) if view.context.node.dns_capture else {}
         self.chains_of = ServiceChains(view)
         self.found = self.chains_of.found
 

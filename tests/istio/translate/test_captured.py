@@ -1,7 +1,11 @@
 """The virtual listeners of a sidecar to which connections are led."""
 
+import pathlib
+import tempfile
 from unittest import TestCase
 
+from meshd.model.snapshot import Node
+from meshd_plugins.istio.translate.family import families
 from tests.istio.view import document, service, sidecar, view
 
 CLOSED = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
@@ -108,6 +112,36 @@ class Outbound(TestCase):
         snapshot = seen(service("a.test"), sidecar(egress))
         self.assertEqual(listener(snapshot, "127.0.0.1_8001").address, "127.0.0.1:8001")
         self.assertEqual(set(chains(snapshot)), {"rest"})
+
+
+class Families(TestCase):
+    """Of IP: each has listeners of its own."""
+
+    TEXTS = (service("a.test"), service("db.test", ports=(TCP,), addresses=["10.9.0.1", "2001:db8::1"]),
+             service("v6.test", ports=(TCP,), addresses=["2001:db8::2"]))
+
+    def test_each_has_the_chains_of_its_networks_and_those_of_any(self):
+        snapshot = seen(*self.TEXTS, ip_families=["ipv6", "ipv4"])
+        self.assertEqual([(one.name, one.address) for one in snapshot.listeners], [
+            ("virtualOutbound", "0.0.0.0:15001"), ("virtualInbound", "0.0.0.0:15006"),
+            ("virtualOutbound6", "[::]:15001"), ("virtualInbound6", "[::]:15006")])
+        four, six = chains(snapshot), chains(snapshot, "virtualOutbound6")
+        self.assertEqual({name: row[1] for name, row in four.items()},
+                         {"0.0.0.0_80": (), "10.9.0.1_5432": ("10.9.0.1/32",), "rest": ()})
+        self.assertEqual({name: row[1] for name, row in six.items()}, {
+            "0.0.0.0_80": (), "10.9.0.1_5432": ("2001:db8::1/128",), "2001_db8_2_5432": ("2001:db8::2/128",),
+            "rest": ()})
+
+    def test_without_word_it_is_the_kernel_that_says_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "if_inet6")
+            node = Node()
+            self.assertEqual(families(node, path), ("ipv4",))
+            path.write_text("")
+            self.assertEqual(families(node, path), ("ipv4",))
+            path.write_text("00000000000000000000000000000001 01 80 10 80       lo\n")
+            self.assertEqual(families(node, path), ("ipv4", "ipv6"))
+            self.assertEqual(families(Node(ip_families=("ipv6",)), path), ("ipv6",))
 
 
 class Detected(TestCase):
