@@ -8,7 +8,7 @@ import re
 
 from zope.interface import implementer
 
-from meshd.api import CONTINUE, MORE, Duration, IListenerFilter, config, option
+from meshd.api import CONTINUE, MORE, Boolean, Duration, IListenerFilter, config, option
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 MAX_LINE = 8192
@@ -25,6 +25,8 @@ class HttpInspectorOptions:
     detection_timeout_s: float = option(
         Duration(), default=1.0,
         doc="a client that is silent for so long waits for the server: no HTTP (0: as long as the listener waits)")
+    when_needed: bool = option(
+        Boolean(), default=False, doc="look only where the chain depends on what the client says, by its destination")
 
 
 @implementer(IListenerFilter)
@@ -32,14 +34,16 @@ class HttpInspector:
     """Sets the application protocols of a connection: http/1.0, http/1.1 or h2c, as Envoy's does."""
 
     def __init__(self, config, site):
-        self.silence_s = (config or HttpInspectorOptions()).detection_timeout_s
+        options = config or HttpInspectorOptions()
+        self.silence_s = options.detection_timeout_s
+        self._is_needed_only = options.when_needed
         self._count = {name: site.metrics.counter(
             f"envoy_http_inspector_{name}", "connections looked at by http_inspector, by what was found").cell()
             for name in OUTCOMES}
 
     def on_accept(self, arrival):
         """Look at what is there."""
-        if arrival.transport_protocol == "tls":
+        if arrival.transport_protocol == "tls" or (self._is_needed_only and not arrival.depends_on_client):
             return CONTINUE
         return self.on_data(arrival) if arrival.data else MORE
 

@@ -2,7 +2,7 @@
 
 from zope.interface import implementer
 
-from meshd.api import CONTINUE, MORE, STOP, Duration, IListenerFilter, Size, config, option
+from meshd.api import CONTINUE, MORE, STOP, Boolean, Duration, IListenerFilter, Size, config, option
 from meshd_plugins.listener_filter.client_hello import MAX_HELLO, NoHello, TooLarge, read_hello
 
 OUTCOMES = ("tls_found", "tls_not_found", "client_hello_too_large", "sni_found", "sni_not_found", "alpn_found",
@@ -19,6 +19,8 @@ class TlsInspectorOptions:
     detection_timeout_s: float = option(
         Duration(), default=0.0,
         doc="a client that is silent for so long waits for the server: no TLS (0: as long as the listener waits)")
+    when_needed: bool = option(
+        Boolean(), default=False, doc="look only where the chain depends on what the client says, by its destination")
 
 
 @implementer(IListenerFilter)
@@ -28,6 +30,7 @@ class TlsInspector:
     def __init__(self, config, site):
         options = config or TlsInspectorOptions()
         self.silence_s = options.detection_timeout_s
+        self._is_needed_only = options.when_needed
         self._limit = options.max_client_hello_bytes
         self._count = {name: site.metrics.counter(
             f"envoy_tls_inspector_{name}", "connections looked at by tls_inspector, by what was found").cell()
@@ -35,6 +38,8 @@ class TlsInspector:
 
     def on_accept(self, arrival):
         """Look at what is there."""
+        if self._is_needed_only and not arrival.depends_on_client:
+            return CONTINUE
         return self.on_data(arrival) if arrival.data else MORE
 
     def on_data(self, arrival):

@@ -1,15 +1,10 @@
 """An unmodified client and server that talk through two sidecars, in two network namespaces."""
 
-import contextlib
-import os
-import pathlib
-import shutil
-import tempfile
-
 import pytest
 
 from tests.integration.harness.capture import STRANGER, Pair
-from tests.integration.harness.sidecars import CLUSTERS, INBOUND, PASSTHROUGH, Nginx, Sidecar, curl
+from tests.integration.harness.sidecars import (
+    CLUSTERS, INBOUND, PASSTHROUGH, Nginx, Sidecar, curl, istio, open_folder, resolver)
 from tests.istio.view import document, service
 
 WEB = 8080
@@ -117,14 +112,11 @@ def test_names_of_the_mesh_are_found_by_programs_that_ask_the_systems_resolver(p
         assert daemon.metric("meshd_dns_requests_total", result="failed") >= 1
 
 
-def istio(folder, name, *texts, **node):
-    """Return a configuration of Istio's documents for a captured sidecar."""
-    place = folder / name
-    place.mkdir()
-    place.chmod(0o755)
-    for number, text in enumerate(texts):
-        (place / f"{number}.yaml").write_text(text)
-    return {"node": {"id": name, "role": "sidecar", "interception_mode": "redirect", **node}, "documents": [str(place)]}
+@pytest.fixture
+def folder():
+    """A folder that a stranger can look into."""
+    with open_folder() as made:
+        yield made
 
 
 def mesh(mode):
@@ -134,21 +126,13 @@ def mesh(mode):
         "mirror.shop.test", endpoints=["198.18.0.2"], ports=((9000, "tcp"),), addresses=["10.200.0.1"])
 
 
-@pytest.fixture
-def open_folder(tmp_path):
-    """A folder that a stranger can look into."""
-    with tempfile.TemporaryDirectory(prefix="meshd-") as name:
-        os.chmod(name, 0o755)
-        yield pathlib.Path(name)
-
-
-def test_istios_outbound_traffic_policy(pair, open_folder):
+def test_istios_outbound_traffic_policy(pair, folder):
     near, far = pair.near, pair.far
     far.mirror(9000, 9001, uid=STRANGER, word="app")
     host = ("-H", "Host: web.shop.test")
     for mode in ("ALLOW_ANY", "REGISTRY_ONLY"):
-        made = istio(open_folder, mode, *mesh(mode))
-        with Nginx(far, WEB, open_folder), Sidecar(near, made) as daemon:
+        made = istio(folder, mode, *mesh(mode))
+        with Nginx(far, WEB, folder), Sidecar(near, made) as daemon:
             near.enable()
             is_open = mode == "ALLOW_ANY"
             assert curl(near, f"http://203.0.113.1:{WEB}/", *host) == (200, f"{near.address} web.shop.test /")
@@ -161,14 +145,14 @@ def test_istios_outbound_traffic_policy(pair, open_folder):
             near.ctl("disable")
 
 
-def test_both_sidecars_by_istios_documents(pair, open_folder):
+def test_both_sidecars_by_istios_documents(pair, folder):
     near, far = pair.near, pair.far
     far.mirror(9000, uid=STRANGER, word="app")
     ports = [{"port": WEB, "name": "http"}]
     own = document("Service", "web", {"selector": {"app": "web"}, "ports": ports})
-    client, server = istio(open_folder, "client", *mesh("REGISTRY_ONLY")), istio(
-        open_folder, "server", own, labels={"app": "web"})
-    with Nginx(far, WEB, open_folder), Sidecar(near, client), Sidecar(far, server) as daemon:
+    client, server = istio(folder, "client", *mesh("REGISTRY_ONLY")), istio(
+        folder, "server", own, labels={"app": "web"})
+    with Nginx(far, WEB, folder), Sidecar(near, client), Sidecar(far, server) as daemon:
         for machine in (near, far):
             machine.enable()
         assert curl(near, f"http://203.0.113.1:{WEB}/", "-H", "Host: web.shop.test") == (
@@ -190,17 +174,3 @@ def test_protocols_in_which_the_server_speaks_first_are_passed_on(pair):
             machine.enable()
         assert near.ask(far.address, 9000).split() == ["app", "9000", far.address, "9000", "127.0.0.6"]
         assert one.metric("envoy_cluster_upstream_cx_total", cluster_name=PASSTHROUGH) == 1
-
-
-@contextlib.contextmanager
-def resolver(machine, address):
-    """Let the programs of a machine ask this server: ``ip netns exec`` has its files in the place of the system's."""
-    folder = pathlib.Path("/etc/netns") / machine.name
-    folder.mkdir(parents=True)
-    try:
-        (folder / "resolv.conf").write_text(f"nameserver {address}\noptions timeout:1 attempts:1\n")
-        yield
-    finally:
-        shutil.rmtree(folder)
-        with contextlib.suppress(OSError):
-            folder.parent.rmdir()

@@ -1,13 +1,11 @@
 """An unmodified client and server talk through two captured sidecars with mutual TLS; who goes past them is shown."""
 
-import os
-import shutil
-
 import pytest
 
 pytest.importorskip("meshd.tls", reason="TLS is not there yet")
 from tests.integration.harness.capture import PROXY, STRANGER, Pair, status  # noqa: E402
-from tests.integration.harness.sidecars import CLUSTERS, INBOUND, PASSTHROUGH, Nginx, Sidecar, curl  # noqa: E402
+from tests.integration.harness.sidecars import (  # noqa: E402
+    CLUSTERS, INBOUND, PASSTHROUGH, Nginx, Sidecar, curl, readable)
 from tests.integration.harness.tls import Mesh  # noqa: E402
 from tests.integration.test_captured import WEB, http, listener  # noqa: E402
 
@@ -17,30 +15,28 @@ OPEN = 8081
 
 @pytest.fixture
 def machines():
-    """Two machines, and a mesh's certificates that the proxies' user can read."""
+    """Two machines, and a mesh's certificates."""
     with Pair() as pair, Mesh() as mesh:
-        for folder, _, files in os.walk(mesh.folder):
-            for name in (folder, *(os.path.join(folder, one) for one in files)):
-                shutil.chown(name, PROXY, PROXY)
+        readable(mesh.folder)
         yield pair.near, pair.far, mesh
 
 
-def client_side(mesh, address):
-    """Return a sidecar that speaks mutual TLS to the service on WEB, and passes everything else on."""
-    web = {"name": "web", "endpoints": [{"address": f"{address}:{WEB}"}], "tls": mesh.calling()}
-    chain = http({"cluster": "web"}, name="web", match={"destination_port": WEB})
+def client_side(mesh, address, port=WEB):
+    """Return a sidecar that speaks mutual TLS to the service on a port, and passes everything else on."""
+    web = {"name": "web", "endpoints": [{"address": f"{address}:{port}"}], "tls": mesh.calling()}
+    chain = http({"cluster": "web"}, name="web", match={"destination_port": port})
     return {"node": {"id": "client", "role": "sidecar"}, "secrets": mesh.settings(), "clusters": [*CLUSTERS, web],
             "listeners": [listener("outbound", 15001, chains=[chain], last=http({"cluster": PASSTHROUGH}, name="rest")),
                           listener("inbound", 15006, last=http({"cluster": INBOUND}, name="rest"))]}
 
 
-def server_side(mesh):
+def server_side(mesh, **inbound):
     """Return a sidecar that takes mutual TLS alone (STRICT)."""
     chain = http({"cluster": INBOUND}, name="mutual", match={"transport_protocol": "tls"},
                  tls=mesh.serving("required", alpn=["http/1.1"]))
     return {"node": {"id": "server", "role": "sidecar"}, "secrets": mesh.settings(), "clusters": CLUSTERS,
             "listeners": [listener("outbound", 15001, last=http({"cluster": PASSTHROUGH}, name="rest")),
-                          {**listener("inbound", 15006, chains=[chain]),
+                          {**listener("inbound", 15006, chains=[chain], **inbound),
                            "listener_filters": ["original_dst", "tls_inspector"]}]}
 
 

@@ -28,7 +28,7 @@ from meshd_plugins.router.build import build
 ISTIO = "networking.istio.io/v1"
 VERSIONS = {"Service": "v1", "Endpoints": "v1", "EndpointSlice": "discovery.k8s.io/v1",
             "MeshConfig": "mesh.istio.io/v1alpha1"}
-NODE = {"id": "test", "role": "ingress"}
+NODE = {"id": "test", "role": "ingress", "ip_families": ["ipv4"]}
 
 
 def document(kind, name, spec, namespace="", labels=None, annotations=None, created="", **top):

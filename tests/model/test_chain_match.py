@@ -46,6 +46,19 @@ class Matching(TestCase):
                   "narrow": {"prefix_ranges": ("10.0.0.0/24",), "transport_protocol": "tls"}}
         self.check(chains, (None, {}), ("narrow", {"transport_protocol": "tls"}), ("wide", {"destination": "10.9.0.1"}))
 
+    def test_whether_what_the_client_says_decides(self):
+        chains = {"names": {"destination_port": 443, "server_names": ("a.example",)},
+                  "some": {"destination_port": 443, "prefix_ranges": ("10.1.0.0/16",)},
+                  "http": {"destination_port": 80, "transport_protocol": "raw_buffer",
+                           "application_protocols": ("http/1.1",)},
+                  "alpn": {"destination_port": 81, "application_protocols": ("h2",)},
+                  "near": {"destination_port": 82, "source_type": "same_ip_or_loopback"}}
+        rows = (({}, True), ({"destination": "10.1.0.1"}, False), ({"destination_port": 80}, True),
+                ({"destination_port": 81}, True), ({"destination_port": 82}, False), ({"destination_port": 83}, False))
+        made = table(**chains)
+        for facts, expected in rows:
+            self.assertIs(made.depends_on_client(Facts(**{**CLIENT, **facts})), expected, facts)
+
     def test_a_prefix_with_host_bits_is_the_network(self):
         self.check({"net": {"prefix_ranges": ("10.0.0.77/24",)}}, ("net", {}))
 

@@ -6,7 +6,8 @@ from unittest import TestCase
 from meshd.api import CONTINUE, MORE, STOP
 from meshd.testing.contract.connection import Arrival, ListenerFilterContract
 from meshd.testing.site import FakeSite
-from meshd_plugins.listener_filter.http_inspector import PREFACE, HttpInspector, protocol_of
+from meshd_plugins.listener_filter.http_inspector import (
+    PREFACE, HttpInspector, HttpInspectorOptions, protocol_of)
 from meshd_plugins.listener_filter.original_dst import OriginalDst, destination_of
 from meshd_plugins.listener_filter.tls_inspector import TlsInspector, TlsInspectorOptions
 from tests.plugins.test_client_hello import hello
@@ -35,6 +36,12 @@ class TlsInspecting(ListenerFilterContract, TestCase):
         arrival, verdict = self.walk(self.make(), [b"G"])
         self.assertEqual((verdict, arrival.transport_protocol), (CONTINUE, ""))
 
+    def test_leaves_alone_whose_chain_does_not_depend_on_it(self):
+        plugin, arrival = TlsInspector(TlsInspectorOptions(when_needed=True), self.site), Arrival(hello())
+        arrival.depends_on_client = False
+        self.assertEqual((plugin.on_accept(arrival), arrival.server_name), (CONTINUE, ""))
+        self.assertEqual(self.walk(plugin, [hello()])[0].server_name, "www.example.com")
+
     def test_refuses_a_hello_that_is_too_large(self):
         plugin = TlsInspector(TlsInspectorOptions(max_client_hello_bytes=256), self.site)
         self.assertIs(self.walk(plugin, [hello()])[1], STOP)
@@ -52,6 +59,12 @@ class HttpInspecting(ListenerFilterContract, TestCase):
     def test_finds_the_version(self):
         for data, found in zip(self.data, ("http/1.1", "http/1.0", "h2c")):
             self.assertEqual(self.walk(self.make(), [data])[0].application_protocols, (found,))
+
+    def test_leaves_alone_whose_chain_does_not_depend_on_it(self):
+        plugin, arrival = HttpInspector(HttpInspectorOptions(when_needed=True), self.site), Arrival()
+        self.assertIs(plugin.on_accept(arrival), MORE)
+        arrival.depends_on_client = False
+        self.assertIs(plugin.on_accept(arrival), CONTINUE)
 
     def test_what_is_not_http(self):
         for data in (b"\x16\3\1", b"SSH-2.0-x\r\n", b"*1\r\n", b"GET / HTTP/2.0\r\n", b"GET /\r\n", b"G\0",

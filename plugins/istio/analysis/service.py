@@ -72,8 +72,8 @@ def _names(report, service):
         elif port.protocol == "TCP" and not protocol_of(port.name, port.app_protocol):
             said = f'"{port.name}"' if port.name else "without a name"
             report.add("IST0118", service, node, path, f"port {port.port} {said} does not say its protocol",
-                       hint="taken for TCP",
-                       notes=("Istio finds the protocol out from the first bytes; here requests of the port are not "
-                              "routed one by one",),
+                       hint="found out, or taken for TCP",
+                       notes=("a captured sidecar finds the protocol out from the first bytes, which keeps clients "
+                              "waiting whose server speaks first; elsewhere it is taken for TCP",),
                        help=f"name it http-{port.name or port.port}, or set appProtocol: http "
                             f"({listed(('http', 'http2', 'grpc', 'tls', 'tcp'))})")

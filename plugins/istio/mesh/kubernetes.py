@@ -9,6 +9,8 @@ from meshd_plugins.istio.mesh.service import DNS, STATIC, Endpoint, Service, Ser
 SERVICE_NAME = "kubernetes.io/service-name"
 EXPORT_TO = "networking.istio.io/exportTo"
 EXTERNAL_NAME = "ExternalName"
+SERVER_FIRST = (25, 53, 3306, 27017)
+"""Ports of SMTP, DNS, MySQL and MongoDB: their protocol is not found out, as the server speaks first (Istio's list)."""
 
 
 def service(resource, slices, endpoints, workloads):
@@ -30,6 +32,8 @@ def service(resource, slices, endpoints, workloads):
 
 def _port(one):
     protocol = "udp" if one.protocol == "UDP" else protocol_of(one.name, one.app_protocol)
+    if not protocol and one.port in SERVER_FIRST:
+        protocol = "tcp"
     return ServicePort(one.port, one.name, protocol, _number(one.target_port))
 
 

@@ -27,8 +27,13 @@ class ServicePort:
 
     @property
     def is_http(self):
-        """Say whether its requests are routed one by one; what is not said is taken for TCP."""
+        """Say whether its requests are routed one by one."""
         return self.protocol in HTTP_PROTOCOLS
+
+    @property
+    def is_detected(self):
+        """Say whether its protocol is found out from the first bytes of each connection."""
+        return not self.protocol
 
 
 @attrs.frozen(eq=False)
@@ -83,10 +88,14 @@ class Service:
 
 
 def protocol_of(name, protocol=""):
-    """Return the protocol in lower case: as it is said, else as the port's name begins (``grpc-web``, ``http-api``)."""
+    """Return the protocol in lower case: as it is said, else as the port's name begins (``grpc-web``, ``http-api``).
+
+    What Istio does not know is ``""``: it is found out.
+    """
     if protocol:
         protocol = protocol.lower()
-        return KUBERNETES_PROTOCOLS.get(protocol, protocol)
+        protocol = KUBERNETES_PROTOCOLS.get(protocol, protocol)
+        return protocol if protocol in PROTOCOLS else ""
     name = name.lower()
     if name.startswith("grpc-web"):
         return "grpc-web"

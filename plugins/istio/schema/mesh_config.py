@@ -132,7 +132,7 @@ class MeshConfig:
     connect_timeout_s: float | None = option(CONNECT_TIME, default=None, doc="until a connect is given up (10s)")
     hbone_idle_timeout_s: float | None = option(TIME, default=None, doc="HBONE", unsupported="there is no HBONE")
     protocol_detection_timeout_s: float | None = option(
-        TIME_OR_0, default=None, doc="wait for the client's first bytes", unsupported="protocols are not detected yet"
+        TIME_OR_0, default=None, doc="wait for a client whose port has no protocol (200ms; also for 0)"
     )
     tcp_keepalive: TcpKeepalive | None = option(Nested(TcpKeepalive), default=None, doc="keepalive")
     ingress_class: str = _text("class of Ingress documents", NO_INGRESS)

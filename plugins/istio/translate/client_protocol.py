@@ -8,11 +8,12 @@ STREAMS = 2**30
 """Istio's default of streams on a connection."""
 
 
-def client_protocol(protocol, pool, mesh):
+def client_protocol(protocol, pool, mesh, *, is_detected=False):
     """Return the options ``protocol`` and ``http2`` of a native cluster, {} for HTTP/1.1.
 
     ``protocol`` is the port's, ``pool`` connectionPool settings or None. ``mesh`` is MeshConfig or None, which decides
-    for ports of HTTP alone; who says UPGRADE for a host is taken to know what it speaks.
+    for ports of HTTP alone; who says UPGRADE for a host is taken to know what it speaks. ``is_detected``: the protocol
+    of a port without any is found out, and its endpoints are spoken to as the client speaks.
     """
     http = getattr(pool, "http", None)
     if getattr(http, "use_client_protocol", False):
@@ -24,6 +25,8 @@ def client_protocol(protocol, pool, mesh):
         return {"protocol": At(field(http, "h2UpgradePolicy"), "http2"), "http2": _options(http)}
     if wanted != KEEP and protocol in HTTP_PROTOCOLS and getattr(mesh, "h2_upgrade_policy", KEEP) == UPGRADE:
         return {"protocol": default("http2"), "http2": _options(http)}
+    if is_detected and not protocol:
+        return {"protocol": default("use_downstream_protocol"), "http2": _options(http)}
     return {}
 
 

@@ -64,7 +64,7 @@ class Clusters:
         pool = pool or self.baseline().connection_pool
         self.sections.setdefault(name, tree(node, {
             "name": name, "endpoints": [{"address": address}] if address else [], **(more or {}), **self._pool(pool),
-            **client_protocol(protocol, pool, None)}))
+            **client_protocol(protocol, pool, None, is_detected=True)}))
         return name
 
     def baseline(self):
@@ -109,7 +109,9 @@ class Clusters:
             "name": name, **self._endpoints(service, found, record), **self._settings(in_force), **named,
             "tls": None if name == sni_of(service.host, found.number, subset) else self._tls(
                 in_force.tls, service, found, subset, backend),
-            **self._captured(service), **client_protocol(found.protocol, in_force.connection_pool, self.mesh.config)})
+            **self._captured(service), **client_protocol(
+                found.protocol, in_force.connection_pool, self.mesh.config,
+                is_detected=self.context.node.role == "sidecar")})
 
     def _endpoints(self, service, port, record):
         if service.resolution == DYNAMIC_DNS:

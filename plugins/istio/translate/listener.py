@@ -3,6 +3,7 @@
 import re
 
 from meshd_plugins.istio.emit import At, default, tree
+from meshd_plugins.istio.mesh.service import protocol_of
 from meshd_plugins.istio.translate.rate_limit import Tags
 
 IDLE = "1h"
@@ -31,6 +32,11 @@ def is_http(port):
     """Say whether a port of a Gateway or Sidecar carries requests; without a protocol its name tells."""
     word = port.protocol.upper() or port.name.partition("-")[0].upper()
     return word in HTTP_WORDS
+
+
+def is_detected_port(port):
+    """Say whether the protocol of a port of a Sidecar is found out from the first bytes of each connection."""
+    return not protocol_of(port.name, port.protocol)
 
 
 def address(bind, port, node):

@@ -9,6 +9,7 @@ import hashlib
 from meshd_plugins.istio.emit import At
 from meshd_plugins.istio.mesh.service import NONE
 from meshd_plugins.istio.schema.form import is_ip
+from meshd_plugins.istio.translate.family import V4, V6, families
 
 SERVICE_ENTRY = "ServiceEntry"
 FOURTH = 254
@@ -23,7 +24,7 @@ def dns_hosts(mesh, node):
         if mesh.is_visible(service, node.namespace):
             if service.host not in seen or service.namespace == node.namespace:
                 seen[service.host] = service
-    given = allocated(mesh)
+    given = allocated(mesh, families(node))
     taken = set(seen)
     for host, service in sorted(seen.items()):
         addresses = addresses_of(service, given)
@@ -57,8 +58,8 @@ def _is_single(text):
     return is_ip(address) and (not slash or length == ("128" if ":" in address else "32"))
 
 
-def allocated(mesh):
-    """Return {(namespace, host): (IPv4 address, IPv6 address)} of services that need some.
+def allocated(mesh, wanted):
+    """Return {(namespace, host): addresses} of services that need some: one of each family that is wanted.
 
     A name's place is that of its hash, or the next free one, so that it hardly ever changes when others come and go.
     """
@@ -72,7 +73,8 @@ def allocated(mesh):
         taken.add(place)
         third, fourth = divmod(place, FOURTH)
         low = fourth + 1
-        found[service.namespace, service.host] = (f"240.240.{third}.{low}", f"2001:2::f0f0:{third:x}:{low:x}")
+        own = {V4: f"240.240.{third}.{low}", V6: f"2001:2::f0f0:{third:x}:{low:x}"}
+        found[service.namespace, service.host] = tuple(own[family] for family in wanted)
     return found
 
 

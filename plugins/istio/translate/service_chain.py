@@ -6,23 +6,37 @@ what they leave goes to the service.
 
 import attrs
 
+from meshd_plugins.istio.emit import seconds
 from meshd_plugins.istio.translate.listener import listener_name
 from meshd_plugins.istio.translate.tcp import proxy, tcp_chain, tcp_chains, tls_chains
 
 TLS = frozenset(("tls", "https"))
 ANY = "0.0.0.0"
-INSPECTOR = {"tls_inspector": {"detection_timeout": "200ms"}}
+RAW = "raw_buffer"
+DETECTION_S = 0.2
 """Clients are near, and those of protocols in which the server speaks first are not kept waiting for long."""
+INSPECTOR = {"tls_inspector": {"detection_timeout": seconds(DETECTION_S)}}
 
 
 @attrs.frozen
 class Where:
-    """Connections that chains are for: the service's ``number``, the ``port`` to match (None: any), networks."""
+    """Connections that chains are for: the service's ``number``, the ``port`` to match (None: any), networks.
+
+    ``is_detected``: a chain of HTTP takes what is found to be that, those of bytes take the rest.
+    """
 
     base: str
     number: int
     port: int | None
     networks: tuple
+    is_detected: bool = False
+
+    def kinds(self, names):
+        """Yield (word, transport protocol) of the chains of bytes beside one of HTTP, which takes plain text alone.
+
+        There is no way back from ``raw_buffer`` to a chain of any transport, so the rest takes two.
+        """
+        return (("raw", RAW), ("tcp", None)) if self.is_detected and not names else (("", None),)
 
 
 class ServiceChains:
@@ -35,11 +49,11 @@ class ServiceChains:
         self._taken = set()
         self._rules = {}
 
-    def add(self, service, number, addresses, wanted, place, *, is_captured=True):
+    def add(self, service, number, addresses, wanted, place, *, is_captured=True, is_detected=False):
         """Add the chains of a service's port, for connections to ``addresses`` (to any, where there are none)."""
         is_tls = service.port(number).protocol in TLS
         where = Where(listener_name(addresses[0] if addresses else ANY, number), number,
-                      number if is_captured else None, networks_of(addresses))
+                      number if is_captured else None, networks_of(addresses), is_detected)
         scope, is_routed, rules = self.view.scope(number), False, self._rules_of(service.host, wanted)
         for rule in rules:
             for names, subnets, filters, at in tls_chains(rule, scope):
@@ -81,11 +95,14 @@ class ServiceChains:
         self._taken.update(*map(keys, free))
         self.has_names = self.has_names or bool(names)
         is_plain = not names and not sources and networks == where.networks
-        words = [free[0].replace("*", "_"), *(one.replace(":", "_") for one in (*sources, *networks[:1]))]
-        name = where.base if is_plain else "|".join((where.base, *(one for one in words if one)))[-200:]
-        self.found.setdefault(name, tcp_chain(place, name, {
-            "destination_port": where.port, "prefix_ranges": networks or None,
-            "server_names": free if names else None, "source_prefix_ranges": list(sources) or None}, filters))
+        words = [] if is_plain else [
+            free[0].replace("*", "_"), *(one.replace(":", "_") for one in (*sources, *networks[:1]))]
+        for kind, transport in where.kinds(names):
+            name = "|".join((where.base, *(one for one in (*words, kind) if one)))[-200:]
+            self.found.setdefault(name, tcp_chain(place, name, {
+                "destination_port": where.port, "prefix_ranges": networks or None,
+                "server_names": free if names else None, "transport_protocol": transport,
+                "source_prefix_ranges": list(sources) or None}, filters))
 
 
 def networks_of(addresses):

@@ -17,6 +17,7 @@ class IArrival(Interface):
     transport_protocol = Attribute("str: 'tls', or '' for what no filter knows")
     application_protocols = Attribute("tuple of str: what it offers (ALPN), or what was detected")
     metadata = Attribute("dict of str -> value: what filters tell those behind them")
+    depends_on_client = Attribute("bool: the chain is chosen by what the client says, its destination being known")
 
     def consume(count):
         """Take so many bytes off the front of ``data``: they are no part of what the client says to its server."""

@@ -110,16 +110,6 @@ class Connect:
     allow_post: bool = False
 
 
-@attrs.frozen(kw_only=True)
-class Connect:
-    """How CONNECT ends here (Envoy's connect_config). ``proxy_protocol`` is the version of the header that tells the
-    endpoint where the client is (``v1``, ``v2``), or None; ``allow_post``: POST is taken for CONNECT.
-    """
-
-    proxy_protocol: str | None = None
-    allow_post: bool = False
-
-
 @attrs.frozen(kw_only=True, eq=False)
 class Plan:
     """What the router asks the exchange to do: one per route, made at build time.

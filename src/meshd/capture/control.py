@@ -46,6 +46,7 @@ def problems(settings: Settings, found: list[Socket]) -> list[str]:
     wanted += [("inbound", "tcp", settings.inbound_port, False)] if settings.has_inbound else []
     wanted += [("dns", one, settings.dns_port, True) for one in ("tcp", "udp")] if settings.dns_port else []
     return [text for name, protocol, port, is_loopback in wanted for version in ((4, 6) if settings.has_ipv6 else (4,))
+            if name != "dns" or ruleset.of_version(settings.dns_servers, version)
             for text in _problems(settings, servers(found, protocol, port, version, is_loopback=is_loopback),
                                   f"{name}: {protocol} port {port}", version, is_loopback)]
 

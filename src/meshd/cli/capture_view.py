@@ -88,7 +88,7 @@ def _lines(now: CapturedNow, view: View) -> list[tuple[str, str]]:
         return [("capture", "off: no connection is led to meshd")]
     settings, hits = now.captured.settings, now.captured.hits
     lines = [("capture", f"{view.sign('bad' if now.problems else 'ok')} on   {settings.mode}   "
-              f"meshd is {', '.join(_users(settings))}")]
+              f"{'IPv4 and IPv6' if settings.has_ipv6 else 'IPv4'}   meshd is {', '.join(_users(settings))}")]
     if now.left_s is not None:
         lines.append(("", f"{view.sign('warn')} undone in {now.left_s:.0f} s unless confirmed: "
                       "meshctl capture confirm"))

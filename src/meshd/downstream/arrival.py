@@ -197,6 +197,11 @@ class Arrival:
             direct_source=parts(self.direct_peer)[0], source=source, source_port=source_port)
 
     @property
+    def depends_on_client(self) -> bool:
+        """Say whether the chain is chosen by what the client says."""
+        return self.listener.table.depends_on_client(self.facts)
+
+    @property
     def is_captured(self) -> bool:
         """Say whether the client meant to go elsewhere: of a transparent socket the address is that already."""
         if self.local != self.own:

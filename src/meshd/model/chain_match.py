@@ -176,6 +176,18 @@ class ChainTable:
             level = criterion(level, facts)
         return level
 
+    def depends_on_client(self, facts: Facts) -> bool:
+        """Say whether the chain depends on what the client says (server name, protocols), its destination being known.
+        """
+        level = self._root.get(facts.destination_port) or self._root.get(0)
+        below = [level.longest(facts.destination)] if level is not None else []
+        for _ in ("server names", "transport protocol", "application protocols"):
+            below = [one for one in below if one is not None]
+            if any(key for one in below for key in one):
+                return True
+            below = [one[""] for one in below]
+        return False
+
 
 def by_network(name: str) -> Any:
     """Return the criterion of an address: the longest prefix that holds it."""

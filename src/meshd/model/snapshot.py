@@ -38,6 +38,9 @@ class Node:
     interception_mode: str = option(
         Choice(("none", "redirect", "tproxy")), default="none",
         doc="how connections of the workload are led here by meshctl capture (Istio's interceptionMode)")
+    ip_families: tuple[str, ...] = option(
+        ListOf(item=Choice(("ipv4", "ipv6")), maximum=2), default=(),
+        doc="families of IP of its captured listeners (those that the kernel has when absent)")
     dns_capture: bool = option(
         Boolean(), default=False, doc="answer DNS queries for names of the mesh (Istio's ISTIO_META_DNS_CAPTURE)")
 

@@ -113,6 +113,7 @@ class Pair:
                 self.ip("-n", one.name, *words)
             other = self.far if one is self.near else self.near
             self.ip("-n", one.name, "route", "add", "default", "via", other.address)
+            self.ip("-n", one.name, "-6", "route", "add", "default", "via", other.address6)
         if self.near.run("nft", "-c", "-f", "-", text="table inet x { chain y { fib daddr type local; }; }").returncode:
             pytest.skip("the kernel has no nf_tables with fib")
 

@@ -78,22 +78,24 @@ class Result:
 
 class Loss:
     """The load's process. ``watch`` is a response field whose values are counted (``Result.seen``); ``explained`` are
-    statuses that the fault explains; an answer that takes longer than ``patience_s`` is lost.
+    statuses that the fault explains; an answer that takes longer than ``patience_s`` is lost. ``prefix`` is a command
+    before its own (``ip netns exec``, say), ``host`` the address that it asks.
     """
 
     def __init__(self, port, *, rate=500, mix=None, websockets=8, watch="", explained=(), patience_s=15.0,
-                 echo_every_s=0.25, connections=None, most=512, seed=1):
+                 echo_every_s=0.25, connections=None, most=512, seed=1, host="127.0.0.1",
+                 prefix=()):
         connections = max(1, min(32, rate // REQUESTS_PER_CONNECTION)) if connections is None else connections
         options = {
-            "port": port, "rate": rate, "mix": MIX if mix is None else mix, "websockets": websockets, "watch": watch,
-            "explained": list(explained), "patience_s": patience_s, "echo_every_s": echo_every_s,
+            "host": host, "port": port, "rate": rate, "mix": MIX if mix is None else mix, "websockets": websockets,
+            "watch": watch, "explained": list(explained), "patience_s": patience_s, "echo_every_s": echo_every_s,
             "connections": connections, "most": most, "seed": seed,
         }
         self._websockets = websockets
         self._rate = rate
         self._result = None
         self.process = subprocess.Popen(
-            [sys.executable, "-S", "-m", "tests.integration.harness.loss_load", json.dumps(options)], cwd=ROOT,
+            [*prefix, sys.executable, "-S", "-m", "tests.integration.harness.loss_load", json.dumps(options)], cwd=ROOT,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.began = self.look().began
 

@@ -57,7 +57,7 @@ class Load:
     """``options`` are those of ``loss.Loss``."""
 
     def __init__(self, options):
-        self.port = options["port"]
+        self.host, self.port = options["host"], options["port"]
         self.rate = options["rate"]
         self.patience_s = options["patience_s"]
         self.echo_every_s = options["echo_every_s"]

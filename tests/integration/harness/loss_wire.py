@@ -81,7 +81,7 @@ class Link:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         load.links[self.sock.fileno()] = self
         load.poll.register(self.sock, self.mask)
-        error = self.sock.connect_ex(("127.0.0.1", load.port))
+        error = self.sock.connect_ex((load.host, load.port))
         if error not in (0, errno.EINPROGRESS):
             self.refused(error, now)
 

@@ -1,7 +1,11 @@
 """The virtual listeners of a sidecar to which connections are led."""
 
+import pathlib
+import tempfile
 from unittest import TestCase
 
+from meshd.model.snapshot import Node
+from meshd_plugins.istio.translate.family import families
 from tests.istio.view import document, service, sidecar, view
 
 CLOSED = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
@@ -47,7 +51,8 @@ class Outbound(TestCase):
     def test_they_take_captured_connections_alone(self):
         for one in seen(mesh_config()).listeners:
             self.assertTrue(one.use_original_dst)
-            self.assertEqual([filter.type for filter in one.listener_filters], ["original_dst"])
+            self.assertEqual([filter.type for filter in one.listener_filters],
+                             ["original_dst", "tls_inspector", "http_inspector"])
         self.assertEqual([one.address for one in seen(mesh_config()).listeners], ["0.0.0.0:15001", "0.0.0.0:15006"])
         ports = mesh_config(proxyListenPort=16001, proxyInboundListenPort=16006)
         self.assertEqual([one.address for one in seen(ports).listeners], ["0.0.0.0:16001", "0.0.0.0:16006"])
@@ -109,6 +114,113 @@ class Outbound(TestCase):
         self.assertEqual(set(chains(snapshot)), {"rest"})
 
 
+class Families(TestCase):
+    """Of IP: each has listeners of its own."""
+
+    TEXTS = (service("a.test"), service("db.test", ports=(TCP,), addresses=["10.9.0.1", "2001:db8::1"]),
+             service("v6.test", ports=(TCP,), addresses=["2001:db8::2"]))
+
+    def test_each_has_the_chains_of_its_networks_and_those_of_any(self):
+        snapshot = seen(*self.TEXTS, ip_families=["ipv6", "ipv4"])
+        self.assertEqual([(one.name, one.address) for one in snapshot.listeners], [
+            ("virtualOutbound", "0.0.0.0:15001"), ("virtualInbound", "0.0.0.0:15006"),
+            ("virtualOutbound6", "[::]:15001"), ("virtualInbound6", "[::]:15006")])
+        four, six = chains(snapshot), chains(snapshot, "virtualOutbound6")
+        self.assertEqual({name: row[1] for name, row in four.items()},
+                         {"0.0.0.0_80": (), "10.9.0.1_5432": ("10.9.0.1/32",), "rest": ()})
+        self.assertEqual({name: row[1] for name, row in six.items()}, {
+            "0.0.0.0_80": (), "10.9.0.1_5432": ("2001:db8::1/128",), "2001_db8_2_5432": ("2001:db8::2/128",),
+            "rest": ()})
+
+    def test_without_word_it_is_the_kernel_that_says_so(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "if_inet6")
+            node = Node()
+            self.assertEqual(families(node, path), ("ipv4",))
+            path.write_text("")
+            self.assertEqual(families(node, path), ("ipv4",))
+            path.write_text("00000000000000000000000000000001 01 80 10 80       lo\n")
+            self.assertEqual(families(node, path), ("ipv4", "ipv6"))
+            self.assertEqual(families(Node(ip_families=("ipv6",)), path), ("ipv6",))
+
+
+class Detected(TestCase):
+    """Ports without a protocol."""
+
+    HTTP = ("raw_buffer", ("http/1.0", "http/1.1", "h2c"))
+
+    def criteria(self, snapshot, name="virtualOutbound"):
+        """Return {chain: (transport protocol, application protocols)} of chains that ask for any."""
+        return {one.name: (one.match.transport_protocol, one.match.application_protocols)
+                for one in listener(snapshot, name).chains
+                if one.match.transport_protocol or one.match.application_protocols}
+
+    def bare(self, name, **more):
+        """Return a service whose port says nothing."""
+        return document("ServiceEntry", name, {
+            "hosts": [name], "resolution": "STATIC", "location": "MESH_INTERNAL",
+            "ports": [{"number": 80, "name": "anything"}], "endpoints": [{"address": "10.0.0.1"}], **more})
+
+    def test_one_with_an_address_has_requests_of_any_host_routed_and_the_rest_relayed(self):
+        snapshot = seen(self.bare("a.test", addresses=["10.9.0.1"]), service("b.test"))
+        self.assertEqual(self.criteria(snapshot), {"10.9.0.1_80": self.HTTP, "10.9.0.1_80|raw": ("raw_buffer", ())})
+        found = chains(snapshot)
+        self.assertEqual(found["10.9.0.1_80"], (80, ("10.9.0.1/32",), {"*": "outbound|80||a.test"}))
+        self.assertEqual(found["10.9.0.1_80|raw"], found["10.9.0.1_80|tcp"])
+        self.assertEqual(found["10.9.0.1_80|tcp"], (80, ("10.9.0.1/32",), "outbound|80||a.test"))
+        self.assertEqual(found["0.0.0.0_80"][2]["b.test"], "outbound|80||b.test")
+
+    def test_one_without_an_address_shares_the_chain_of_requests_of_its_port(self):
+        snapshot = seen(self.bare("a.test"), service("b.test"))
+        self.assertEqual(self.criteria(snapshot), {"0.0.0.0_80": self.HTTP, "0.0.0.0_80|raw": ("raw_buffer", ())})
+        found = chains(snapshot)
+        self.assertEqual(found["0.0.0.0_80"][2]["b.test"], "outbound|80||b.test")
+        self.assertEqual(found["0.0.0.0_80|tcp"][2], "outbound|80||a.test")
+
+    def test_rules_for_server_names_take_tls(self):
+        rule = document("VirtualService", "a", {"hosts": ["a.test"], "tls": [
+            {"match": [{"port": 80, "sniHosts": ["a.test"]}], "route": [{"destination": {"host": "a.test"}}]}]})
+        found = listener(seen(self.bare("a.test", addresses=["10.9.0.1"]), rule), "virtualOutbound").chains
+        names = {one.name: one.match.server_names for one in found if one.match.server_names}
+        self.assertEqual(names, {"10.9.0.1_80|a.test|10.9.0.1/32": ("a.test",)})
+
+    def test_endpoints_are_spoken_to_as_the_client_speaks(self):
+        (found,) = [one for one in seen(self.bare("a.test")).clusters if one.name.startswith("outbound")]
+        self.assertEqual(found.protocol, "use_downstream_protocol")
+
+    def test_ports_of_the_workload_and_all_that_nobody_names(self):
+        mine = document("Service", "web", {"selector": {"app": "web"}, "ports": [{"port": 9000, "name": "x"}]})
+        snapshot = seen(mine, labels={"app": "web"})
+        self.assertEqual(self.criteria(snapshot, "virtualInbound"), {
+            "0.0.0.0_9000": self.HTTP, "0.0.0.0_9000|raw": ("raw_buffer", ()), "rest_http": self.HTTP})
+        found = chains(snapshot, "virtualInbound")
+        self.assertEqual(found["0.0.0.0_9000"][2], {"*": "inbound|9000||"})
+        self.assertEqual(found["0.0.0.0_9000|tcp"][2], "inbound|9000||")
+        self.assertEqual(found["rest_http"], (0, (), {"*": "InboundPassthroughCluster"}))
+
+    def test_a_port_of_a_sidecar_document(self):
+        egress = [{"port": {"number": 80, "name": "any"}, "hosts": ["*/*"]}]
+        found = chains(seen(self.bare("a.test", addresses=["10.9.0.1"]), sidecar(egress)))
+        self.assertEqual(set(found), {"0.0.0.0_80", "0.0.0.0_80|raw", "0.0.0.0_80|tcp", "rest"})
+
+    def test_ports_on_which_servers_speak_first_are_of_bytes(self):
+        one = document("Service", "db", {"clusterIP": "10.9.0.2", "ports": [{"port": 3306, "name": "x"}]})
+        self.assertEqual(set(chains(seen(one))), {"10.9.0.2_3306", "rest"})
+
+    def test_what_kubernetes_calls_a_protocol_that_nobody_knows_is_found_out(self):
+        port = {"port": 80, "name": "http", "appProtocol": "example.com/own"}
+        one = document("Service", "db", {"clusterIP": "10.9.0.2", "ports": [port]})
+        self.assertIn("10.9.0.2_80|raw", chains(seen(one)))
+
+    def test_how_long_a_silent_client_is_waited_for(self):
+        for spec, wait_s, limit_s in (({}, 0.2, 5.0), ({"protocolDetectionTimeout": "3s"}, 3.0, 3.0),
+                                      ({"protocolDetectionTimeout": "0s"}, 0.2, 5.0)):
+            for one in seen(mesh_config(**spec)).listeners:
+                waits = {filter.config.detection_timeout_s for filter in one.listener_filters[1:]}
+                self.assertEqual((waits, one.listener_filters_timeout_s), ({wait_s}, limit_s))
+                self.assertTrue(one.continue_on_listener_filters_timeout)
+
+
 class Inbound(TestCase):
     def ingress(self, **more):
         """Return a Sidecar with one ingress port."""
@@ -138,7 +250,7 @@ class Inbound(TestCase):
         mine = document("Service", "web", {"selector": {"app": "web"}, "ports": ports})
         other = document("Service", "db", {"selector": {"app": "db"}, "ports": [{"port": 6000, "name": "tcp"}]})
         found = chains(seen(mine, other, labels={"app": "web", "v": "1"}), "virtualInbound")
-        self.assertEqual(set(found), {"0.0.0.0_8080", "0.0.0.0_5432", "rest"})
+        self.assertEqual(set(found), {"0.0.0.0_8080", "0.0.0.0_5432", "rest_http", "rest"})
         self.assertEqual(found["0.0.0.0_5432"][2], "inbound|5432||")
         self.assertEqual(found["rest"][2], "InboundPassthroughCluster")
 

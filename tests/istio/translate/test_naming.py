@@ -5,10 +5,12 @@ from unittest import TestCase
 
 from tests.istio.view import document, service, view
 
+BOTH = ["ipv4", "ipv6"]
+
 
 def names(*texts, **node):
     """Return {name: addresses} that a sidecar answers."""
-    found = view(*texts, **{"role": "sidecar", "dns_capture": True, **node})
+    found = view(*texts, **{"role": "sidecar", "dns_capture": True, "ip_families": BOTH, **node})
     return {one.name: one.addresses for one in found.snapshot.dns_hosts}
 
 
@@ -34,6 +36,10 @@ class Names(TestCase):
             self.assertIn(ip_address(address), ip_network("240.240.0.0/16"))
             self.assertNotIn(int(ip_address(address)) & 255, (0, 255))
         self.assertTrue(all(ip_address(one) in ip_network("2001:2::/48") for one in v6))
+
+    def test_a_node_without_ipv6_has_no_address_of_it(self):
+        ((address,),) = names(entry("a.test"), ip_families=["ipv4"]).values()
+        self.assertTrue(address.startswith("240.240."))
 
     def test_an_address_does_not_change_when_others_come(self):
         before = names(entry("a.test"))["a.test"]

@@ -133,7 +133,7 @@ class InSidecars(TestCase):
         self.assertEqual(chains["10.9.0.1_9000"].network_filters[-1].config.cluster, "outbound|9000||b.test")
         self.assertEqual(chains["0.0.0.0_443|b.test"].match.server_names, ("b.test",))
         self.assertEqual([one.type for one in snapshot.listeners[0].listener_filters],
-                         ["original_dst", "tls_inspector"])
+                         ["original_dst", "tls_inspector", "http_inspector"])
 
     def test_a_port_of_the_workload_is_bytes(self):
         ingress = [{"port": TCP, "defaultEndpoint": "127.0.0.1:9999", "captureMode": "NONE"}]

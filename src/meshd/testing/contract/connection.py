@@ -17,6 +17,8 @@ ODD_BYTES = (b"", b"\0", b"\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\
 class Arrival:
     """What a listener filter is shown (``IArrival``); ``sock`` stands for the client's socket."""
 
+    depends_on_client = True
+
     def __init__(self, data: bytes = b"", sock: Any = None) -> None:
         self.data = data
         self.peer = self.direct_peer = "192.0.2.1:40000"
