@@ -8,6 +8,7 @@ import pytest
 from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.ends import PATIENT
 from tests.integration.harness.grpc_server import GrpcServer, call, channel, failure, needs_grpc, serving
+from tests.integration.harness.shape import upgrade
 from tests.integration.harness.tls import Mesh
 
 pytestmark = needs_grpc
@@ -20,7 +21,7 @@ WAYS = [("plain", "plain"), ("tls", "plain"), ("plain", "tls"), ("mutual", "mutu
 class Place:
     """A daemon between ``server`` and the channels that ``opened`` makes."""
 
-    def __init__(self, downstream, upstream, mesh):
+    def __init__(self, downstream, upstream, mesh, **limits):
         self.downstream, self.mesh = downstream, mesh
         credentials = None if upstream == "plain" else serving(mesh, upstream == "mutual")
         self.server = GrpcServer(credentials=credentials, options=LARGE)
@@ -31,7 +32,7 @@ class Place:
                 del cluster["tls"]["certificate"]
         listener = {} if downstream == "plain" else {"tls": mesh.serving(
             "required" if downstream == "mutual" else "none")}
-        listener["limits"] = HEADS
+        listener["limits"] = {**HEADS, **limits}
         self.daemon = Daemon(one_cluster(
             self.server.address, cluster=cluster, listener=listener, secrets=mesh.settings(), overload=PATIENT,
             route={"timeout": "0s"}))
@@ -172,3 +173,37 @@ def test_many_calls_at_once_over_few_connections(place):
         pending = [call(opened, "Unary").future(b"%d" % n, timeout=WAIT_S) for n in range(500)]
         assert [one.result() for one in pending] == [b"%d" % n for n in range(500)]
     assert place.daemon.metric("envoy_cluster_upstream_cx_total") - before <= 6
+
+
+@pytest.mark.parametrize("ways", [("plain", "plain"), ("mutual", "mutual")], ids="-".join)
+def test_connections_that_end_while_calls_are_made_cost_none(ways):
+    """The daemon says GOAWAY after each 50 calls; grpcio opens another connection and goes on."""
+    with Mesh() as mesh:
+        found = Place(*ways, mesh, max_requests_per_connection=50)
+        with found.server, found.daemon as daemon, found.opened() as opened:
+            for batch in range(10):
+                pending = [call(opened, "Unary").future(b"%d" % n, timeout=WAIT_S) for n in range(60)]
+                assert [one.result() for one in pending] == [b"%d" % n for n in range(60)]
+            assert daemon.metric("envoy_listener_downstream_cx_total") >= 10
+
+
+@pytest.mark.parametrize("ways", [("plain", "plain"), ("mutual", "mutual")], ids="-".join)
+def test_an_upgrade_while_calls_are_made_costs_none(ways):
+    with Mesh() as mesh:
+        found = Place(*ways, mesh)
+        with found.server, found.daemon as daemon, found.opened() as opened:
+            goes_on = threading.Event()
+
+            def sent():
+                for number in range(100):
+                    yield b"%d" % number
+                goes_on.wait(WAIT_S)
+                yield b"last"
+
+            chat = call(opened, "Chat", "stream_stream")(sent(), timeout=WAIT_S)
+            assert next(chat) == b"0"
+            upgrade(daemon)
+            for number in range(200):
+                assert call(opened, "Unary")(b"x", timeout=WAIT_S) == b"x"
+            goes_on.set()
+            assert list(chat)[-1] == b"last"

@@ -2,8 +2,8 @@
 
 ``nginx`` and Node serve the same four ways each: HTTP/1.1 and HTTP/2, plain and over TLS. /proto says what was spoken,
 PUT keeps a body that GET gives back, all else is 404. Node has more: /echo (as it comes), /sum, /big?N, /trailers,
-/events (three, 50 ms apart), /abort (resets in the middle), /seen?id (how a request to /stall?id ended, or how often the others that take an id
-were asked): /flaky (503 and then an echo), /once (no answer, and then one), /count; /words.
+/events (three, 50 ms apart), /abort (resets in the middle), /words; /stall?id (a byte and no more), /flaky?id (503 and
+then an echo), /once?id (no answer, and then one) and /count?id, of which /seen?id tells how it ended or how often.
 """
 
 import contextlib
@@ -57,7 +57,8 @@ const paths = {
     r.stream ? r.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR) : r.socket.destroy()); },
   '/stall': (q, r, id) => { seen[id] = 'waiting'; r.on('close', () => { seen[id] = 'ended'; }); r.write('a'); },
   '/flaky': (q, r, id) => { seen[id] = (seen[id] || 0) + 1; const parts = [];
-    q.on('data', d => parts.push(d)).on('end', () => { r.statusCode = seen[id] == 1 ? 503 : 200; r.end(Buffer.concat(parts)); }); },
+    q.on('data', d => parts.push(d)).on('end', () => { 
+      r.statusCode = seen[id] == 1 ? 503 : 200; r.end(Buffer.concat(parts)); }); },
   '/once': (q, r, id) => { seen[id] = (seen[id] || 0) + 1; if (seen[id] > 1) r.end('answer ' + seen[id]); },
   '/count': (q, r, id) => { seen[id] = (seen[id] || 0) + 1; r.end('' + seen[id]); },
   '/words': (q, r) => { r.setHeader('content-type', 'text/plain'); r.end('some words '.repeat(20000)); },
