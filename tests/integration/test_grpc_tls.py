@@ -9,7 +9,7 @@ from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.ends import PATIENT
 from tests.integration.harness.grpc_server import GrpcServer, call, channel, failure, needs_grpc, serving
 from tests.integration.harness.shape import upgrade
-from tests.integration.harness.tls import Mesh
+from tests.integration.harness.tls import Mesh, nginx
 
 pytestmark = needs_grpc
 WAIT_S = 30
@@ -207,3 +207,35 @@ def test_an_upgrade_while_calls_are_made_costs_none(ways):
                 assert call(opened, "Unary")(b"x", timeout=WAIT_S) == b"x"
             goes_on.set()
             assert list(chat)[-1] == b"last"
+
+
+NGINX = """server {{ listen 127.0.0.1:%(port)s http2; location / {{
+  grpc_pass {scheme}://127.0.0.1:{port}; grpc_ssl_certificate {certificate}; grpc_ssl_certificate_key {key};
+  grpc_ssl_trusted_certificate {root}; grpc_ssl_verify on; grpc_ssl_name shop.test; grpc_ssl_server_name on;
+  grpc_ssl_protocols TLSv1.2 TLSv1.3; }} }}"""
+
+
+@pytest.mark.parametrize("ways", [("plain", "plain"), ("mutual", "mutual")], ids="-".join)
+def test_nginx_as_grpc_proxy_before_the_daemon(ways, tmp_path):
+    with Mesh() as mesh:
+        found = Place(*ways, mesh)
+        certificate, key = mesh.files("client")
+        with found.server, found.daemon as daemon:
+            server = NGINX.format(scheme="grpc" if ways[0] == "plain" else "grpcs", port=daemon.port,
+                                  certificate=certificate, key=key, root=mesh.ca)
+            with nginx(tmp_path, server) as address, grpc_channel(address) as opened:
+                answer, ended = call(opened, "Unary").with_call(b"hello", timeout=WAIT_S)
+                assert (answer, dict(ended.trailing_metadata())["x-sum"]) == (b"hello", "5")
+                chat = call(opened, "Chat", "stream_stream")(iter([b"%d" % n for n in range(300)]), timeout=WAIT_S)
+                assert list(chat) == [b"%d" % n for n in range(300)]
+                pending = [call(opened, "Unary").future(b"%d" % n, timeout=WAIT_S) for n in range(200)]
+                assert [one.result() for one in pending] == [b"%d" % n for n in range(200)]
+                found.server.failures = ["NOT_FOUND"]
+                assert failure(call(opened, "Unary"), b"x", timeout=WAIT_S) == ("NOT_FOUND", "because 100%")
+
+
+def grpc_channel(address):
+    """Return a plain channel to an address."""
+    import grpc
+
+    return grpc.insecure_channel(address)

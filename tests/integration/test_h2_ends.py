@@ -1,4 +1,4 @@
-"""HTTP/2 from the client to the endpoint, plain with one worker and over TLS with two: what is between does its work."""
+"""HTTP/2 from the client to the endpoint, plain with one worker and over TLS with two, and what stands between."""
 
 import contextlib
 import gzip
