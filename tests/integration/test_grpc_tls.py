@@ -8,7 +8,8 @@ import pytest
 from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.ends import PATIENT
 from tests.integration.harness.grpc_server import GrpcServer, call, channel, failure, needs_grpc, serving
-from tests.integration.harness.tls import Mesh
+from tests.integration.harness.shape import upgrade
+from tests.integration.harness.tls import Mesh, nginx
 
 pytestmark = needs_grpc
 WAIT_S = 30
@@ -20,7 +21,7 @@ WAYS = [("plain", "plain"), ("tls", "plain"), ("plain", "tls"), ("mutual", "mutu
 class Place:
     """A daemon between ``server`` and the channels that ``opened`` makes."""
 
-    def __init__(self, downstream, upstream, mesh):
+    def __init__(self, downstream, upstream, mesh, **limits):
         self.downstream, self.mesh = downstream, mesh
         credentials = None if upstream == "plain" else serving(mesh, upstream == "mutual")
         self.server = GrpcServer(credentials=credentials, options=LARGE)
@@ -31,7 +32,7 @@ class Place:
                 del cluster["tls"]["certificate"]
         listener = {} if downstream == "plain" else {"tls": mesh.serving(
             "required" if downstream == "mutual" else "none")}
-        listener["limits"] = HEADS
+        listener["limits"] = {**HEADS, **limits}
         self.daemon = Daemon(one_cluster(
             self.server.address, cluster=cluster, listener=listener, secrets=mesh.settings(), overload=PATIENT,
             route={"timeout": "0s"}))
@@ -172,3 +173,69 @@ def test_many_calls_at_once_over_few_connections(place):
         pending = [call(opened, "Unary").future(b"%d" % n, timeout=WAIT_S) for n in range(500)]
         assert [one.result() for one in pending] == [b"%d" % n for n in range(500)]
     assert place.daemon.metric("envoy_cluster_upstream_cx_total") - before <= 6
+
+
+@pytest.mark.parametrize("ways", [("plain", "plain"), ("mutual", "mutual")], ids="-".join)
+def test_connections_that_end_while_calls_are_made_cost_none(ways):
+    """The daemon says GOAWAY after each 50 calls; grpcio opens another connection and goes on."""
+    with Mesh() as mesh:
+        found = Place(*ways, mesh, max_requests_per_connection=50)
+        with found.server, found.daemon as daemon, found.opened() as opened:
+            for batch in range(10):
+                pending = [call(opened, "Unary").future(b"%d" % n, timeout=WAIT_S) for n in range(60)]
+                assert [one.result() for one in pending] == [b"%d" % n for n in range(60)]
+            assert daemon.metric("envoy_listener_downstream_cx_total") >= 10
+
+
+@pytest.mark.parametrize("ways", [("plain", "plain"), ("mutual", "mutual")], ids="-".join)
+def test_an_upgrade_while_calls_are_made_costs_none(ways):
+    with Mesh() as mesh:
+        found = Place(*ways, mesh)
+        with found.server, found.daemon as daemon, found.opened() as opened:
+            goes_on = threading.Event()
+
+            def sent():
+                for number in range(100):
+                    yield b"%d" % number
+                goes_on.wait(WAIT_S)
+                yield b"last"
+
+            chat = call(opened, "Chat", "stream_stream")(sent(), timeout=WAIT_S)
+            assert next(chat) == b"0"
+            upgrade(daemon)
+            for number in range(200):
+                assert call(opened, "Unary")(b"x", timeout=WAIT_S) == b"x"
+            goes_on.set()
+            assert list(chat)[-1] == b"last"
+
+
+NGINX = """server {{ listen 127.0.0.1:%(port)s http2; location / {{
+  grpc_pass {scheme}://127.0.0.1:{port}; grpc_ssl_certificate {certificate}; grpc_ssl_certificate_key {key};
+  grpc_ssl_trusted_certificate {root}; grpc_ssl_verify on; grpc_ssl_name shop.test; grpc_ssl_server_name on;
+  grpc_ssl_protocols TLSv1.2 TLSv1.3; }} }}"""
+
+
+@pytest.mark.parametrize("ways", [("plain", "plain"), ("mutual", "mutual")], ids="-".join)
+def test_nginx_as_grpc_proxy_before_the_daemon(ways, tmp_path):
+    with Mesh() as mesh:
+        found = Place(*ways, mesh)
+        certificate, key = mesh.files("client")
+        with found.server, found.daemon as daemon:
+            server = NGINX.format(scheme="grpc" if ways[0] == "plain" else "grpcs", port=daemon.port,
+                                  certificate=certificate, key=key, root=mesh.ca)
+            with nginx(tmp_path, server) as address, grpc_channel(address) as opened:
+                answer, ended = call(opened, "Unary").with_call(b"hello", timeout=WAIT_S)
+                assert (answer, dict(ended.trailing_metadata())["x-sum"]) == (b"hello", "5")
+                chat = call(opened, "Chat", "stream_stream")(iter([b"%d" % n for n in range(300)]), timeout=WAIT_S)
+                assert list(chat) == [b"%d" % n for n in range(300)]
+                pending = [call(opened, "Unary").future(b"%d" % n, timeout=WAIT_S) for n in range(200)]
+                assert [one.result() for one in pending] == [b"%d" % n for n in range(200)]
+                found.server.failures = ["NOT_FOUND"]
+                assert failure(call(opened, "Unary"), b"x", timeout=WAIT_S) == ("NOT_FOUND", "because 100%")
+
+
+def grpc_channel(address):
+    """Return a plain channel to an address."""
+    import grpc
+
+    return grpc.insecure_channel(address)

@@ -229,6 +229,15 @@ class Limits(H2Case):
                 server.answer(number, status=204)
         self.assertEqual([status_of(client.read()) for client in clients], [204] * 3)
 
+    def test_a_new_connection_begins_with_what_the_last_one_took(self):
+        mesh = self.h2()
+        settings = Settings(max_concurrent_streams=2)
+        clients = [mesh.client(GET)]
+        first = self.server(mesh, settings)
+        clients += [mesh.client(GET) for _ in range(5)]
+        silent = [mesh.upstreams[0].accept() for _ in range(2)]  # they have not said SETTINGS
+        self.assertEqual([first.requests(), *map(streams_of, silent)], [[1, 3], [1, 3], [1, 3]])
+
     def test_our_limit_counts_too_and_the_breaker_lets_wait(self):
         mesh = self.h2(cluster={"http2": http2(max_concurrent_streams=1)}, breaker={"max_connections": 1})
         clients = [mesh.client(GET) for _ in range(3)]
@@ -274,3 +283,13 @@ def http2(**options):
     """Return the model's options."""
     from meshd.model.http2_upstream import Http2Upstream
     return Http2Upstream(**options)
+
+
+def streams_of(peer):
+    """Return the streams that a client has begun on a connection where nothing has been said."""
+    data, found = peer.read()[24:], []
+    while data:
+        if data[3] == 1:
+            found.append(int.from_bytes(data[5:9], "big"))
+        data = data[9 + int.from_bytes(data[:3], "big"):]
+    return found

@@ -2,7 +2,8 @@
 
 ``nginx`` and Node serve the same four ways each: HTTP/1.1 and HTTP/2, plain and over TLS. /proto says what was spoken,
 PUT keeps a body that GET gives back, all else is 404. Node has more: /echo (as it comes), /sum, /big?N, /trailers,
-/events (three, 50 ms apart), /abort (resets in the middle), /seen?id (how a request to /stall?id ended).
+/events (three, 50 ms apart), /abort (resets in the middle), /words; /stall?id (a byte and no more), /flaky?id (503 and
+then an echo), /once?id (no answer, and then one) and /count?id, of which /seen?id tells how it ended or how often.
 """
 
 import contextlib
@@ -33,7 +34,8 @@ server { listen 127.0.0.1:%d%s; dav_methods PUT; create_full_put_path on;
 NODE = """
 const fs = require('fs'), crypto = require('crypto'), http = require('http'), https = require('https');
 const http2 = require('http2');
-const [certificate, secret, ...ports] = process.argv.slice(1);
+const [certificate, secret, streams, ...ports] = process.argv.slice(1);
+const settings = +streams ? {maxConcurrentStreams: +streams} : {};
 const tls = {cert: fs.readFileSync(certificate), key: fs.readFileSync(secret)};
 const kept = {}, seen = {}, block = Buffer.alloc(65536, Buffer.from([...Array(256).keys()]));
 const given = (r, left) => { r.setHeader('content-length', left);
@@ -54,7 +56,13 @@ const paths = {
   '/abort': (q, r) => { r.setHeader('content-length', 100000); r.write(block.subarray(0, 50000), () =>
     r.stream ? r.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR) : r.socket.destroy()); },
   '/stall': (q, r, id) => { seen[id] = 'waiting'; r.on('close', () => { seen[id] = 'ended'; }); r.write('a'); },
-  '/seen': (q, r, id) => r.end(seen[id] || 'unknown'),
+  '/flaky': (q, r, id) => { seen[id] = (seen[id] || 0) + 1; const parts = [];
+    q.on('data', d => parts.push(d)).on('end', () => { 
+      r.statusCode = seen[id] == 1 ? 503 : 200; r.end(Buffer.concat(parts)); }); },
+  '/once': (q, r, id) => { seen[id] = (seen[id] || 0) + 1; if (seen[id] > 1) r.end('answer ' + seen[id]); },
+  '/count': (q, r, id) => { seen[id] = (seen[id] || 0) + 1; r.end('' + seen[id]); },
+  '/words': (q, r) => { r.setHeader('content-type', 'text/plain'); r.end('some words '.repeat(20000)); },
+  '/seen': (q, r, id) => r.end('' + (seen[id] || 'unknown')),
 };
 const answer = (q, r) => {
   const [path, query] = q.url.split('?');
@@ -66,8 +74,8 @@ const answer = (q, r) => {
     r.end(q.method == 'HEAD' ? undefined : kept[path]);
   } else { r.statusCode = 404; r.end('none'); }
 };
-[http.createServer(answer), https.createServer(tls, answer), http2.createServer(answer),
- http2.createSecureServer(tls, answer)].forEach((server, n) => server.listen(+ports[n], '127.0.0.1'));
+[http.createServer(answer), https.createServer(tls, answer), http2.createServer({settings}, answer),
+ http2.createSecureServer({...tls, settings}, answer)].forEach((server, n) => server.listen(+ports[n], '127.0.0.1'));
 """
 
 
@@ -93,10 +101,10 @@ def nginx(folder, mesh):
 
 
 @contextlib.contextmanager
-def node(mesh):
-    """Yield the addresses of Node by way."""
+def node(mesh, max_streams=0):
+    """Yield the addresses of Node by way; ``max_streams`` is what it takes at once on a connection, 0 its default."""
     ports = {way: quiet_port() for way in WAYS}
-    command = [needs("node"), "-e", NODE, *mesh.files("server"), *map(str, ports.values())]
+    command = [needs("node"), "-e", NODE, *mesh.files("server"), *map(str, (max_streams, *ports.values()))]
     with running(command, ports["h2-tls"]):
         yield {way: f"127.0.0.1:{port}" for way, port in ports.items()}
 

@@ -61,9 +61,13 @@ class StreamConnection(UpstreamConnection):
     # Leases
 
     def has_room(self) -> bool:
-        """Say whether one more request may begin now."""
-        return (not self.is_leaving and self.active < self.pool.max_streams
-                and self.session.can_request and self.active < self.session.max_streams)
+        """Say whether one more request may begin now; before the endpoint's SETTINGS, by those of its last connection
+        (Envoy's cache of concurrent streams), since what is too much is refused.
+        """
+        pool = self.pool
+        return (not self.is_leaving and self.active < pool.max_streams
+                and self.session.can_request and self.active < self.session.max_streams
+                and (self.has_settings or self.active < pool.expected))
 
     def take(self) -> Lease:
         """Return a lease on a new stream; ``has_room`` has said yes."""
