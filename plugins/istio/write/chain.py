@@ -1,4 +1,4 @@
-"""Filter chains and listeners of bytes: a Gateway with one server for each chain, and VirtualServices bound to it alone.
+"""Filter chains and listeners of bytes: a Gateway with one server for each chain, and VirtualServices bound to it.
 
 A chain is told apart by its server names, as servers are. Requests become ``http`` rules, bytes that end TLS here (or
 have none) ``tcp`` rules, and bytes that pass ``tls`` rules.
@@ -106,7 +106,7 @@ class _Chain:
                 for name, weight in rows]
 
     def _tls(self):
-        return server_tls(self.chain.tls, self.where, self.losses)
+        return server_tls(self.chain.tls, self.where, self.losses, self.snapshot.node.identity)
 
     def _gateway(self, protocol, tls, hosts):
         bind, port = where_of(self.listener)

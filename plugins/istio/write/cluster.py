@@ -124,7 +124,7 @@ def _endpoint(one, port_name, losses, cluster):
 def _policy(cluster, node, losses):
     return given(connectionPool=_pool(cluster, losses), loadBalancer=balancer(cluster, node, losses),
                  outlierDetection=outlier_detection(cluster, losses), retryBudget=_budget(cluster),
-                 tls=client_tls(cluster.tls, f"cluster {cluster.name}", losses),
+                 tls=client_tls(cluster.tls, f"cluster {cluster.name}", losses, cluster.name, node.identity),
                  proxyProtocol={"version": cluster.proxy_protocol.upper()} if cluster.proxy_protocol else None)
 
 

@@ -108,7 +108,7 @@ def _gateway(name, listener, node, hosts, losses):
     server = {"port": {"number": port or 80, "name": "http", "protocol": "HTTP"}, "hosts": names}
     if listener.tls is not None:
         server["port"].update(name="https", protocol="HTTPS")
-        server["tls"] = server_tls(listener.tls, f"listener {listener.name}", losses)
+        server["tls"] = server_tls(listener.tls, f"listener {listener.name}", losses, node.identity)
     server.update(bind)
     return document("Gateway", name, {"selector": selector(node), "servers": [server]})
 
