@@ -69,7 +69,7 @@ class Mesh(TestCase):
     def test_a_host_with_the_identity_is_istio_mutual(self):
         for sni, said in (("outbound_.80_.v1_.a.test", {}), ("x.test", {"sni": "x.test"})):
             losses = []
-            tls = UpstreamTls(certificate=self.OWN, sni=sni, istio_alpn=True, auto_san_validation=False,
+            tls = UpstreamTls(certificate=self.OWN, sni=sni, mesh_alpn=True, auto_san_validation=False,
                               validation=Validation(secret="mesh", spiffe=True, trust_domains=("cluster.local",)))
             found = client_tls(tls, "a", losses, "outbound|80|v1|a.test", "mesh")
             self.assertEqual((found, losses), ({"mode": "ISTIO_MUTUAL", **said}, []))

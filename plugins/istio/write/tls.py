@@ -106,7 +106,7 @@ def client_tls(tls, at, losses, cluster="", identity=None):
 
 
 def _to_mesh(tls, at, losses, cluster):
-    lose(losses, at, tls, (*CLIENT, "istio_alpn", "alpn"), "tls: ")
+    lose(losses, at, tls, (*CLIENT, "mesh_alpn", "alpn"), "tls: ")
     lose(losses, at, tls.validation, (*VALIDATION[:4], *OF_MESH, "where"), "tls: validation: ")
     _trust(tls.validation, at, losses)
     host, port, subset = target(cluster)
