@@ -104,9 +104,12 @@ class Checking(unittest.TestCase):
                  "{secret: a, subject_alt_names: [{exact: a, prefix: b}]}}", "MSH0113"),
                 ("{certificates: [{secret: a}], client_certificate: required, validation: "
                  "{secret: a, subject_alt_names: [{regex: '('}]}}", "MSH0108"),
-                ("{certificates: [{secret: a}], client_certificate: optional, validation: "
-                 "{verify_certificate_spki: ['%s=']}}" % ("A" * 43), "MSH0113")):
+                ("{certificates: [{secret: a}], client_certificate: optional, validation: {spiffe: true}}", "MSH0113")):
             self.assertIn(word, [code for code, _ in self.faults(text)], text)
+
+    def test_hashes_alone_are_enough_to_know_a_client_by(self):
+        self.assertEqual(self.faults("{certificates: [{secret: a}], client_certificate: optional, validation: "
+                                     "{verify_certificate_spki: ['%s=']}}" % ("A" * 43)), [])
 
     def test_no_key_is_in_the_snapshot(self):
         path = self.folder / "mesh.yaml"

@@ -42,6 +42,39 @@ class Servers(TestCase):
                    min_version="1.3", ecdh_curves=("P-256", "X25519"), session_tickets=False)
 
 
+    def test_hashes_alone_need_an_authority(self):
+        self.check({"mode": "MUTUAL", "credentialName": "shop", "verifyCertificateHash": ["ab" * 32]},
+                   ["validation: hashes alone cannot be said: authorities are written by hand"],
+                   client_certificate="required", validation=Validation(verify_certificate_hash=("ab" * 32,)))
+
+
+class Mesh(TestCase):
+    OWN = Certificate(secret="mesh")
+
+    def server(self, expected, lost=(), client_certificate="required", **rules):
+        losses = []
+        validation = Validation(secret="mesh", **rules) if client_certificate != "none" else None
+        tls = DownstreamTls(certificates=(self.OWN,), client_certificate=client_certificate, validation=validation)
+        self.assertEqual(server_tls(tls, "a", losses, "mesh"), expected)
+        self.assertEqual(losses, list(lost))
+
+    def test_a_server_with_the_identity_is_istio_mutual(self):
+        self.server({"mode": "ISTIO_MUTUAL"}, spiffe=True, trust_domains=("cluster.local",))
+        self.server({"mode": "ISTIO_MUTUAL", "subjectAltNames": ["spiffe://a/b"]},
+                    ["a: tls: validation: trust_domains are MeshConfig's: written by hand"],
+                    trust_domains=("corp",), subject_alt_names=(SanMatch(exact="spiffe://a/b"),))
+        self.server({"mode": "SIMPLE", "credentialName": "mesh"}, client_certificate="none")
+        self.server({"mode": "MUTUAL", "credentialName": "mesh"})
+
+    def test_a_host_with_the_identity_is_istio_mutual(self):
+        for sni, said in (("outbound_.80_.v1_.a.test", {}), ("x.test", {"sni": "x.test"})):
+            losses = []
+            tls = UpstreamTls(certificate=self.OWN, sni=sni, mesh_alpn=True, auto_san_validation=False,
+                              validation=Validation(secret="mesh", spiffe=True, trust_domains=("cluster.local",)))
+            found = client_tls(tls, "a", losses, "outbound|80|v1|a.test", "mesh")
+            self.assertEqual((found, losses), ({"mode": "ISTIO_MUTUAL", **said}, []))
+
+
 class Hosts(TestCase):
     def check(self, expected, lost=(), **options):
         losses = []

@@ -57,7 +57,7 @@ class Believing(TlsCase):
         for agreed in ("istio-h2", "istio-http/1.1", "istio", "h2"):
             context = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)
             context.set_alpn_protocols([agreed])
-            layer, peer = self.call(self.client(("h2", "http/1.1"), istio_alpn=True), context=context)
+            layer, peer = self.call(self.client(("h2", "http/1.1"), mesh_alpn=True), context=context)
             self.settle(peer)
             self.assertEqual(layer.security.alpn, agreed)
         self.assertEqual(of_mesh(("http/1.1",)), ("istio-http/1.1", "istio", "http/1.1"))

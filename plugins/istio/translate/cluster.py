@@ -93,8 +93,9 @@ class Clusters:
         if backend is not None and backend.fault:
             return _missing(name, node)
         needs = (service, self.mesh.config, *rules, *((backend.resource,) if backend is not None else ()))
+        values = name, me.identity, getattr(getattr(backend, "authority", None), "name", None)
         return self.context.once("cluster", needs, lambda: self._of(name, service, found, rules, subset, backend),
-                                 (name, me.identity))
+                                 values)
 
     def _of(self, name, service, found, rules, subset, backend):
         """Return the native cluster of a port of a service, or of one of its subsets, under DestinationRules.

@@ -53,7 +53,7 @@ def mesh_client(tls, service, port, subset, clusters):
     """
     config, identity = clusters.mesh.config, clusters.context.node.identity
     names = list(tls.subject_alt_names) or accounts_of(service, config)
-    speaks = {"istio_alpn": default(True)} if port.is_http else {"alpn": default(["istio"])}
+    speaks = {"mesh_alpn": default(True)} if port.is_http else {"alpn": default(["istio"])}
     return At(tls.node, {
         "sni": At(field(tls, "sni"), tls.sni) if tls.sni else default(sni_of(service.host, port.number, subset)),
         "auto_san_validation": default(False), "certificate": default({"secret": identity}),

@@ -8,7 +8,7 @@ from meshd_plugins.istio.emit import default
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE
 from meshd_plugins.istio.mesh.name import covers
 from meshd_plugins.istio.mesh.service import EXTERNAL
-from meshd_plugins.istio.translate.identity import WORDS, sni_of
+from meshd_plugins.istio.translate.identity import WORDS
 from meshd_plugins.istio.translate.tcp import proxy_to, tcp_chain
 
 UDP = "udp"

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from meshd_plugins.istio.write.balancing import HASHES
+from meshd_plugins.istio.write.chain import chain_documents, clusters_of, proxies
 from meshd_plugins.istio.write.cluster import host_documents
 from meshd_plugins.istio.write.form import target
 from meshd_plugins.istio.write.listener import listener_documents
@@ -14,13 +15,15 @@ def write(snapshot):
     hashed = {one.name for one in snapshot.clusters if one.load_balancer is not None
               and one.load_balancer.type in HASHES}
     documents = [document for one in snapshot.listeners
-                 for document in listener_documents(one, snapshot, hashed, losses)]
+                 for document in (listener_documents if one.filters else chain_documents)(
+                     one, snapshot, hashed, losses)]
+    of_bytes = {name for one in snapshot.listeners for options in proxies(one) for name, _ in clusters_of(options)}
     by_host = {}
     for one in snapshot.clusters:
         if not one.missing:
             by_host.setdefault(target(one.name)[0], []).append(one)
     documents += [document for host, found in by_host.items()
-                  for document in host_documents(host, found, snapshot.node, losses)]
+                  for document in host_documents(host, found, snapshot.node, losses, of_bytes)]
     return list(_distinct(documents)), losses
 
 

@@ -18,10 +18,15 @@ MOST = 2**31 - 1
 """Istio's numbers are signed; more than that is no limit."""
 
 
-def host_documents(host, clusters, node, losses):
-    """Yield the documents of the clusters of one host for a node; what they cannot say is added to ``losses``."""
+def host_documents(host, clusters, node, losses, of_bytes=frozenset()):
+    """Yield the documents of the clusters of one host for a node; what they cannot say is added to ``losses``.
+
+    ``of_bytes`` are the names of clusters that connections go to.
+    """
     ports = sorted({target(cluster.name)[1] for cluster in clusters})
-    names = {port: "http" if place == 0 else f"http-{port}" for place, port in enumerate(ports)}
+    spoken = {port: _protocol(port, clusters, of_bytes) for port in ports}
+    words = {port: "tcp" if spoken[port] == "TCP" else "http" for port in ports}
+    names = {port: words[port] if place == 0 else f"{words[port]}-{port}" for place, port in enumerate(ports)}
     endpoints = []
     for cluster in clusters:
         lose(losses, f"cluster {cluster.name}", cluster, SAID)
@@ -33,15 +38,18 @@ def host_documents(host, clusters, node, losses):
     is_outside = resolution == "DYNAMIC_DNS"
     yield document("ServiceEntry", host, {
         "hosts": [host], "location": "MESH_EXTERNAL" if is_outside else "MESH_INTERNAL", "resolution": resolution,
-        "ports": [{"number": port, "name": name, "protocol": _protocol(port, clusters)}
+        "ports": [{"number": port, "name": name, "protocol": spoken[port]}
                   for port, name in names.items()],
         **({} if is_outside else {"endpoints": endpoints})})
     yield document("DestinationRule", host, _rule(host, clusters, node, losses))
 
 
-def _protocol(port, clusters):
-    """Return a port's protocol: HTTP2 where all its clusters speak that."""
-    spoken = {cluster.protocol for cluster in clusters if target(cluster.name)[1] == port}
+def _protocol(port, clusters, of_bytes):
+    """Return a port's protocol: HTTP2 where all its clusters speak that, TCP where connections go to one of them."""
+    found = [cluster for cluster in clusters if target(cluster.name)[1] == port]
+    if any(cluster.name in of_bytes for cluster in found):
+        return "TCP"
+    spoken = {cluster.protocol for cluster in found}
     return "HTTP2" if spoken == {"http2"} else "HTTP"
 
 
@@ -116,7 +124,7 @@ def _endpoint(one, port_name, losses, cluster):
 def _policy(cluster, node, losses):
     return given(connectionPool=_pool(cluster, losses), loadBalancer=balancer(cluster, node, losses),
                  outlierDetection=outlier_detection(cluster, losses), retryBudget=_budget(cluster),
-                 tls=client_tls(cluster.tls, f"cluster {cluster.name}", losses),
+                 tls=client_tls(cluster.tls, f"cluster {cluster.name}", losses, cluster.name, node.identity),
                  proxyProtocol={"version": cluster.proxy_protocol.upper()} if cluster.proxy_protocol else None)
 
 

@@ -19,31 +19,41 @@ def listener_documents(listener, snapshot, hashed, losses):
 
     ``hashed`` are the names of clusters with consistent hashing.
     """
-    if not listener.filters:
-        losses.append(f"listener {listener.name}: filter chains and TCP have no document yet: left out")
-        return
-    router = listener.filters[-1]
-    hosts = getattr(router.config, "virtual_hosts", None)
+    at = f"listener {listener.name}"
+    hosts = hosts_of(listener, at, losses)
     if hosts is None:
-        losses.append(f"listener {listener.name}: {router.type} is no router: left out")
         return
     name = word(listener.name)
-    for plugin in listener.filters[:-1]:
-        if plugin.type == "rate_limit" and plugin.config.key in KEYS and snapshot.node.role != "sidecar":
-            yield _rate_limit(name, plugin)
-        elif not _is_idle(plugin):
-            losses.append(f"listener {listener.name}: filter {plugin.name} has no document of Istio's")
-    gateways, namespace = [name], ""
     if snapshot.node.role == "sidecar":
-        gateways, namespace = [], name
         if listener.tls is not None:
-            losses.append(f"listener {listener.name}: tls is not ended by a sidecar's egress listener")
-        yield _sidecar(listener, namespace)
+            losses.append(f"{at}: tls is not ended by a sidecar's egress listener")
+        yield _sidecar(listener, name)
     else:
         yield _gateway(name, listener, snapshot.node, hosts, losses)
+    yield from request_documents(listener, name, at, hosts, snapshot, hashed, losses)
+
+
+def hosts_of(owner, at, losses):
+    """Return the virtual hosts of a listener or chain of requests; None, with a sentence, where it has no router."""
+    router = owner.filters[-1]
+    hosts = getattr(router.config, "virtual_hosts", None)
+    if hosts is None:
+        losses.append(f"{at}: {router.type} is no router: left out")
+    return hosts
+
+
+def request_documents(owner, name, at, hosts, snapshot, hashed, losses):
+    """Yield the rules of a listener or chain, whose Gateway (or, at a sidecar, whose namespace) is ``name``."""
+    is_sidecar = snapshot.node.role == "sidecar"
+    for plugin in owner.filters[:-1]:
+        if plugin.type == "rate_limit" and plugin.config.key in KEYS and not is_sidecar:
+            yield _rate_limit(name, plugin)
+        elif not _is_idle(plugin):
+            losses.append(f"{at}: filter {plugin.name} has no document of Istio's")
+    gateways, namespace = ([], name) if is_sidecar else ([name], "")
     for host in hosts:
-        rules = http_rules(host, f"listener {listener.name}: virtual host {host.name}", hashed, losses)
-        names = _names(host)
+        rules = http_rules(host, f"{at}: virtual host {host.name}", hashed, losses)
+        names = names_of(host)
         if rules and names:
             spec = {"hosts": names, **({"gateways": gateways} if gateways else {}), "http": rules}
             yield document("VirtualService", f"{name}-{host.name}", spec, namespace)
@@ -65,10 +75,21 @@ def _rate_limit(gateway, plugin):
     return {**document("RateLimitPolicy", plugin.name, spec), "apiVersion": "meshd.io/v1alpha1"}
 
 
-def _names(host):
+def names_of(host):
     """Return the domains without ports, each once; Istio adds the ports itself."""
     return list(dict.fromkeys(one.rpartition(":")[0] if one.rpartition(":")[2].isdecimal() else one
                               for one in host.domains))
+
+
+def where_of(listener):
+    """Return (``bind`` of a server, {} for all addresses; the port, 0 for a unix socket)."""
+    bind, port = _where(listener)
+    return ({} if bind in ANY else {"bind": bind}), port
+
+
+def selector(node):
+    """Return the labels by which a Gateway selects a node of this role."""
+    return {"istio": dict(node.labels).get("istio", SELECTORS[node.role])}
 
 
 def _where(listener):
@@ -80,19 +101,16 @@ def _where(listener):
 
 def _gateway(name, listener, node, hosts, losses):
     """Beside a wildcard no host is named: its rules would hold for that host as well."""
-    bind, port = _where(listener)
-    names = list(dict.fromkeys(one for host in hosts for one in _names(host)))
+    bind, port = where_of(listener)
+    names = list(dict.fromkeys(one for host in hosts for one in names_of(host)))
     if not names or any(one.startswith("*") for one in names):
         names = ["*"]
     server = {"port": {"number": port or 80, "name": "http", "protocol": "HTTP"}, "hosts": names}
     if listener.tls is not None:
         server["port"].update(name="https", protocol="HTTPS")
-        server["tls"] = server_tls(listener.tls, f"listener {listener.name}", losses)
-    if bind not in ANY:
-        server["bind"] = bind
-    labels = dict(node.labels)
-    selector = {"istio": labels.get("istio", SELECTORS[node.role])}
-    return document("Gateway", name, {"selector": selector, "servers": [server]})
+        server["tls"] = server_tls(listener.tls, f"listener {listener.name}", losses, node.identity)
+    server.update(bind)
+    return document("Gateway", name, {"selector": selector(node), "servers": [server]})
 
 
 def _sidecar(listener, namespace):

@@ -185,7 +185,7 @@ class Listener:
     )
     tls: DownstreamTls | None = option(Nested(DownstreamTls), default=None, doc="TLS, ended here (plain when absent)")
     filter_chains: tuple[FilterChain, ...] = option(
-        ListOf(item=Nested(FilterChain), maximum=1000, unique="name"), default=(),
+        ListOf(item=Nested(FilterChain), maximum=10_000, unique="name"), default=(),
         doc="in place of filters: chains by what a connection is like (a server name, say)"
     )
     default_filter_chain: FilterChain | None = option(

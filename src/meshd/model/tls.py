@@ -184,7 +184,7 @@ class UpstreamTls:
         ListOf(item=Text(minimum=1, maximum=255), maximum=20), default=None,
         doc="protocols that are offered, the best first (when absent: what the cluster speaks)"
     )
-    istio_alpn: bool = option(
+    mesh_alpn: bool = option(
         Boolean(), default=False, doc="where alpn is absent, offer Istio's words for mutual TLS of the mesh before it"
     )
     session_resumption: bool = option(Boolean(), default=True, doc="come back to an endpoint with a short handshake")

@@ -81,7 +81,7 @@ class ClientTls(Live):
         key = (address, name)
         session = self.sessions.pop(key, None)
         wanted = alpn if alpn and self.spec.alpn is None else self.alpn
-        if self.spec.istio_alpn and self.spec.alpn is None:
+        if self.spec.mesh_alpn and self.spec.alpn is None:
             wanted = of_mesh(wanted)
         self.context.set_alpn_protocols(list(wanted))  # each connection takes what is set when it is made
         try:

@@ -68,7 +68,7 @@ def exact(validation):
 class Clients(TestCase):
     def test_the_identity_is_shown_and_its_authorities_are_trusted(self):
         tls, seen = towards(policy())
-        self.assertEqual((tls.certificate.secret, tls.validation.secret, tls.istio_alpn, seen.warnings),
+        self.assertEqual((tls.certificate.secret, tls.validation.secret, tls.mesh_alpn, seen.warnings),
                          ("mesh", "mesh", True, ()))
 
     def test_the_server_name_is_that_of_the_cluster_or_the_rule_s(self):
@@ -108,7 +108,7 @@ class Clients(TestCase):
         seen = view(document("Gateway", "edge", {"selector": {"istio": "ingressgateway"}, "servers": [
             {"port": port, "hosts": ["*"]}]}), service("a.test", ports=((9000, "tcp"),)), rule, policy())
         tls = seen.cluster("outbound|9000||a.test").tls
-        self.assertEqual((tls.alpn, tls.istio_alpn, tls.sni), (("istio",), False, "outbound_.9000_._.a.test"))
+        self.assertEqual((tls.alpn, tls.mesh_alpn, tls.sni), (("istio",), False, "outbound_.9000_._.a.test"))
 
     def test_files_beside_it_are_warned_of(self):
         _, seen = towards(policy(caCertificates="/x"))
