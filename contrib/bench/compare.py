@@ -35,6 +35,13 @@ VOID_PERCENT = 90
 REFERENCES = {"-all": "envoy-all", "-tcp": "envoy-tcp", "-tls": "envoy-tls", "-grpc": "envoy-grpc"}
 EVERY = PEERS | mechanism.PEERS | stream.PEERS | secure.PEERS | call.PEERS
 NAMED = ("tls-keepalive", "tls-handshake", "h2-tls", "grpc-unary", "tcp-small", "tcp-1m")
+WIRE = (
+    (("start-memory", "tls-keepalive", "tls-handshake", "h2-tls"), list(secure.PEERS)[:-1]),
+    (("grpc-unary",), list(call.PEERS)[:-1]),
+    (("h2-small", "h2-big"), ["envoy", "meshd"]),
+    (("tcp-small", "tcp-1m"), list(stream.PEERS)[:-1]),
+)
+"""Cases and proxies of ``--wire``: all but those without compiled leaves."""
 BESIDE = ("p50_ms", "p99_ms", "p999_ms", "rate", "rss_kib", "pss_kib", "cpu_us", "load_idle", "bad")
 
 
@@ -51,6 +58,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rate", type=int, default=3200, help="requests/s of fixed-rate (default: 3200)")
     parser.add_argument("--python", default=sys.executable, help="the Python that has meshd (default: this one)")
     parser.add_argument("--json", metavar="FILE", help="write every measurement there")
+    parser.add_argument("--wire", action="store_true", help="TLS, HTTP/2, gRPC and TCP, each with its proxies")
     parser.add_argument("--pick", action="store_true", help="time the load balancers' pick alone, and end")
     parser.add_argument("--profile", action="store_true", help="show where meshd spends its time, and end")
     return parser.parse_args()
@@ -241,7 +249,9 @@ def main() -> int:
         return 0
     state = "from meshd.hot import compiled; print(compiled())"
     print("meshd:", subprocess.run([options.python, "-c", state], capture_output=True, text=True).stdout.strip())
-    result = compare(options)
+    result: dict[str, dict] = {}
+    for cases, proxies in WIRE if options.wire else ((options.case, options.proxy),):
+        result |= compare(argparse.Namespace(**vars(options) | {"case": cases, "proxy": proxies}))
     if options.json:
         Path(options.json).write_text(json.dumps(result, indent=1))
     return 0 if result else 1

@@ -75,6 +75,37 @@ class TestPeers(TestCase):
         self.assertNotEqual(self.ground.port("a"), self.ground.port("b"))
 
 
+class TestWire(TestCase):
+    """The proxies of TLS and gRPC."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = list(sys.path)
+        self.addCleanup(lambda: sys.path.__setitem__(slice(None), path))
+        self.addCleanup(lambda: [sys.modules.pop(name, None) for name in ("peer", "secure", "call")])
+        sys.path.insert(0, str(ROOT / "contrib" / "bench"))
+        self.secure, self.call = importlib.import_module("secure"), importlib.import_module("call")
+        self.ground = importlib.import_module("peer").Ground(Path(folder.name))
+
+    def test_the_configurations_of_meshd_pass_the_check(self):
+        for name, peer in (self.secure.PEERS | self.call.PEERS).items():
+            if name.startswith("meshd"):
+                command = peer.command(self.ground)
+                self.assertEqual(main(["--check", *command[command.index("-c"):]]), 0, name)
+
+    def test_one_certificate_serves_all(self):
+        first = self.secure.certificate(self.ground)
+        kept = Path(first[0]).read_bytes()
+        self.assertEqual(self.secure.certificate(self.ground), first)
+        self.assertEqual(Path(first[0]).read_bytes(), kept)
+
+    def test_calls_go_to_their_own_servers(self):
+        port = self.ground.port("grpc-0")
+        self.assertIn(f"127.0.0.1:{port}", self.call.call_meshd(self.ground, "meshd-grpc"))
+        self.assertNotEqual(port, self.ground.backend[0])
+
+
 class TestSampling(TestCase):
     def setUp(self):
         self.loop = f"{type(self).__qualname__}.test_counts_each_function_of_a_stack_once bench/test_bench.py"

@@ -2,7 +2,7 @@
 
 import ssl
 
-from meshd.model.tls import SanMatch
+from meshd.model.tls import SanMatch, Validation
 from tests.pki import Authority, ExtendedKeyUsageOID
 from tests.tls.side import TlsCase
 
@@ -48,6 +48,28 @@ class Choosing(TlsCase):
             layer, peer = self.serve(tls, context=context)
             self.settle(peer)
             self.assertEqual(layer.owner.said, ["secured"])
+
+    def chain(self, leaf, authorities):
+        """Return the certificates that a client is shown where ``authorities`` are those of clients."""
+        files = self.file("authorities", b"".join(one.pem for one in authorities))
+        tls = self.server(leaf, client_certificate="optional", validation=Validation(ca_file=files))
+        layer, peer = self.serve(tls)
+        self.settle(peer)
+        self.assertEqual(layer.owner.said, ["secured"])
+        return [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in peer.engine._sslobj.get_unverified_chain()]
+
+    def test_the_authorities_of_clients_complete_a_chain_of_one(self):
+        shown = self.chain(self.leaf, [Authority("another"), self.root])
+        self.assertEqual(shown, [self.leaf.der, ssl.PEM_cert_to_DER_cert(self.root.pem.decode())])
+
+    def test_a_chain_of_several_is_shown_as_it_is(self):
+        leaf = Authority("between", above=self.root).leaf("a.example")
+        self.assertEqual(len(self.chain(leaf, [self.root])), 2)
+
+    def test_openssl_chooses_where_two_authorities_have_one_name(self):
+        shown = self.chain(self.leaf, [Authority(), self.root])
+        self.assertEqual(shown[0], self.leaf.der)
+        self.assertEqual(len(shown), 2)
 
     def test_a_name_without_san_is_the_common_name(self):
         leaf = self.root.leaf()

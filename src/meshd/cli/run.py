@@ -26,6 +26,7 @@ from meshd.host.handover import Testament
 from meshd.host.launch import Launch
 from meshd.host.notify import Notify
 from meshd.hot.ledger import LOCKING
+from meshd.overload import heap
 
 UMASK = 0o027
 
@@ -73,7 +74,8 @@ def run(arguments: Any) -> int:
 
 
 def install_reactor() -> Any:
-    """Return the process's reactor."""
+    """Return the process's reactor, and prepare the process for it."""
+    heap.keep()
     faulthandler.enable()  # systemd's watchdog ends a hung process by SIGABRT: the journal then shows where it hung
     from twisted.internet import epollreactor
     epollreactor.install()

@@ -21,6 +21,7 @@ from meshd.config.transfer import compare
 from meshd.downstream.listener import LiveListener
 from meshd.errors import GenerationNeeded
 from meshd.model.snapshot import Loaded
+from meshd.overload import heap
 from meshd.registry import Registry
 from meshd.runtime.build import build
 from meshd.runtime.change import changes
@@ -219,6 +220,8 @@ class Reloader:
         self.listeners = swap.do()
         gc.collect(1)  # circles that died during the build (the admin API's, say) must not be frozen too
         gc.freeze()
+        if old is None:
+            heap.shrink()  # of what the start has left free
         for function in self.on_swap:
             self._tell(function)
         if old is not None:

@@ -42,9 +42,14 @@ class ClientTls(Live):
         """Read the files and put what they hold in force; known sessions are of the old."""
         spec, rows = self.spec, []
         context = contexts.make(spec, ssl.PROTOCOL_TLS_CLIENT, self.alpn)
+        authorities = None
+        if spec.validation is not None and not self.goes_by_hash():
+            authorities = contexts.Authorities(spec.validation, self.directory)
         if spec.certificate is not None:
             path, key_path = material.pair_paths(spec.certificate, self.directory)
             chain, found = material.read_certificates(path, "certificate_file")
+            if authorities is not None:
+                chain = authorities.complete(chain, found)
             material.load_pair(context, path, chain, key_path, material.read(key_path, "key_file"))
             context.local = found[0]
             rows += chain_rows(path, found)
@@ -52,8 +57,7 @@ class ClientTls(Live):
             if not spec.insecure_skip_verify:
                 context.set_default_verify_paths()
                 context.verify_mode = ssl.CERT_REQUIRED
-        elif not self.goes_by_hash():
-            authorities = contexts.Authorities(spec.validation, self.directory)
+        elif authorities is not None:
             authorities.load(context)
             context.verify_mode = ssl.CERT_REQUIRED
             rows += authority_rows(authorities.path, authorities.found)

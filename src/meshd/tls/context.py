@@ -11,6 +11,9 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 TICKETS = 1
 """Session tickets given after a full handshake of TLS 1.3; a client uses one at a time."""
 
+MAX_DEPTH = 8
+"""Most authorities that are put behind a certificate."""
+
 
 class Context(ssl.SSLContext):
     """``local`` is the certificate that is shown, or the first where there is one for each type of key."""
@@ -57,6 +60,21 @@ class Authorities:
     def path(self) -> str:
         """The file of the authorities, "" for the system's."""
         return self._ca or ""
+
+    def complete(self, chain: bytes, found: list[Certificate]) -> bytes:
+        """Return the PEM of a chain that is shown, ``found`` in it, with what OpenSSL would add of the authorities.
+
+        It would look for that at each handshake, and check each signature again: a third of the handshake's time. Where
+        it is not clear who signed, it still does.
+        """
+        path = list(found)
+        while len(found) == 1 and len(path) <= MAX_DEPTH and path[-1].issuer != path[-1].subject:
+            signers = [one for one in self.found if one.subject == path[-1].issuer]
+            if len(signers) != 1:
+                return chain
+            path += signers
+        more = [ssl.DER_cert_to_PEM_cert(one.der).encode() for one in path[len(found):]]
+        return b"\n".join([chain.rstrip(), *more])
 
     def load(self, context: ssl.SSLContext) -> None:
         """Make ``context`` trust them. Raises BadSecret."""

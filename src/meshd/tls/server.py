@@ -96,7 +96,8 @@ class ServerTls(Live):
     def _context(self, pairs: list[Pair], authorities: Any) -> contexts.Context:
         context = contexts.make(self.spec, ssl.PROTOCOL_TLS_SERVER, self.alpn)
         for pair in pairs:
-            material.load_pair(context, pair.path, pair.chain, pair.key_path, pair.key)
+            chain = pair.chain if authorities is None else authorities.complete(pair.chain, pair.found)
+            material.load_pair(context, pair.path, chain, pair.key_path, pair.key)
         context.local = pairs[0].leaf
         if authorities is not None:
             authorities.load(context)
