@@ -8,7 +8,7 @@ from collections import deque
 
 from hpack import Decoder, NeverIndexedHeaderTuple
 
-from meshd.http.h2.code import FRAME_SIZE_ERROR, HEADER_TABLE_SIZE, PROTOCOL_ERROR
+from meshd.http.h2.code import HEADER_TABLE_SIZE
 
 END_STREAM = ACK = 1
 END_HEADERS = 4
@@ -59,11 +59,9 @@ def without_reserved_bit(frame: bytes, at: int) -> bytes:
     return frame[:at] + bytes((frame[at] & 127,)) + frame[at + 1:]
 
 
-def priority_error(frame: bytes) -> int:
-    """Return the stream error of a PRIORITY frame, 0 for a good one; its meaning is gone (RFC 9113 5.3)."""
-    if len(frame) != 14:
-        return FRAME_SIZE_ERROR
-    return PROTOCOL_ERROR if frame[9] & 127 == frame[5] and frame[10:13] == frame[6:9] else 0
+def rst(stream_id: int, code: int) -> bytes:
+    """Return a RST_STREAM frame."""
+    return b"\0\0\4\3\0" + stream_id.to_bytes(4, "big") + code.to_bytes(4, "big")
 
 
 class Queue:
