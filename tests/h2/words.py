@@ -44,9 +44,18 @@ PADDING = cite(
 PRIORITY_0 = cite(
     "6.3", "If a PRIORITY frame is received with a stream identifier of 0x00, the recipient MUST respond with a "
     "connection error (Section 5.4.1) of type PROTOCOL_ERROR.")
+PUSH = cite(
+    "6.5.2", "A client MUST treat receipt of a SETTINGS frame with SETTINGS_ENABLE_PUSH set to 1 as a connection error "
+    "(Section 5.4.1) of type PROTOCOL_ERROR.")
+REFUSED = cite(
+    "6.8", "If the receiver of the GOAWAY has sent data on streams with a higher stream identifier than what is "
+    "indicated in the GOAWAY frame, those streams are not or will not be processed.")
 RESERVED = cite(
     "6.9", "The frame payload of a WINDOW_UPDATE frame is one reserved bit plus an unsigned 31-bit integer indicating "
     "the number of octets that the sender can transmit in addition to the existing flow-control window.")
+RISE = cite(
+    "6.8", "Endpoints MUST NOT increase the value they send in the last stream identifier, since the peers might "
+    "already have retried unprocessed requests on another connection.")
 SPACES = cite(
     "8.2.1", "A field value MUST NOT start or end with an ASCII whitespace character (ASCII SP or HTAB, 0x20 or 0x09).")
 TOO_LARGE = cite(

@@ -32,6 +32,8 @@ CASES = (
     Case("6.1", "DATA with padding as long as the payload", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x01")), BROKEN),
     Case("6.1", "DATA with a padding flag and no byte", (OPEN, frame(0, END_STREAM | PADDED, 1)),
          Connection((PROTOCOL_ERROR, FRAME_SIZE_ERROR))),
+    Case("6.1", "DATA with more padding than payload on a stream that was reset",
+         (OPEN, rst(1), frame(0, END_STREAM | PADDED, 1, b"\x06hello")), BROKEN),
     Case("6.2", "HEADERS on stream 0", headers(0), BROKEN),
     Case("6.2", "HEADERS with padding", _padded_headers(4, bytes(4), block(GET)), Answered()),
     Case("6.2", "HEADERS with more padding than payload", _padded_headers(200, b"", block(GET)), BROKEN),

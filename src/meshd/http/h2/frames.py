@@ -9,6 +9,7 @@ from collections import deque
 from hpack import Decoder, NeverIndexedHeaderTuple
 
 from meshd.http.h2.code import HEADER_TABLE_SIZE
+from meshd.http.h2.fields import Secret
 
 END_STREAM = ACK = 1
 END_HEADERS = 4
@@ -27,19 +28,25 @@ class LengthDecoder(Decoder):
 
     def decode(self, data: bytes, raw: bool = False) -> list:
         """Return the fields of a section."""
-        return [(_HIDDEN, value) if name == _LENGTH else (name, value) for name, value in super().decode(data, raw)]
+        return [(_HIDDEN, field[1]) if field[0] == _LENGTH else field for field in super().decode(data, raw)]
 
 
 def reveal(section) -> tuple:
     """Return the fields as they came."""
-    return tuple([(_LENGTH, value) if name == _HIDDEN else (bytes(name), bytes(value)) for name, value in section])
+    return tuple([
+        (_LENGTH, field[1]) if field[0] == _HIDDEN else
+        Secret(bytes(field[0]), bytes(field[1])) if isinstance(field, NeverIndexedHeaderTuple) else
+        (bytes(field[0]), bytes(field[1])) for field in section])
 
 
 def secured(section: list) -> list:
-    """Return the section with what no table may keep marked as such (RFC 7541 7.1.3), as libnghttp2 does."""
-    return [NeverIndexedHeaderTuple(name, value)
-            if name in _SECRET or name == b"cookie" and len(value) < SHORT_COOKIE_BYTES else (name, value)
-            for name, value in section]
+    """Return the section with what no table may keep marked as such (RFC 7541 7.1.3): what came so, and as libnghttp2
+    does.
+    """
+    return [NeverIndexedHeaderTuple(field[0], field[1])
+            if type(field) is not tuple or field[0] in _SECRET
+            or field[0] == b"cookie" and len(field[1]) < SHORT_COOKIE_BYTES else field
+            for field in section]
 
 
 def plain_settings(frame: bytes) -> bytes:

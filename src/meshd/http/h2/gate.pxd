@@ -11,6 +11,7 @@ cdef class Gate:
     cdef Py_ssize_t _max_frame
     cdef public long long resets
     cdef public long long goaway
+    cdef public bint is_within
     cdef long long _before
     cdef bint _is_server
     cdef bint _has_greeted

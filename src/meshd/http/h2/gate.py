@@ -29,12 +29,13 @@ class Gate:
     connection error, 0 without one: what an engine lets pass where the RFC says MUST, and what both find the same way.
 
     ``known`` has the peer's streams that are open, and those reset on this side, whose frames may still come.
-    ``resets`` counts RST_STREAM frames that were sent, ``goaway`` is the last stream of the last GOAWAY received.
+    ``is_within``: a field section has begun and its end has not come. ``resets`` counts RST_STREAM frames that were
+    sent, ``goaway`` is the last stream of the last GOAWAY received.
     """
 
     __slots__ = (
-        "flood", "code", "known", "resets", "goaway", "_is_begun", "_max_frame", "_is_server", "_kind", "_flags",
-        "_left", "_passed", "_head", "_opened", "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent",
+        "flood", "code", "known", "resets", "goaway", "is_within", "_is_begun", "_max_frame", "_is_server", "_kind",
+        "_flags", "_left", "_passed", "_head", "_opened", "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent",
         "_replies", "_section_bytes", "_continuations", "_max_empty", "_max_priority", "_max_updates",
         "_max_replies", "_max_section_bytes", "_max_continuations", "_has_greeted", "_before",
     )
@@ -43,7 +44,7 @@ class Gate:
         self.flood = None
         self.code = 0
         self.known = set()
-        self._is_begun = False
+        self.is_within = self._is_begun = False
         self._max_frame = settings.max_frame_size
         self.resets = 0
         self.goaway = self._before = MAX_STREAM_ID
@@ -63,8 +64,8 @@ class Gate:
         self._max_continuations = settings.max_continuations
 
     def check(self, data: bytes) -> bytes:
-        """Count the frames of ``data``; return it, with the last stream of a GOAWAY to a server cleared, up to the frame
-        with which the connection ends.
+        """Count the frames of ``data``; return it up to the frame with which the connection ends, if any, with the last
+        stream of a GOAWAY to a server cleared.
         """
         fed = data
         size = len(data)
@@ -93,6 +94,7 @@ class Gate:
                 if len(part) == 9:
                     self._head = b""
                     self._open(part, 0)
+        self.is_within = self._kind in (HEADERS, CONTINUATION) and (self._left > 0 or not self._flags & END_HEADERS)
         return fed[:start] if self.code or self.flood is not None else fed
 
     def _greet(self, data: bytes, at: int, step: int) -> None:
@@ -208,8 +210,8 @@ class Gate:
             self._count_empty()
 
     def _clear(self, data: bytes, fed: bytes, at: int, step: int) -> bytes:
-        """Take the last stream out of a GOAWAY's payload, as far as it is here; to a client it names one of its own, and
-        does not rise (6.8).
+        """Take the last stream out of a GOAWAY's payload, as far as it is here; to a client it names one of its own,
+        and does not rise (6.8).
         """
         if self._passed == 0:
             self._before, self.goaway = self.goaway, 0
