@@ -40,7 +40,8 @@ NO_HOST = cite(
     "an \":authority\" pseudo-header field.")
 PADDING = cite(
     "6.1", "If the length of the padding is the length of the frame payload or greater, the recipient MUST treat this "
-    "as a connection error (Section 5.4.1) of type PROTOCOL_ERROR.", "Here it is less.")
+    "as a connection error (Section 5.4.1) of type PROTOCOL_ERROR.")
+LESS_PADDING = f"{PADDING} Here it is less."
 PRIORITY_0 = cite(
     "6.3", "If a PRIORITY frame is received with a stream identifier of 0x00, the recipient MUST respond with a "
     "connection error (Section 5.4.1) of type PROTOCOL_ERROR.")
@@ -53,9 +54,6 @@ REFUSED = cite(
 RESERVED = cite(
     "6.9", "The frame payload of a WINDOW_UPDATE frame is one reserved bit plus an unsigned 31-bit integer indicating "
     "the number of octets that the sender can transmit in addition to the existing flow-control window.")
-RISE = cite(
-    "6.8", "Endpoints MUST NOT increase the value they send in the last stream identifier, since the peers might "
-    "already have retried unprocessed requests on another connection.")
 SPACES = cite(
     "8.2.1", "A field value MUST NOT start or end with an ASCII whitespace character (ASCII SP or HTAB, 0x20 or 0x09).")
 TOO_LARGE = cite(
