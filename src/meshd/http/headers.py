@@ -23,8 +23,8 @@ def _clean(value: bytes) -> bytes:
 class Headers:
     """A multimap of field names to values, both ``bytes``; names given to methods are lower case.
 
-    ``raw`` is the block, ``low`` its lower-cased copy. Cost of a look-up is one search of the block. ``secret``: names of
-    fields that came never indexed, as no table of HTTP/2 may keep them (RFC 7541 7.1.3), or None.
+    ``raw`` is the block, ``low`` its lower-cased copy. Cost of a look-up is one search of the block. ``secret``: names
+    of fields that came never indexed, as no table of HTTP/2 may keep them (RFC 7541 7.1.3), or None.
     """
 
     __slots__ = ("raw", "low", "secret")

@@ -8,7 +8,7 @@ from collections import deque
 
 from hpack import Decoder, NeverIndexedHeaderTuple
 
-from meshd.http.h2.code import HEADER_TABLE_SIZE
+from meshd.http.h2.code import HEADER_TABLE_SIZE, RST_STREAM
 from meshd.http.h2.fields import Secret
 
 END_STREAM = ACK = 1
@@ -69,6 +69,26 @@ def without_reserved_bit(frame: bytes, at: int) -> bytes:
 def rst(stream_id: int, code: int) -> bytes:
     """Return a RST_STREAM frame."""
     return b"\0\0\4\3\0" + stream_id.to_bytes(4, "big") + code.to_bytes(4, "big")
+
+
+def once(data: bytes, was_reset: dict[int, bool]) -> bytes:
+    """Take out what h2 says to frames that come on a stream that was reset: it says it again and again.
+
+    ``was_reset`` has these streams, and whether that is still to be said.
+    """
+    kept = []
+    at = 0
+    while at < len(data):
+        end = at + 9 + int.from_bytes(data[at:at + 3], "big")
+        if data[at + 3] != RST_STREAM:
+            kept.append(data[at:end])
+        else:
+            stream_id = int.from_bytes(data[at + 5:at + 9], "big")
+            if was_reset.get(stream_id, True):
+                kept.append(data[at:end])
+                was_reset[stream_id] = False
+        at = end
+    return b"".join(kept)
 
 
 class Queue:

@@ -35,8 +35,8 @@ class Gate:
 
     __slots__ = (
         "flood", "code", "known", "resets", "goaway", "is_within", "_is_begun", "_max_frame", "_is_server", "_kind",
-        "_flags", "_left", "_passed", "_head", "_opened", "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent",
-        "_replies", "_section_bytes", "_continuations", "_max_empty", "_max_priority", "_max_updates",
+        "_flags", "_left", "_passed", "_head", "_opened", "_last_stream_id", "_empty", "_priority", "_updates",
+        "_data_sent", "_replies", "_section_bytes", "_continuations", "_max_empty", "_max_priority", "_max_updates",
         "_max_replies", "_max_section_bytes", "_max_continuations", "_has_greeted", "_before",
     )
 

@@ -18,7 +18,7 @@ from meshd.errors import ProtocolError
 from meshd.http.h2 import counter, fields, frames, strict
 from meshd.http.h2.code import (
     COMPRESSION_ERROR, CONTINUATION, FRAME_SIZE_ERROR, GOAWAY, HEADERS, MAX_CONCURRENT_STREAMS, MAX_STREAM_ID,
-    PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, SETTINGS, WINDOW_UPDATE,
 )
 from meshd.http.h2.common import MAX_KEPT_STREAMS, ROOM, CommonSession, goaway
 from meshd.http.h2.session import BODY
@@ -145,23 +145,7 @@ class PureSession(CommonSession):
 
     def _flush_core(self) -> None:
         if data := self._core.data_to_send():
-            self._out.append(self._once(data) if self._was_reset else data)
-
-    def _once(self, data: bytes) -> bytes:
-        """Take out what h2 says to frames that come on a stream that was reset: it says it again and again."""
-        kept = []
-        at = 0
-        while at < len(data):
-            end = at + 9 + int.from_bytes(data[at:at + 3], "big")
-            if data[at + 3] != RST_STREAM:
-                kept.append(data[at:end])
-            else:
-                stream_id = int.from_bytes(data[at + 5:at + 9], "big")
-                if self._was_reset.get(stream_id, True):
-                    kept.append(data[at:end])
-                    self._was_reset[stream_id] = False
-            at = end
-        return b"".join(kept)
+            self._out.append(frames.once(data, self._was_reset) if self._was_reset else data)
 
     # what h2 tells
 
