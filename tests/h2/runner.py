@@ -80,7 +80,9 @@ class MemoryTalk:
 
 
 class SocketTalk:
-    """A conversation over TCP. ``is_foreign``: with a server that is none of ours, ``holds``: that takes no body of /hold."""
+    """A conversation over TCP. ``is_foreign``: with a server that is none of ours, ``holds``: that takes no body of
+    /hold.
+    """
 
     def __init__(self, address: tuple[str, int], patience_s: float = PATIENCE_S, is_foreign: bool = False,
                  holds: bool = False) -> None:

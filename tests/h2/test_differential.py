@@ -1,8 +1,10 @@
 """The fast engine against the pure one: the same talk is heard the same way, however it is cut, whatever is broken."""
 
+import os
 import random
 from unittest import TestCase
 
+import attrs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +34,11 @@ STEPS = st.lists(st.one_of(
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 NARROW = Settings(initial_stream_window_size=65535, initial_connection_window_size=65535, write_high_bytes=20000,
                   write_low_bytes=5000)
+
+
+MANY = attrs.evolve(SETTINGS_OF_MEMORY, max_concurrent_streams=1000)
+"""The fast engine counts a stream until its answer is out, the pure one until it is answered."""
+SEED = int(os.environ.get("MESHD_FUZZ_SEED", "20261128"))
 
 
 class Talk:
@@ -158,13 +165,58 @@ class ConversationsTest(TestCase):
             stream_id: list(head.headers) for stream_id, head in log.heads.items()}
 
 
+class Told(App):
+    """Answers like App; ``requests`` is what became of each, by stream: [head, its body's end, was it reset]."""
+
+    def __init__(self):
+        super().__init__()
+        self.requests = {}
+        self.bodies = {}
+
+    def on_request(self, stream_id, head, is_last):
+        self.requests[stream_id] = [(head.method, head.target, head.host, head.headers.raw, is_last), None, False]
+        super().on_request(stream_id, head, is_last)
+
+    def on_body(self, stream_id, data):
+        self.bodies[stream_id] = self.bodies.get(stream_id, b"") + data
+        super().on_body(stream_id, data)
+
+    def on_end(self, stream_id, trailers):
+        self.requests[stream_id][1] = (None if trailers is None else trailers.raw, self.bodies.get(stream_id))
+        super().on_end(stream_id, trailers)
+
+    def on_reset(self, stream_id, code, is_local):
+        self.requests[stream_id][2] = True
+
+
+def shifted(talk, by):
+    """Return a talk with its streams' numbers greater by ``by``."""
+    made = b""
+    while len(talk) >= 9:
+        end = 9 + int.from_bytes(talk[:3], "big")
+        stream_id = int.from_bytes(talk[5:9], "big")
+        if stream_id & 1 and stream_id < 100000:
+            stream_id += by
+        made += talk[:5] + stream_id.to_bytes(4, "big") + talk[9:end]
+        talk = talk[end:]
+    return made + talk
+
+
+def completed(talk):
+    """Return a talk that ends with a whole frame."""
+    at = 0
+    while len(talk) - at >= 9:
+        at += 9 + int.from_bytes(talk[at:at + 3], "big")
+    return talk[:at] + bytes(min(max(0, at - len(talk)), 20000))
+
+
 class FuzzTest(TestCase):
     """Frames that are broken at random: nothing escapes, and what is kept stays small."""
 
-    ROUNDS = 1500
+    ROUNDS = int(os.environ.get("MESHD_FUZZ_ROUNDS", "1500"))
 
     def test_mutated_conversations(self):
-        chance = random.Random(20261128)
+        chance = random.Random(SEED)
         talks = [b"".join(step for step in case.steps({}) or () if isinstance(step, bytes))
                  for case in SERVER if not case.is_held]
         for number in range(self.ROUNDS):
@@ -203,6 +255,46 @@ class FuzzTest(TestCase):
         self.assertLessEqual(session.open_streams, SETTINGS_OF_MEMORY.max_concurrent_streams + 5)
         if engine == "pure":
             self.assertLess(len(session._data), 16384 + 9)
+
+    def test_both_engines_take_the_same_of_what_is_broken(self):
+        """Where one ends the connection the other may end the stream (5.4.1); what both take is the same."""
+        chance = random.Random(SEED)
+        talks = [b"".join(step for step in case.steps({}) or () if isinstance(step, bytes))
+                 for case in SERVER if not case.is_held and "GOAWAY" not in case.name]
+        for _ in range(self.ROUNDS):
+            parts = chance.choices(talks, k=chance.randrange(1, 4))
+            talk = bytearray(b"".join(shifted(part, 3000 * at) for at, part in enumerate(parts)))
+            for _ in range(chance.choice([0, 0, 1, 1, 2])):
+                self.mutate(talk, chance)
+            talk = completed(bytes(talk))
+            cuts = [chance.choice([1, 9, 100, 10000]) for _ in range(5)]
+            self.compare(talk, [self.told(engine, talk, cuts) for engine in ("fast", "pure")])
+
+    def told(self, engine, talk, cuts):
+        """Return what a server's sink is told."""
+        app = Told()
+        session = app.session = start("server", MANY, app, engine)
+        sent = START + settings_ack() + talk
+        for size in (*cuts, len(sent)):
+            session.receive(sent[:size])
+            session.take()
+            sent = sent[size:]
+        return app
+
+    def compare(self, talk, both):
+        """Fail where one has taken what the other has not, or otherwise."""
+        is_over = any(app.session.is_closed for app in both)
+        fast, pure = [app.requests for app in both]
+        for stream_id in {**fast, **pure}:
+            if is_over and not (stream_id in fast and stream_id in pure):
+                continue
+            one, other = fast.get(stream_id), pure.get(stream_id)
+            self.assertTrue(one and other, (stream_id, talk))
+            self.assertEqual(one[0], other[0], talk)
+            if not is_over:
+                self.assertEqual(one[2], other[2], talk)
+            if not one[2] and not other[2] and (not is_over or one[1] and other[1]):
+                self.assertEqual(one[1], other[1], talk)
 
     def test_random_bytes_to_both_sides(self):
         chance = random.Random(7)

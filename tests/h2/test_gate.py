@@ -2,9 +2,10 @@
 
 import unittest
 
-from meshd.http.h2.code import PREFACE
+from meshd.http.h2.code import MAX_STREAM_ID, PREFACE, PROTOCOL_ERROR
 from meshd.http.h2.gate import Gate
 from meshd.http.h2.settings import Settings
+from tests.h2.wire import goaway
 
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 
@@ -43,3 +44,51 @@ class Updates(unittest.TestCase):
 
     def test_trailers_are_no_stream(self):
         self.assertEqual(self.allowed(headers(1), headers(1)), 7)
+
+
+class GoawayTest(unittest.TestCase):
+    """What a server may say to a client (RFC 9113 6.8), byte by byte and at once."""
+
+    def code(self, is_server, *last_streams):
+        """Return the connection error that GOAWAYs with these last streams bring."""
+        codes = set()
+        for size in (1, 1000):
+            gate = Gate(is_server, Settings())
+            data = (PREFACE if is_server else b"") + SETTINGS + b"".join([goaway(last) for last in last_streams])
+            for at in range(0, len(data), size):
+                gate.check(data[at:at + size])
+            codes.add(gate.code)
+        self.assertEqual(len(codes), 1)
+        return codes.pop()
+
+    def test_the_last_stream_does_not_rise(self):
+        for last_streams in ((MAX_STREAM_ID,), (MAX_STREAM_ID, 5, 5, 0), (0, 0)):
+            self.assertEqual(self.code(False, *last_streams), 0, last_streams)
+        self.assertEqual(self.code(False, 1, 3), PROTOCOL_ERROR)
+        self.assertEqual(self.code(True, 1, 3), 0)
+
+    def test_the_last_stream_is_the_client_s(self):
+        self.assertEqual(self.code(False, 2), PROTOCOL_ERROR)
+
+
+class HeadTest(unittest.TestCase):
+    """A field section whose end has not come is waited for; nothing else is."""
+
+    def test_is_within(self):
+        gate = Gate(True, Settings())
+        gate.check(PREFACE + SETTINGS)
+        for data, is_within in (
+                (b"\0\0\2\1\0\0\0\0\1", True), (b"\x82", True), (b"\x86", True), (b"\0\0\1\x09\4", True),
+                (b"\0\0\0\1", True), (b"\x84", False), (update(1)[:5], False), (update(1)[5:], False)):
+            gate.check(data)
+            self.assertEqual((gate.is_within, gate.code), (is_within, 0), data)
+
+
+class PrefixTest(unittest.TestCase):
+    """What comes before the frame that ends the connection is passed on."""
+
+    def test_what_is_fed(self):
+        gate = Gate(False, Settings())
+        gate.sent(PREFACE + SETTINGS + headers(1))
+        self.assertEqual(gate.check(SETTINGS + headers(1) + update(3) + headers(1)), SETTINGS + headers(1))
+        self.assertEqual(gate.code, PROTOCOL_ERROR)

@@ -7,6 +7,8 @@ from meshd.http.h2.settings import Settings
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 from tests.h2.pair import Pair
+from tests.h2.runner import MemoryTalk
+from tests.h2.wire import GET, START, block, headers, literal
 
 ENGINES = tuple(product(("fast", "pure"), repeat=2))
 
@@ -31,6 +33,36 @@ def paired(**options):
 
 NARROW = Settings(initial_stream_window_size=65535, initial_connection_window_size=65535)
 LOW = Settings(write_high_bytes=50000, write_low_bytes=10000)
+
+
+class SecretTest(TestCase):
+    """What came never indexed leaves never indexed (RFC 7541 7.1.3), whatever else is done to its message."""
+
+    @paired()
+    def test_marks_pass(self, pair):
+        head = get(b"/key", x_open=b"1", x_key=b"secret")
+        head.headers.secret = frozenset((b"x-key", b":path"))
+        pair.client.request(head, True)
+        pair.pump()
+        found = pair.here.heads[1].headers
+        self.assertEqual(found.secret, frozenset((b"x-key", b":path")))
+        found.add(b"x-more", b"2")
+        self.assertEqual(found.copy().secret, found.secret)
+        answer = ResponseHead(200, Headers.of((b"set-cookie", b"a=b"), (b"x-open", b"1")))
+        answer.headers.secret = frozenset((b"set-cookie",))
+        pair.server.respond(1, answer, False)
+        trailers = Headers.of((b"x-sum", b"1"))
+        trailers.secret = frozenset((b"x-sum",))
+        pair.server.trailers(1, trailers)
+        pair.pump()
+        self.assertEqual(pair.there.heads[1].headers.secret, frozenset((b"set-cookie",)))
+
+    def test_nothing_is_marked_that_was_not(self):
+        for engine in ("fast", "pure"):
+            talk = MemoryTalk(engine)
+            talk.send(START + headers(1, block(GET) + literal(b"x-key", b"a", 0x10)) + headers(3))
+            self.assertEqual(talk.app.heads[1].headers.secret, frozenset((b"x-key",)))
+            self.assertIsNone(talk.app.heads[3].headers.secret)
 
 
 class MessagesTest(TestCase):

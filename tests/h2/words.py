@@ -40,10 +40,17 @@ NO_HOST = cite(
     "an \":authority\" pseudo-header field.")
 PADDING = cite(
     "6.1", "If the length of the padding is the length of the frame payload or greater, the recipient MUST treat this "
-    "as a connection error (Section 5.4.1) of type PROTOCOL_ERROR.", "Here it is less.")
+    "as a connection error (Section 5.4.1) of type PROTOCOL_ERROR.")
+LESS_PADDING = f"{PADDING} Here it is less."
 PRIORITY_0 = cite(
     "6.3", "If a PRIORITY frame is received with a stream identifier of 0x00, the recipient MUST respond with a "
     "connection error (Section 5.4.1) of type PROTOCOL_ERROR.")
+PUSH = cite(
+    "6.5.2", "A client MUST treat receipt of a SETTINGS frame with SETTINGS_ENABLE_PUSH set to 1 as a connection error "
+    "(Section 5.4.1) of type PROTOCOL_ERROR.")
+REFUSED = cite(
+    "6.8", "If the receiver of the GOAWAY has sent data on streams with a higher stream identifier than what is "
+    "indicated in the GOAWAY frame, those streams are not or will not be processed.")
 RESERVED = cite(
     "6.9", "The frame payload of a WINDOW_UPDATE frame is one reserved bit plus an unsigned 31-bit integer indicating "
     "the number of octets that the sender can transmit in addition to the existing flow-control window.")

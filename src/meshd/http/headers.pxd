@@ -3,6 +3,7 @@ from meshd.hot cimport block
 cdef class Headers:
     cdef public bytes raw
     cdef public bytes low
+    cdef public object secret
     cpdef bytes get(self, bytes name)
     cpdef value(self, bytes needle)
     cpdef add(self, bytes name, bytes value)

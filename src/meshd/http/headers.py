@@ -23,14 +23,16 @@ def _clean(value: bytes) -> bytes:
 class Headers:
     """A multimap of field names to values, both ``bytes``; names given to methods are lower case.
 
-    ``raw`` is the block, ``low`` its lower-cased copy. Cost of a look-up is one search of the block.
+    ``raw`` is the block, ``low`` its lower-cased copy. Cost of a look-up is one search of the block. ``secret``: names
+    of fields that came never indexed, as no table of HTTP/2 may keep them (RFC 7541 7.1.3), or None.
     """
 
-    __slots__ = ("raw", "low")
+    __slots__ = ("raw", "low", "secret")
 
     def __init__(self, raw: bytes = b"") -> None:
         self.raw = raw
         self.low = raw.lower()
+        self.secret = None
 
     @classmethod
     def of(cls, *pairs: tuple[bytes, bytes]) -> "Headers":
@@ -39,7 +41,9 @@ class Headers:
 
     def copy(self) -> "Headers":
         """Return an independent copy."""
-        return Headers.pair(self.raw, self.low)
+        new = Headers.pair(self.raw, self.low)
+        new.secret = self.secret
+        return new
 
     @staticmethod
     def pair(raw: bytes, low: bytes) -> "Headers":
@@ -47,6 +51,7 @@ class Headers:
         new = Headers.__new__(Headers)
         new.raw = raw
         new.low = low
+        new.secret = None
         return new
 
     def get(self, name: bytes) -> bytes | None:

@@ -2,11 +2,13 @@
 
 from meshd.api import Timeouts
 from meshd.http import flag
-from meshd.http.h2.code import INTERNAL_ERROR
+from meshd.http.h2.code import ENHANCE_YOUR_CALM, INTERNAL_ERROR
 from meshd.http.h2.settings import Settings
 from meshd.model.http2 import Keepalive
+from tests.downstream.echo import Echo
 from tests.downstream.h2.client import H2Case, request
 from tests.exchange.mesh import OK
+from tests.h2.wire import END_HEADERS, GET, block, continuation, headers
 
 NARROW = Settings(initial_stream_window_size=65535, initial_connection_window_size=65535)
 
@@ -28,6 +30,31 @@ class Fast(H2Case):
         peer.send(OK)
         self.assertEqual(client.status(second), 200)
         self.assertEqual(mesh.sink.ended[0].flags, flag.UT)
+
+    def test_a_head_whose_end_does_not_come_ends_the_connection(self):
+        for whole in (headers(1, block(GET)[:20], flags=0), headers(1, GET)[:-1]):
+            mesh = self.mesh(times={"headers_s": 10.0})
+            client = self.client(mesh, engine="pure")
+            client.peer.send(whole)
+            mesh.advance(9)
+            if whole[4] & END_HEADERS == 0:
+                client.peer.send(continuation(1, block(GET)[20:21], False))
+            self.assertEqual((client.events(), client.session.is_closed), ([], False))
+            mesh.advance(2)
+            self.assertEqual(client.events(), [("goaway", 0, ENHANCE_YOUR_CALM)])
+            self.assertEqual(client.peer.end(), "fin")
+
+    def test_a_head_in_pieces_that_ends_in_time(self):
+        mesh = self.mesh(Echo(), times={"headers_s": 10.0})
+        client = self.client(mesh)
+        client.session.request(request(), True)
+        data = client.session.take()
+        client.peer.send(data[:12])
+        mesh.advance(6)
+        client.peer.send(data[12:])
+        self.assertEqual(client.status(1), 200)
+        mesh.advance(6)
+        self.assertEqual(client.status(client.begin()), 200)
 
     def test_a_silent_stream_ends(self):
         mesh = self.mesh(times={"stream_idle_s": 20.0}, timeouts=Timeouts(request_s=0.0))

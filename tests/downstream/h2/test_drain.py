@@ -3,6 +3,7 @@
 from meshd.http.h2.code import MAX_STREAM_ID
 from tests.downstream.echo import Echo
 from tests.downstream.h2.client import H2Case, request
+from tests.h2.wire import goaway
 
 TWO = [("goaway", MAX_STREAM_ID, 0), ("goaway", 1, 0)]
 
@@ -28,6 +29,27 @@ class Fast(H2Case):
         self.assertEqual(client.body(stream), b"ok")
         self.assertEqual(client.peer.end(), "fin")
         self.assertEqual(mesh.listener.whole.http2.cells.goaway.value, 1)
+
+    def test_a_client_that_says_goaway_is_let_go_with_its_last_answer(self):
+        mesh = self.mesh()
+        client = self.client(mesh, engine="pure")
+        stream = client.begin()
+        peer = mesh.upstream.accept()
+        client.peer.send(goaway(0, 2, b"bye"))
+        self.assertEqual((client.events(), client.peer.end()), ([], "open"))
+        peer.read()
+        peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        self.assertEqual(client.body(stream), b"ok")
+        self.assertEqual(goaways(client.log.events), [("goaway", 1, 0)])
+        self.assertEqual(client.peer.end(), "fin")
+        self.assertEqual(mesh.listener.cells.protocol_errors.value, 0)
+
+    def test_a_client_that_has_nothing_open_and_says_goaway_is_let_go(self):
+        mesh = self.mesh()
+        client = self.client(mesh, engine="pure")
+        client.peer.send(goaway(0))
+        self.assertEqual(goaways(client.events()), [("goaway", 0, 0)])
+        self.assertEqual(client.peer.end(), "fin")
 
     def test_what_was_on_its_way_at_the_first_goaway_is_served(self):
         mesh = self.mesh(Echo())

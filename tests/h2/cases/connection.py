@@ -43,6 +43,8 @@ CASES = (
     Case("4.1", "a frame of an unknown type", frame(0xfe, 0, 0, b"abc"), Alive()),
     Case("4.1", "a frame of an unknown type on an idle stream", (frame(0xfe, 255, 7, b"abc"), headers(9)),
          Answered((9,)), UNKNOWN),
+    *(Case("4.1", f"a frame of type {kind}, which is no server's business", (frame(kind, 0, 0, b"abc"), headers(1)),
+           Answered(), UNKNOWN) for kind in (10, 12, 99)),
     Case("4.1", "undefined flags", ping(BARRIER, 0xfe), Alive()),
     Case("4.1", "undefined flags of HEADERS", headers(1, flags=END_HEADERS | 0xd2), Answered()),
     Case("4.1", "a reserved bit", frame(PING, 0, 0x80000000, BARRIER), Alive()),

@@ -6,7 +6,7 @@ from tests.h2.wire import (
     ACK, END_HEADERS, END_STREAM, PADDED, POST, block, continuation, data, frame, goaway, headers, ping, priority,
     push_promise, rst, settings, settings_ack, window_update, GET,
 )
-from tests.h2.words import GRACEFUL, PADDING, PRIORITY_0, RESERVED
+from tests.h2.words import GRACEFUL, LESS_PADDING, PADDING, PRIORITY_0, RESERVED
 
 BROKEN = Connection((PROTOCOL_ERROR,))
 SIZE = Connection((FRAME_SIZE_ERROR,))
@@ -24,14 +24,16 @@ def _padded_headers(pad: int, padding: bytes, fields: bytes) -> bytes:
 CASES = (
     Case("6.1", "DATA on stream 0", data(0, b"x"), BROKEN),
     Case("6.1", "DATA with padding",
-         (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x05hello" + bytes(5))), Answered(), PADDING),
+         (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x05hello" + bytes(5))), Answered(), LESS_PADDING),
     Case("6.1", "DATA with a padding of no bytes", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\0hello")), Answered()),
     Case("6.1", "DATA of padding alone", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x05" + bytes(5))), Answered(),
-         PADDING),
+         LESS_PADDING),
     Case("6.1", "DATA with more padding than payload", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x06hello")), BROKEN),
     Case("6.1", "DATA with padding as long as the payload", (OPEN, frame(0, END_STREAM | PADDED, 1, b"\x01")), BROKEN),
     Case("6.1", "DATA with a padding flag and no byte", (OPEN, frame(0, END_STREAM | PADDED, 1)),
          Connection((PROTOCOL_ERROR, FRAME_SIZE_ERROR))),
+    Case("6.1", "DATA with more padding than payload on a stream that was reset",
+         (OPEN, rst(1), frame(0, END_STREAM | PADDED, 1, b"\x06hello")), BROKEN, PADDING),
     Case("6.2", "HEADERS on stream 0", headers(0), BROKEN),
     Case("6.2", "HEADERS with padding", _padded_headers(4, bytes(4), block(GET)), Answered()),
     Case("6.2", "HEADERS with more padding than payload", _padded_headers(200, b"", block(GET)), BROKEN),

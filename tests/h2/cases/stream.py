@@ -31,6 +31,8 @@ CASES = (
     Case("5.1", "idle: RST_STREAM", rst(1), BROKEN),
     Case("5.1", "idle: WINDOW_UPDATE", window_update(1, 100), BROKEN),
     Case("5.1", "idle: CONTINUATION", continuation(1, b""), BROKEN),
+    *(Case("5.1", f"idle behind others: {words}", (headers(1), send), BROKEN) for words, send in (
+        ("DATA", data(3, b"x")), ("RST_STREAM", rst(3)), ("WINDOW_UPDATE", window_update(3, 100)))),
     Case("5.1", "idle: PRIORITY", (priority(1), headers(1)), Answered()),
     Case("5.1", "open: a body that comes in pieces", (OPEN, data(1, b"a", False), data(1, b"b")), Answered()),
     Case("5.1", "open: WINDOW_UPDATE", (OPEN, window_update(1, 100), data(1)), Answered()),

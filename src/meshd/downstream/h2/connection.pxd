@@ -2,6 +2,7 @@ cimport cython
 
 from meshd.downstream.h2.stream cimport Stream
 from meshd.exchange.exchange cimport Exchange
+from meshd.http.h2.gate cimport Gate
 from meshd.http.head cimport RequestHead
 from meshd.wire.poller cimport Poller
 from meshd.wire.wheel cimport Timer
@@ -12,6 +13,7 @@ cdef class H2Connection:
     cdef public Poller poller
     cdef public object descriptor
     cdef public object session
+    cdef public Gate gate
     cdef public dict streams
     cdef public Timer timer
     cdef public str peer
@@ -40,6 +42,8 @@ cdef class H2Connection:
     cdef public bint is_busy
     cdef public bint is_queued
     cdef public bint is_calling
+    cdef public bint is_left
+    cdef public double head_late
     cdef public list cut
     cpdef received(self, bytes data)
     cpdef touch(self)

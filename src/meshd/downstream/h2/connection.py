@@ -27,22 +27,22 @@ NOBODY = Sink()
 class H2Connection:
     """``streams`` by number: those that the session has not closed; ``cut`` are those whose answer is whole while their
     request is not. ``is_calling``: the ping behind the first GOAWAY is to be sent. ``ping_late`` and ``next_ping`` are
-    deadlines of the keep-alive, ``finish_late`` that of the second GOAWAY, 0.0 where there is none.
+    deadlines of the keep-alive, ``finish_late`` that of the second GOAWAY, ``head_late`` that of a head whose end has
+    not come, 0.0 where there is none. ``is_left``: the client has said GOAWAY.
     """
 
     __slots__ = (
-        "listener", "world", "poller", "descriptor", "session", "streams", "timer", "peer", "host", "host_bytes",
-        "forwarded", "scheme", "security", "cells", "h2", "local", "id", "requests", "limits", "times", "since",
-        "idle_since", "write_high_bytes", "keepalive", "next_ping", "ping_late", "finish_late", "is_draining",
-        "is_finished", "is_lingering", "is_busy", "is_queued", "is_calling", "cut",
+        "listener", "world", "poller", "descriptor", "session", "gate", "streams", "timer", "peer", "host",
+        "host_bytes", "forwarded", "scheme", "security", "cells", "h2", "local", "id", "requests", "limits", "times",
+        "since", "idle_since", "write_high_bytes", "keepalive", "next_ping", "ping_late", "finish_late", "is_draining",
+        "is_finished", "is_lingering", "is_busy", "is_queued", "is_calling", "is_left", "head_late", "cut",
     )
 
     def __init__(self, listener: Any, descriptor: Any, peer: str, host: str, local: str) -> None:
         world = self.world = listener.world
         self.listener = listener
         self.poller = world.poller
-        self.peer = peer
-        self.host = host
+        self.peer, self.host = peer, host
         self.host_bytes = host.encode("latin-1", "replace")
         self.security = descriptor.security
         self.scheme = scheme = b"http" if self.security is None else b"https"
@@ -61,12 +61,13 @@ class H2Connection:
         self.streams: dict[int, Stream] = {}
         self.cut: list[Stream] = []
         self.is_draining = self.is_finished = self.is_lingering = self.is_busy = False
-        self.is_queued = self.is_calling = False
+        self.is_queued = self.is_calling = self.is_left = False
         self.since = self.idle_since = self.poller.now
-        self.next_ping = self.ping_late = self.finish_late = 0.0
+        self.next_ping = self.ping_late = self.finish_late = self.head_late = 0.0
         self.timer = world.wheel.timer(self.on_timer)
         self.session = session.start(
             session.SERVER, rules.settings, self, rules.engine, lambda poller=world.poller: poller.now)
+        self.gate = self.session.gate
         self.h2.connections.value += 1
         self.h2.active.value += 1
         self.descriptor = descriptor
@@ -94,6 +95,8 @@ class H2Connection:
             self.session.receive(data)
         finally:
             self.is_busy = False
+        if self.gate.is_within or self.head_late:
+            deadline.plan_head(self)
         self.touch()
 
     def touch(self) -> None:
@@ -113,6 +116,9 @@ class H2Connection:
         if self.is_lingering or not descriptor.is_open or descriptor.pending_bytes > self.write_high_bytes:
             return
         data = self.session.take()
+        if self.is_left and not (self.streams or self.is_finished):
+            self.finish(False)
+            data += self.session.take()
         if data:
             descriptor.send(data)
         if self.cut or self.is_calling:
@@ -258,7 +264,9 @@ class H2Connection:
         """We begin no streams."""
 
     def on_goaway(self, last_stream_id: int, code: int, debug: bytes) -> None:
-        """The client begins no more streams; it closes when it has its answers (Envoy does nothing, too)."""
+        """The client is about to leave: when it has its answers, the connection has no more use."""
+        self.is_left = True
+        self.touch()
 
     def on_ping_ack(self, payload: bytes) -> None:
         """The client is there; what it sent before it knew of the first GOAWAY has come."""
@@ -332,14 +340,15 @@ class H2Connection:
         self.hurry(self.finish_late)
         self.touch()
 
-    def finish(self) -> None:
+    def finish(self, touches: bool = True) -> None:
         """Take no more streams, and close when there are none."""
         if not self.is_finished:
             self.is_draining = self.is_finished = True
             self.finish_late = 0.0
             self.h2.goaway.value += 1
             self.session.finish()
-            self.touch()
+            if touches:
+                self.touch()
 
     def linger(self) -> None:
         """Our last byte has been written: close our half and let the client read it, for a while."""

@@ -5,7 +5,7 @@ from typing import Any
 from meshd.downstream.deadline import on_last_timer
 from meshd.downstream.h2.stream import Stream
 from meshd.http import flag as flags
-from meshd.http.h2.code import INTERNAL_ERROR
+from meshd.http.h2.code import ENHANCE_YOUR_CALM, INTERNAL_ERROR
 
 KEEPALIVE = b"keepaliv"
 JITTER = 0.15
@@ -84,6 +84,13 @@ def on_connection(connection: Any, now: float, waits: list[float]) -> None:
         waits.append(descriptor.last + times.send_s)
     if connection.next_ping and on_keepalive(connection, now, waits):
         return
+    if connection.head_late:
+        if now >= connection.head_late:
+            connection.cells.protocol_errors.value += 1
+            connection.abandon(flags.DPE, "request_header_timeout")
+            connection.session.abort(ENHANCE_YOUR_CALM, "head: expected the rest of it in time")
+            return
+        waits.append(connection.head_late)
     if connection.finish_late:
         if now >= connection.finish_late:
             connection.finish()
@@ -114,6 +121,15 @@ def on_keepalive(connection: Any, now: float, waits: list[float]) -> bool:
         connection.ping_late = now + connection.keepalive.timeout_s
     waits.append(connection.ping_late or connection.next_ping)
     return False
+
+
+def plan_head(connection: Any) -> None:
+    """A field section has begun whose end has not come: it is waited for as the head of HTTP/1.1 is."""
+    if not connection.gate.is_within:
+        connection.head_late = 0.0
+    elif not connection.head_late and connection.times.headers_s:
+        connection.head_late = connection.poller.now + connection.times.headers_s
+        connection.hurry(connection.head_late)
 
 
 def plan_ping(connection: Any) -> None:

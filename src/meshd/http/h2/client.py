@@ -1,4 +1,4 @@
-"""One HTTP/2 request after another on a connection of our own, without I/O; health checks use it.
+"""One HTTP/2 request after another on a connection of our own, without I/O; health checks use it, for gRPC too.
 
 It has the face of ``ResponseParser``. Requests that pass through have the pools of their cluster instead.
 """
@@ -19,9 +19,9 @@ SETTINGS = Settings(initial_stream_window_size=65535, initial_connection_window_
 class Http2Client(Sink):
     """``sink`` hears of the answer as a ResponseParser's does. What is to be written goes to ``write``."""
 
-    def __init__(self, sink: Any) -> None:
+    def __init__(self, sink: Any, write: Callable[[bytes], Any] | None = None) -> None:
         self.sink = sink
-        self.write: Callable[[bytes], Any] | None = None
+        self.write = write
         self._session = start(CLIENT, SETTINGS, self)
         self._stream = 0
         self._fault = ""
@@ -29,11 +29,19 @@ class Http2Client(Sink):
     @property
     def is_usable(self) -> bool:
         """Whether another request may be made."""
-        return not self._fault and self._session.can_request
+        return self._session.can_request
 
-    def ask(self, head: RequestHead) -> None:
-        """Send a request without a body."""
-        self._stream = self._session.request(head, True)
+    def ask(self, head: RequestHead, body: bytes = b"") -> None:
+        """Send a request."""
+        self._stream = self._session.request(head, not body)
+        if body:
+            self._session.send(self._stream, body, True)
+        self._flush()
+
+    def cancel(self) -> None:
+        """Nobody wants the answer any more."""
+        stream_id, self._stream = self._stream, 0
+        self._session.reset(stream_id)
         self._flush()
 
     def receive(self, data: bytes) -> None:
@@ -41,7 +49,8 @@ class Http2Client(Sink):
         self._session.receive(data)
         self._flush()
         if self._fault:
-            raise ProtocolError(self._fault, 502, "http2.protocol_error")
+            fault, self._fault = self._fault, ""
+            raise ProtocolError(fault, 502, "http2.protocol_error")
 
     def eof(self) -> None:
         """The connection has ended; raises ProtocolError."""
@@ -61,13 +70,14 @@ class Http2Client(Sink):
     def on_response(self, stream_id: int, head: Any, is_last: bool) -> None:
         """The head of the answer."""
         self.sink.on_response(head)
-        if is_last:
+        if is_last and self._stream:
             self.on_end(stream_id, None)
 
     def on_body(self, stream_id: int, data: bytes) -> None:
         """Part of its body."""
         self._session.consume(stream_id, len(data))
-        self.sink.on_body(data)
+        if self._stream:
+            self.sink.on_body(data)
 
     def on_end(self, stream_id: int, trailers: Headers | None) -> None:
         """It is whole."""

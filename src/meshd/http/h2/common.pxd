@@ -11,6 +11,7 @@ from meshd.http.head cimport RequestHead, ResponseHead
 cdef class CommonSession(Session):
     cdef public bint is_server
     cdef public bint is_finishing
+    cdef public bint is_left
     cdef public bint allows_connect
     cdef public long long max_streams
     cdef public Gate gate
@@ -43,7 +44,7 @@ cdef class CommonSession(Session):
     @cython.locals(stream=Stream)
     cpdef got_closed(self, long long stream_id)
     @cython.locals(gate=Gate)
-    cpdef bytes _admit(self, bytes data)
+    cpdef _end_at_gate(self)
     @cython.locals(gate=Gate, resets=cython.longlong, provoked=cython.longlong)
     cpdef _has_sent(self, bytes data)
     cpdef _has_queued(self)

@@ -20,13 +20,19 @@ MAX_KEPT_STREAMS = 1000  # that were reset on this side; what comes on older one
 ROOM = 4  # how much more than a head's limits is read before the connection ends, so that the limit can be answered
 
 
+def goaway(last_stream_id: int, code: int, debug: bytes = b"") -> bytes:
+    """Return a GOAWAY frame."""
+    size = (8 + len(debug)).to_bytes(3, "big")
+    return size + b"\7\0\0\0\0\0" + last_stream_id.to_bytes(4, "big") + code.to_bytes(4, "big") + debug
+
+
 class CommonSession(Session):
     """Owned by one connection; what the engines share."""
 
     def __init__(self, role: str, settings, sink, clock=None) -> None:
         super().__init__(role, settings, sink, clock)
         self.is_server = role == "server"
-        self.is_finishing = False
+        self.is_finishing = self.is_left = False
         self.max_streams = FIRST_STREAMS
         self.allows_connect = False
         self._has_settings = False
@@ -122,7 +128,7 @@ class CommonSession(Session):
     @property
     def is_done(self) -> bool:
         """Whether no stream is open and none will be."""
-        return self.is_finishing and not self.streams
+        return (self.is_finishing or self.is_left) and not self.streams
 
     # what came
 
@@ -240,6 +246,7 @@ class CommonSession(Session):
 
     def got_goaway(self, last_stream_id: int, code: int, debug: bytes) -> None:
         """The peer said GOAWAY."""
+        self.is_left = True
         if not self.is_server:
             self.is_finishing = True
             for stream_id in [stream_id for stream_id in self.streams if stream_id > last_stream_id]:
@@ -248,17 +255,13 @@ class CommonSession(Session):
 
     # floods and errors
 
-    def _admit(self, data: bytes) -> bytes:
-        """Return what the engine gets of ``data``; b"" where the gate ends the connection."""
+    def _end_at_gate(self) -> None:
+        """End the connection where the gate has found why; what came before that has been told."""
         gate = self.gate
-        data = gate.check(data)
         if gate.flood is not None:
             self._flood(gate.flood)
         elif gate.code:
             self._broken(gate.code, _WORDS[gate.code])
-        else:
-            return data
-        return b""
 
     def _broken(self, code: int, message: str) -> None:
         """End the connection of a peer that breaks the protocol."""
@@ -351,7 +354,8 @@ class CommonSession(Session):
 
 
 _WORDS = {
-    PROTOCOL_ERROR: "frame: expected a preface, SETTINGS first, PRIORITY on a stream, HEADERS on an odd one, no push",
+    PROTOCOL_ERROR: "frame: expected a preface, SETTINGS first, PRIORITY on a stream, HEADERS on an odd one, others on "
+                    "one that was begun, less padding than payload, no push, no GOAWAY that rises",
     STREAM_CLOSED: "HEADERS: expected a stream that is open, or a greater number",
     FRAME_SIZE_ERROR: "frame: expected at most SETTINGS_MAX_FRAME_SIZE bytes",
 }

@@ -3,6 +3,7 @@
 cimport cython
 
 from meshd.http.h2.common cimport CommonSession
+from meshd.http.h2.gate cimport Gate
 from meshd.http.h2.session cimport Stream
 
 
@@ -10,6 +11,7 @@ cdef class FastSession(CommonSession):
     cdef object _core
     cdef list _over
     cdef bytes _first
+    cdef tuple _goaway
     cdef object _receive
     cdef object _take
     cdef object _events
@@ -19,7 +21,7 @@ cdef class FastSession(CommonSession):
     cdef object _acknowledge
     cdef long long _high
 
-    @cython.locals(whole=bytes)
+    @cython.locals(gate=Gate)
     cpdef receive(self, bytes data)
     @cython.locals(data=bytes)
     cpdef bytes take(self)

@@ -10,8 +10,8 @@ from ngh2 import (
 )
 
 from meshd.http.h2 import fields
-from meshd.http.h2.code import MAX_CONCURRENT_STREAMS, MAX_STREAM_ID, PROTOCOL_ERROR
-from meshd.http.h2.common import ROOM, CommonSession
+from meshd.http.h2.code import MAX_CONCURRENT_STREAMS, PROTOCOL_ERROR
+from meshd.http.h2.common import ROOM, CommonSession, goaway
 from meshd.http.h2.settings import first_settings
 from meshd.http.headers import Headers
 
@@ -31,6 +31,7 @@ class FastSession(CommonSession):
         if limit is not None:
             self._first = _with_limit(self._first, limit)
         self._over = []
+        self._goaway = None  # code and text of the peer's
         self._high = settings.write_high_bytes
         self._receive, self._take, self._events = core.receive_data, core.data_to_send, core.events
         self._send_data, self._queued = core.send_data, core.queued_body_size
@@ -39,9 +40,8 @@ class FastSession(CommonSession):
     def receive(self, data: bytes) -> None:
         if self.is_closed or not data:
             return
-        data = self._admit(data)
-        if not data:
-            return
+        gate = self.gate
+        data = gate.check(data)
         try:
             self._receive(data)
         except ConnectionStateError:
@@ -51,6 +51,8 @@ class FastSession(CommonSession):
             self._fail(error)
             return
         self._dispatch()
+        if gate.code or gate.flood is not None:
+            self._end_at_gate()
 
     def take(self) -> bytes:
         try:
@@ -117,13 +119,19 @@ class FastSession(CommonSession):
         if kind is SettingsReceived:
             self.got_settings(event.settings)
         elif kind is GoAwayReceived:
-            self.got_goaway(self.gate.goaway & MAX_STREAM_ID, event.error_code, event.debug_data)
+            self._goaway = (event.error_code, event.debug_data)
+            last_stream_id = self.gate.goaway if self.is_server else event.last_stream_id
+            self.got_goaway(last_stream_id, event.error_code, event.debug_data)
         elif kind is PingAcknowledged:
             self.sink.on_ping_ack(event.opaque_data)
-        elif kind is ConnectionClosed and event.error_code and not self.is_closed:
+        elif kind is ConnectionClosed and event.error_code and not self.is_closed and not self._is_orderly(event):
             self.is_closed = True
             text = event.debug_data.decode("latin-1")
             self.sink.on_error(event.error_code, "http2.protocol_error", text or f"error {event.error_code}")
+
+    def _is_orderly(self, event) -> bool:
+        """Say whether the end is that of the peer's GOAWAY, whatever its code: no stream is open any more."""
+        return not self.streams and self._goaway == (event.error_code, event.debug_data)
 
     def _fail(self, error: Exception) -> None:
         if not self.is_closed:
@@ -199,7 +207,10 @@ class FastSession(CommonSession):
     def finish(self, code: int = 0) -> None:
         if not self.is_closed and not self._has_finished:
             self.is_finishing = self._has_finished = True
-            self._try(self._core.send_goaway, code, last_stream_id=self.last_stream_id)
+            try:
+                self._core.send_goaway(code, last_stream_id=self.last_stream_id)
+            except NGH2Error:  # the peer has said it, too, and no stream is open: the library is done
+                self._first = goaway(self.last_stream_id, code)
 
     def abort(self, code: int, message: str = "") -> None:
         if not self.is_closed:

@@ -8,6 +8,7 @@ the request is well formed and is answered with it.
 """
 
 import re
+from collections import namedtuple
 
 from meshd.errors import ProtocolError
 from meshd.hot.field import (
@@ -19,6 +20,11 @@ from meshd.http import authority, framing
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 from meshd.http.target import CONNECT
+
+try:
+    from ngh2 import NeverIndexedHeader as Secret  # a pair that no table may keep, as its engine takes it
+except ImportError:
+    Secret = namedtuple("Secret", ("name", "value"))
 
 _SPECIFIC = (b"upgrade", b"keep-alive", b"proxy-connection")  # beside connection and transfer-encoding (8.2.2)
 _HANDSHAKE = frozenset((b"sec-websocket-key", b"sec-websocket-accept"))  # RFC 8441 5: not used
@@ -59,6 +65,10 @@ def _block(fields: Fields, first: int, host: bytes | None, limits) -> tuple:
     if crumbs > 1:
         headers.set(b"cookie", b"; ".join(headers.get_all(b"cookie")))  # 8.2.3
         scan = scan_fields(headers.low, limits.underscores != "allow")  # the others have moved
+    for field in fields:
+        if type(field) is not tuple:
+            headers.secret = frozenset([pair[0] for pair in fields if type(pair) is not tuple])
+            break
     return headers, scan
 
 
@@ -268,5 +278,12 @@ def write_trailers(headers: Headers) -> list[tuple[bytes, bytes]]:
 
 
 def _fields(headers: Headers, section: list) -> list[tuple[bytes, bytes]]:
-    """Append the fields that may be sent: connection-specific ones and Host are left out, TE but for ``trailers``."""
-    return split(headers.raw, headers.low, section)
+    """Append the fields that may be sent: connection-specific ones and Host are left out, TE but for ``trailers``.
+
+    What came never indexed is sent so (RFC 7541 7.1.3).
+    """
+    found = split(headers.raw, headers.low, section)
+    secret = headers.secret
+    if secret is None:
+        return found
+    return [Secret(field[0], field[1]) if field[0] in secret else field for field in found]

@@ -8,7 +8,8 @@ from collections import deque
 
 from hpack import Decoder, NeverIndexedHeaderTuple
 
-from meshd.http.h2.code import FRAME_SIZE_ERROR, HEADER_TABLE_SIZE, PROTOCOL_ERROR
+from meshd.http.h2.code import HEADER_TABLE_SIZE, RST_STREAM
+from meshd.http.h2.fields import Secret
 
 END_STREAM = ACK = 1
 END_HEADERS = 4
@@ -27,19 +28,25 @@ class LengthDecoder(Decoder):
 
     def decode(self, data: bytes, raw: bool = False) -> list:
         """Return the fields of a section."""
-        return [(_HIDDEN, value) if name == _LENGTH else (name, value) for name, value in super().decode(data, raw)]
+        return [(_HIDDEN, field[1]) if field[0] == _LENGTH else field for field in super().decode(data, raw)]
 
 
 def reveal(section) -> tuple:
     """Return the fields as they came."""
-    return tuple([(_LENGTH, value) if name == _HIDDEN else (bytes(name), bytes(value)) for name, value in section])
+    return tuple([
+        (_LENGTH, field[1]) if field[0] == _HIDDEN else
+        Secret(bytes(field[0]), bytes(field[1])) if isinstance(field, NeverIndexedHeaderTuple) else
+        (bytes(field[0]), bytes(field[1])) for field in section])
 
 
 def secured(section: list) -> list:
-    """Return the section with what no table may keep marked as such (RFC 7541 7.1.3), as libnghttp2 does."""
-    return [NeverIndexedHeaderTuple(name, value)
-            if name in _SECRET or name == b"cookie" and len(value) < SHORT_COOKIE_BYTES else (name, value)
-            for name, value in section]
+    """Return the section with what no table may keep marked as such (RFC 7541 7.1.3): what came so, and as libnghttp2
+    does.
+    """
+    return [NeverIndexedHeaderTuple(field[0], field[1])
+            if type(field) is not tuple or field[0] in _SECRET
+            or field[0] == b"cookie" and len(field[1]) < SHORT_COOKIE_BYTES else field
+            for field in section]
 
 
 def plain_settings(frame: bytes) -> bytes:
@@ -59,11 +66,29 @@ def without_reserved_bit(frame: bytes, at: int) -> bytes:
     return frame[:at] + bytes((frame[at] & 127,)) + frame[at + 1:]
 
 
-def priority_error(frame: bytes) -> int:
-    """Return the stream error of a PRIORITY frame, 0 for a good one; its meaning is gone (RFC 9113 5.3)."""
-    if len(frame) != 14:
-        return FRAME_SIZE_ERROR
-    return PROTOCOL_ERROR if frame[9] & 127 == frame[5] and frame[10:13] == frame[6:9] else 0
+def rst(stream_id: int, code: int) -> bytes:
+    """Return a RST_STREAM frame."""
+    return b"\0\0\4\3\0" + stream_id.to_bytes(4, "big") + code.to_bytes(4, "big")
+
+
+def once(data: bytes, was_reset: dict[int, bool]) -> bytes:
+    """Take out what h2 says to frames that come on a stream that was reset: it says it again and again.
+
+    ``was_reset`` has these streams, and whether that is still to be said.
+    """
+    kept = []
+    at = 0
+    while at < len(data):
+        end = at + 9 + int.from_bytes(data[at:at + 3], "big")
+        if data[at + 3] != RST_STREAM:
+            kept.append(data[at:end])
+        else:
+            stream_id = int.from_bytes(data[at + 5:at + 9], "big")
+            if was_reset.get(stream_id, True):
+                kept.append(data[at:end])
+                was_reset[stream_id] = False
+        at = end
+    return b"".join(kept)
 
 
 class Queue:

@@ -11,6 +11,8 @@ cdef class Gate:
     cdef Py_ssize_t _max_frame
     cdef public long long resets
     cdef public long long goaway
+    cdef public bint is_within
+    cdef long long _before
     cdef bint _is_server
     cdef bint _has_greeted
     cdef int _kind
@@ -34,10 +36,11 @@ cdef class Gate:
     cdef long long _max_section_bytes
     cdef long long _max_continuations
 
-    @cython.locals(size=Py_ssize_t, at=Py_ssize_t, step=Py_ssize_t, fed=bytes, part=bytes)
+    @cython.locals(size=Py_ssize_t, at=Py_ssize_t, start=Py_ssize_t, step=Py_ssize_t, fed=bytes, part=bytes)
     cpdef bytes check(self, bytes data)
     cdef _greet(self, bytes data, Py_ssize_t at, Py_ssize_t step)
-    @cython.locals(length=Py_ssize_t, kind=int, flags=int)
+    cdef _expect_used(self, long long stream_id)
+    @cython.locals(length=Py_ssize_t, kind=int, flags=int, stream_id=cython.longlong)
     cdef _open(self, bytes data, Py_ssize_t at)
     cdef _begin(self, long long stream_id)
     cdef _begin_own(self, long long stream_id)

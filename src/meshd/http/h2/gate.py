@@ -7,7 +7,7 @@ A GOAWAY to a server has its last stream set to 0 on the way: it is about pushed
 clients that say 2**31 - 1 (the first of two) are taken for broken by libnghttp2. The real one is ``goaway``.
 """
 
-from meshd.http.h2.code import PREFACE
+from meshd.http.h2.code import MAX_STREAM_ID, PREFACE
 from meshd.http.h2.counter import CONTINUATIONS, EMPTY_FRAMES, OUTBOUND_CONTROL, PRIORITY_FRAMES, WINDOW_UPDATES
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -26,26 +26,28 @@ ends busy streams of small messages.
 
 class Gate:
     """Of one connection. ``flood`` is the name of the counter whose limit was passed, or None. ``code`` is that of a
-    connection error, 0 without one: what libnghttp2 lets pass where the RFC says MUST, and what both find the same way.
+    connection error, 0 without one: what an engine lets pass where the RFC says MUST, and what both find the same way.
 
     ``known`` has the peer's streams that are open, and those reset on this side, whose frames may still come.
-    ``resets`` counts RST_STREAM frames that were sent, ``goaway`` is the last stream of the last GOAWAY received.
+    ``is_within``: a field section has begun and its end has not come. ``resets`` counts RST_STREAM frames that were
+    sent, ``goaway`` is the last stream of the last GOAWAY received.
     """
 
     __slots__ = (
-        "flood", "code", "known", "resets", "goaway", "_is_begun", "_max_frame", "_is_server", "_kind", "_flags",
-        "_left", "_passed", "_head", "_opened", "_last_stream_id", "_empty", "_priority", "_updates", "_data_sent",
-        "_replies", "_section_bytes", "_continuations", "_max_empty", "_max_priority", "_max_updates",
-        "_max_replies", "_max_section_bytes", "_max_continuations", "_has_greeted",
+        "flood", "code", "known", "resets", "goaway", "is_within", "_is_begun", "_max_frame", "_is_server", "_kind",
+        "_flags", "_left", "_passed", "_head", "_opened", "_last_stream_id", "_empty", "_priority", "_updates",
+        "_data_sent", "_replies", "_section_bytes", "_continuations", "_max_empty", "_max_priority", "_max_updates",
+        "_max_replies", "_max_section_bytes", "_max_continuations", "_has_greeted", "_before",
     )
 
     def __init__(self, is_server: bool, settings) -> None:
         self.flood = None
         self.code = 0
         self.known = set()
-        self._is_begun = False
+        self.is_within = self._is_begun = False
         self._max_frame = settings.max_frame_size
-        self.resets = self.goaway = 0
+        self.resets = 0
+        self.goaway = self._before = MAX_STREAM_ID
         self._is_server = is_server
         self._has_greeted = False
         self._kind = -1
@@ -62,10 +64,12 @@ class Gate:
         self._max_continuations = settings.max_continuations
 
     def check(self, data: bytes) -> bytes:
-        """Count the frames of ``data``; return it, with the last stream of a GOAWAY to a server cleared."""
+        """Count the frames of ``data``; return it up to the frame with which the connection ends, if any, with the last
+        stream of a GOAWAY to a server cleared.
+        """
         fed = data
         size = len(data)
-        at = 0
+        at = start = 0
         while at < size and not self.code and self.flood is None:
             if self._left:
                 step = self._left if self._left < size - at else size - at
@@ -79,16 +83,19 @@ class Gate:
                 self._passed += step
                 at += step
             elif not self._head and size - at >= 9:
+                start = at
                 self._open(data, at)
                 at += 9
             else:
+                start = at
                 part = self._head + data[at:at + 9 - len(self._head)]
                 at += len(part) - len(self._head)
                 self._head = part
                 if len(part) == 9:
                     self._head = b""
                     self._open(part, 0)
-        return fed
+        self.is_within = self._kind in (HEADERS, CONTINUATION) and (self._left > 0 or not self._flags & END_HEADERS)
+        return fed[:start] if self.code or self.flood is not None else fed
 
     def _greet(self, data: bytes, at: int, step: int) -> None:
         """Look at a client's preface (3.4)."""
@@ -114,21 +121,26 @@ class Gate:
             self.code = PROTOCOL_ERROR  # no client may send it, and no server to us (6.6)
         if self.code:
             return
+        stream_id = (data[at + 5] & 127) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8]
         if kind == DATA:
+            self._expect_used(stream_id)
             self._look(length, flags)
         elif kind == HEADERS:
-            self._begin((data[at + 5] & 127) << 24 | data[at + 6] << 16 | data[at + 7] << 8 | data[at + 8])
+            self._begin(stream_id)
             self._section_bytes = length
             self._continuations = 0
             self._look(length, flags)
         elif kind == CONTINUATION:
             self._continue(length, flags)
+        elif kind == RST_STREAM:
+            self._expect_used(stream_id)
         elif kind == WINDOW_UPDATE:
+            self._expect_used(stream_id)
             self._updates += 1
             if self._updates > _FREE_WINDOW_UPDATES + 2 * (self._opened + self._max_updates * self._data_sent):
                 self.flood = WINDOW_UPDATES
         elif kind == PRIORITY:
-            if not (data[at + 5] & 127 | data[at + 6] | data[at + 7] | data[at + 8]):
+            if not stream_id:
                 self.code = PROTOCOL_ERROR
             self._priority += 1
             if self._priority > self._max_priority * (1 + self._opened):
@@ -137,6 +149,11 @@ class Gate:
             self._replies += 1
             if self._replies > self._max_replies:
                 self.flood = OUTBOUND_CONTROL
+
+    def _expect_used(self, stream_id: int) -> None:
+        """Of an idle stream nothing is to be said but HEADERS and PRIORITY (5.1)."""
+        if stream_id > self._last_stream_id or stream_id and not stream_id & 1:
+            self.code = PROTOCOL_ERROR
 
     def _begin(self, stream_id: int) -> None:
         """HEADERS: of a client's new stream, or trailers of one that is known (5.1.1)."""
@@ -159,15 +176,20 @@ class Gate:
 
     def _look(self, length: int, flags: int) -> None:
         """Count frames without payload that end nothing; of a padded one the next byte tells."""
-        if length and (not flags & PADDED or flags & END_STREAM) or flags & END_STREAM:
+        if flags & END_STREAM or length and not flags & PADDED:
             self._empty = 0
         elif not length:
             self._count_empty()
+        if flags & PADDED and not length:
+            self.code = FRAME_SIZE_ERROR
 
     def _padded(self, pad_bytes: int) -> None:
-        if self._flags & END_STREAM:
+        """Look at the length of a padding, which is less than that of the payload (6.1)."""
+        if pad_bytes >= self._left:
+            self.code = PROTOCOL_ERROR
+        elif self._flags & END_STREAM:
             return
-        if pad_bytes + 1 >= self._left:
+        elif pad_bytes + 1 == self._left:
             self._count_empty()
         else:
             self._empty = 0
@@ -188,15 +210,20 @@ class Gate:
             self._count_empty()
 
     def _clear(self, data: bytes, fed: bytes, at: int, step: int) -> bytes:
-        """Take the last stream out of a GOAWAY's payload, as far as it is here."""
+        """Take the last stream out of a GOAWAY's payload, as far as it is here; to a client it names one of its own,
+        and does not rise (6.8).
+        """
         if self._passed == 0:
-            self.goaway = 0
+            self._before, self.goaway = self.goaway, 0
         count = 4 - self._passed
         if count > step:
             count = step
         for index in range(count):
             self.goaway = self.goaway << 8 | data[at + index]
-        self.goaway &= 0xffffffff
+        if count == 4 - self._passed:
+            self.goaway &= 0x7fffffff
+            if not self._is_server and (self.goaway > self._before or self.goaway and not self.goaway & 1):
+                self.code = PROTOCOL_ERROR
         return fed[:at] + b"\0" * count + fed[at + count:] if self._is_server else fed
 
     def sent(self, data: bytes) -> None:

@@ -18,9 +18,9 @@ from meshd.errors import ProtocolError
 from meshd.http.h2 import counter, fields, frames, strict
 from meshd.http.h2.code import (
     COMPRESSION_ERROR, CONTINUATION, FRAME_SIZE_ERROR, GOAWAY, HEADERS, MAX_CONCURRENT_STREAMS, MAX_STREAM_ID,
-    PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, RST_STREAM, SETTINGS, WINDOW_UPDATE,
+    PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, SETTINGS, WINDOW_UPDATE,
 )
-from meshd.http.h2.common import MAX_KEPT_STREAMS, ROOM, CommonSession
+from meshd.http.h2.common import MAX_KEPT_STREAMS, ROOM, CommonSession, goaway
 from meshd.http.h2.session import BODY
 from meshd.http.h2.settings import first_settings
 from meshd.http.headers import Headers
@@ -62,8 +62,13 @@ class PureSession(CommonSession):
     def receive(self, data: bytes) -> None:
         if self.is_closed:
             return
-        if not self._admit(data):
-            return
+        gate = self.gate
+        self._read(gate.check(data))
+        if gate.code or gate.flood is not None:
+            self._end_at_gate()
+
+    def _read(self, data: bytes) -> None:
+        """Feed h2 with the frames that are whole now."""
         data = self._data + data
         at = 0
         if not self._has_preface and len(data) >= 24:
@@ -92,9 +97,11 @@ class PureSession(CommonSession):
             self.got_goaway(last_stream_id & MAX_STREAM_ID, code, frame[17:])
             return
         if kind == PRIORITY:
-            if code := frames.priority_error(frame):
-                self._refuse_stream(stream_id, code)
+            if len(frame) != 14:  # its meaning is gone (5.3)
+                self._refuse_stream(stream_id, FRAME_SIZE_ERROR)
             return
+        if kind > CONTINUATION:
+            return  # h2 looks into some
         if kind == SETTINGS:
             if frame[4] & frames.ACK and len(frame) > 9:
                 self._broken(FRAME_SIZE_ERROR, "SETTINGS: expected an acknowledgement without payload")
@@ -102,7 +109,7 @@ class PureSession(CommonSession):
             frame = frames.plain_settings(frame)
         elif kind == WINDOW_UPDATE:
             frame = frames.without_reserved_bit(frame, 9)
-            if stream_id and frame[9:] == bytes(4) and stream_id in self.streams:
+            if stream_id and frame[9:] == bytes(4):
                 self._refuse_stream(stream_id, PROTOCOL_ERROR)
                 return
         elif kind == HEADERS and not frame[4] & frames.END_STREAM and self._has_head(stream_id):
@@ -134,28 +141,11 @@ class PureSession(CommonSession):
 
     def _goaway(self, last_stream_id: int, code: int, debug: bytes = b"") -> None:
         self._flush_core()
-        size = (8 + len(debug)).to_bytes(3, "big")
-        self._out.append(size + b"\7\0\0\0\0\0" + last_stream_id.to_bytes(4, "big") + code.to_bytes(4, "big") + debug)
+        self._out.append(goaway(last_stream_id, code, debug))
 
     def _flush_core(self) -> None:
         if data := self._core.data_to_send():
-            self._out.append(self._once(data) if self._was_reset else data)
-
-    def _once(self, data: bytes) -> bytes:
-        """Take out what h2 says to frames that come on a stream that was reset: it says it again and again."""
-        kept = []
-        at = 0
-        while at < len(data):
-            end = at + 9 + int.from_bytes(data[at:at + 3], "big")
-            if data[at + 3] != RST_STREAM:
-                kept.append(data[at:end])
-            else:
-                stream_id = int.from_bytes(data[at + 5:at + 9], "big")
-                if self._was_reset.get(stream_id, True):
-                    kept.append(data[at:end])
-                    self._was_reset[stream_id] = False
-            at = end
-        return b"".join(kept)
+            self._out.append(frames.once(data, self._was_reset) if self._was_reset else data)
 
     # what h2 tells
 
@@ -201,8 +191,8 @@ class PureSession(CommonSession):
     def _on_trailers(self, event) -> None:
         section = frames.reveal(event.headers)
         if event.stream_id in self._endless:
-            self._endless.discard(event.stream_id)
             self._refuse_stream(event.stream_id, PROTOCOL_ERROR)
+            self._endless.discard(event.stream_id)
         elif self._is_strict(event.stream_id, section) and self._measures(event.stream_id, 0, True):
             self.got_trailers(event.stream_id, section)
             self._ended(event)
@@ -356,8 +346,11 @@ class PureSession(CommonSession):
         self._forget(stream_id)
         try:
             self._core.reset_stream(stream_id, code)
-        except H2Error:
-            return  # it is closed
+        except H2Error:  # it is closed, or h2 was told so
+            if stream_id in self._endless:
+                self._flush_core()
+                self._out.append(frames.rst(stream_id, code))
+            return
         self._was_reset.setdefault(stream_id, True)
         if len(self._was_reset) > 2 * MAX_KEPT_STREAMS:
             self._flush_core()
