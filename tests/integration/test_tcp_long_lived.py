@@ -107,8 +107,8 @@ def test_long_lived_connections_survive_reloads_of_both_sides(capsys):
             assert daemon.metric("envoy_listener_downstream_cx_active", listener="public") == CONNECTIONS
             assert daemon.metric("envoy_cluster_upstream_cx_total", cluster_name="up") == CONNECTIONS
         with capsys.disabled():
-            print(f"\n{CONNECTIONS} connections opened in {opened_s:.1f} s: server's side {each[0] / 1024:.1f} KiB each,"
-                  f" client's {each[1] / 1024:.1f}; {len(reloads)} reloads, {max(reloads):.2f} s at most; then "
+            print(f"\n{CONNECTIONS} connections opened in {opened_s:.0f} s; inner {each[0] / 1024:.1f} KiB each,"
+                  f" outer {each[1] / 1024:.1f}; {len(reloads)} reloads, {max(reloads):.2f} s at most; then "
                   f"{grown[0]:.1f} and {grown[1]:.1f} MiB more than without")
         assert max(each) < IDLE_TLS_BYTES
         for client in clients:
