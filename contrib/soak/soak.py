@@ -2,10 +2,10 @@
 """Runs meshd for long under a load that never asks twice, with reloads, deaths and changes, and looks for growth.
 
 The load is mixed (GETs on kept and on new connections, POSTs, chunked and big bodies, slow answers, WebSockets), with
-HTTP/1.1 and HTTP/2 over TLS and a hop with mutual TLS beside it, whose certificates live ten minutes and are replaced
+HTTP/1.1 and HTTP/2 over TLS and a hop of mutual TLS beside it, whose certificates live ten minutes and are replaced
 (renewal.py). It passes where nothing was lost but by a kill, new connections soon have the new certificates, memory and
-descriptors stand still after a warm-up, and the log has no unhandled error. Run it from a checkout, with the Python that
-has meshd. Exit code 0: passed, or undecided without --strict; 1: failed.
+descriptors stand still after a warm-up, and the log has no unhandled error. Run it from a checkout, with the Python
+that has meshd. Exit code 0: passed, or undecided without --strict; 1: failed.
 """
 
 import argparse

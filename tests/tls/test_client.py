@@ -112,6 +112,25 @@ class Resumption(TlsCase):
         self.assertEqual([self.visit(tls, context) for _ in range(3)], [False, True, True])
         self.assertEqual(tls.cells.session_reused.value, 2)
 
+    def test_a_session_serves_until_it_is_refused_and_who_takes_none_is_not_asked_again(self):
+        tls, key = self.client(), ("10.0.0.1:443", "a.example")
+
+        def known(context):
+            """Return whether that was short, and the session that is kept."""
+            return self.visit(tls, context), tls.sessions[key][0]
+
+        good = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)
+        first, again, third = known(good), known(good), known(good)
+        self.assertEqual((first[0], again, third), (False, (True, first[1]), (True, first[1])))
+        renewed = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)
+        second = known(renewed)
+        self.assertFalse(second[0])
+        self.assertIsNot(second[1], first[1])
+        self.assertEqual(known(renewed), (True, second[1]))
+        strangers = [known(self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)) for _ in range(4)]
+        self.assertEqual([session is None for _, session in strangers], [False, False, True, True])
+        self.assertEqual(known(good), (False, None))
+
     def test_not_where_that_is_off_nor_with_other_files(self):
         context = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)
         off = self.client(session_resumption=False)

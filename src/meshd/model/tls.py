@@ -129,7 +129,7 @@ class DownstreamTls:
         doc="of TLS 1.2, by OpenSSL's names, the best first"
     )
     ecdh_curves: tuple[str, ...] = option(
-        ListOf(item=Text(pattern=r"[A-Za-z0-9_-]{1,64}"), minimum=1, maximum=20), default=(),
+        ListOf(item=Text(pattern=r"[A-Za-z0-9_-]{1,64}"), maximum=20), default=(),
         doc="groups for keys, the best first (when absent: X25519, P-256, P-384, with OpenSSL 3.5 X25519MLKEM768 first)"
     )
     alpn: tuple[str, ...] | None = option(
@@ -177,7 +177,7 @@ class UpstreamTls:
         doc="of TLS 1.2, by OpenSSL's names, the best first"
     )
     ecdh_curves: tuple[str, ...] = option(
-        ListOf(item=Text(pattern=r"[A-Za-z0-9_-]{1,64}"), minimum=1, maximum=20), default=(),
+        ListOf(item=Text(pattern=r"[A-Za-z0-9_-]{1,64}"), maximum=20), default=(),
         doc="groups for keys, the best first (when absent: X25519, P-256, P-384, with OpenSSL 3.5 X25519MLKEM768 first)"
     )
     alpn: tuple[str, ...] | None = option(

@@ -13,7 +13,7 @@ class Security:
     one. ``forwarded`` is kept for whoever tells upstreams of the peer.
     """
 
-    __slots__ = ("engine", "alpn", "server_name", "is_resumed", "local", "forwarded", "_peer")
+    __slots__ = ("engine", "alpn", "server_name", "is_resumed", "local", "forwarded", "_peer", "_session_id")
 
     def __init__(self, engine: Any, tls: Any) -> None:
         self.engine = engine
@@ -23,6 +23,7 @@ class Security:
         self.local: Certificate | None = tls.local_of(engine)
         self.forwarded: Any = None
         self._peer: Any = False
+        self._session_id: str | None = None
 
     @property
     def peer(self) -> Certificate | None:
@@ -50,9 +51,11 @@ class Security:
 
     @property
     def session_id(self) -> str:
-        """The session's id, hexadecimal; "" where it has none."""
-        session = self.engine.session
-        return session.id.hex() if session is not None else ""
+        """The session's id, hexadecimal; "" where it has none. Asked for once: see ``meshd.tls.client``."""
+        if self._session_id is None:
+            session = self.engine.session
+            self._session_id = session.id.hex() if session is not None else ""
+        return self._session_id
 
     @property
     def peer_chain(self) -> list[Certificate]:
