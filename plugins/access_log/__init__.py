@@ -53,11 +53,15 @@ class AccessLogSink:
             self._record = json_record(config.json, site, self.file.write, matches)
         else:
             self._record = text_record(config.format, site, self.file.write, matches)
-        self.on_complete = self._record
+        self.on_complete = self.on_udp_session = self._record
 
     def on_complete(self, exchange: Any) -> None:
         """Write the exchange's line; each object has its own function in this place."""
         self._record(exchange)
+
+    def on_udp_session(self, session: Any) -> None:
+        """Write the line of a UDP session, likewise."""
+        self._record(session)
 
     def start(self) -> None:
         """Have the file's thread run, within this configuration's bounds."""

@@ -42,12 +42,12 @@ class Client:
     def _on_frame(self, frame):
         hub = self.hub
         if frame.kind in (REQUEST, ONEWAY):
-            hub.route(self, frame, View(self.session, hub.codec, frame, hub.now()))
+            hub.route(self, frame, View(self.session, hub.codec, frame, hub.now(), hub.cells.labels[-1]))
         elif frame.kind == HEARTBEAT:
             hub.cells.heartbeats.inc()
             self.link.send(hub.codec.heartbeat_answer(frame).data)
         elif frame.kind == SESSION and self.tunnel is None:
-            hub.open(self, frame, View(self.session, hub.codec, frame, hub.now()))
+            hub.open(self, frame, View(self.session, hub.codec, frame, hub.now(), hub.cells.labels[-1]))
 
     def _on_malformed(self, data, error):
         self.hub.cells.client_errors.inc()

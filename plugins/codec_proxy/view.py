@@ -2,12 +2,14 @@
 
 from meshd.api import Headers, RequestHead, ResponseHead, flag
 
+NOT_HTTP = 0
+"""The version of HTTP of a request that is none of its requests."""
 STATUS = {flag.NR: 404, flag.UT: 504}
 
 
 class View:
-    """``request.headers`` are the codec's fields. The response's status says for sinks how it went: 200, 500 for an
-    error that the server tells of, 404, 503 or 504 for a refusal of ours.
+    """``request.headers`` are the codec's fields, ``protocol`` is its name. The response's status says for sinks how
+    it went: 200, 500 for an error that the server tells of, 404, 503 or 504 for a refusal of ours.
     """
 
     plan = route = identity = None
@@ -18,11 +20,12 @@ class View:
     is_local_reply = False
     wanted = None
 
-    def __init__(self, session, codec, frame, now):
+    def __init__(self, session, codec, frame, now, protocol=""):
         pairs = [(name, value) for name, value in codec.fields(frame) if value]
         known = dict(pairs)
         path = b"/".join((b"", *(known[name] for name in (b"service", b"method") if name in known)))
-        self.request = RequestHead(b"", path, b"", 11, Headers.of(*pairs))
+        self.protocol = protocol
+        self.request = RequestHead(b"", path, b"", NOT_HTTP, Headers.of(*pairs))
         self.response = None
         self.session = session
         self.peer, self.client, self.local = session.peer, session.client, session.local

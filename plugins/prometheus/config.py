@@ -8,8 +8,10 @@ TCP_METRICS = (
     "istio_tcp_connections_opened_total", "istio_tcp_connections_closed_total", "istio_tcp_received_bytes_total",
     "istio_tcp_sent_bytes_total",
 )
+MESSAGES = ("istio_request_messages_total", "istio_response_messages_total")
 METRICS = (
-    "istio_requests_total", *HISTOGRAMS, *TCP_METRICS, "envoy_http_downstream_rq_xx", "envoy_cluster_upstream_rq_xx",
+    "istio_requests_total", *HISTOGRAMS, *MESSAGES, *TCP_METRICS, "envoy_http_downstream_rq_xx",
+    "envoy_cluster_upstream_rq_xx",
 )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from meshd_plugins.prometheus.config import HISTOGRAMS, TCP_METRICS
+from meshd_plugins.prometheus.config import HISTOGRAMS, MESSAGES, TCP_METRICS
 from meshd_plugins.prometheus.label import LABELS, TCP, W
 
 DOCS = {
@@ -10,6 +10,8 @@ DOCS = {
     "istio_request_duration_milliseconds": "Time of an exchange in milliseconds",
     "istio_request_bytes": "Body bytes of a request",
     "istio_response_bytes": "Body bytes of a response",
+    "istio_request_messages_total": "Messages of gRPC calls that callers have sent, where grpc_stats counts them",
+    "istio_response_messages_total": "Messages of gRPC calls that were sent to callers",
     "istio_tcp_connections_opened_total": "Connections of TCP that have begun, by who connected to whom",
     "istio_tcp_connections_closed_total": "Connections of TCP that have ended",
     "istio_tcp_received_bytes_total": "Bytes that clients have sent on connections of TCP",
@@ -33,6 +35,7 @@ class Families:
         self.duration, self.request_bytes, self.response_bytes = (
             self._histogram(name, buckets.get(name, ())) for name in HISTOGRAMS
         )
+        self.asked, self.answered = (self._counter(name, TCP) for name in MESSAGES)
         self.opened, self.closed, self.received, self.sent = (self._counter(name, TCP) for name in TCP_METRICS)
         self.downstream = self._counter("envoy_http_downstream_rq_xx", ("listener", _CLASS))
         self._upstream = self._counter("envoy_cluster_upstream_rq_xx", ("cluster_name", _CLASS))

@@ -13,6 +13,7 @@ cdef class Record:
     cdef Histogram response_bytes
     cdef Counter downstream
     cdef Counter upstream
+    cdef object messages
 
 
 cdef class PrometheusSink:
@@ -25,3 +26,4 @@ cdef class PrometheusSink:
 
     @cython.locals(record=Record, status=long, key=tuple)
     cpdef on_complete(self, exchange)
+    cpdef _add(self, Record record, exchange)

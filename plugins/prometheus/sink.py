@@ -14,23 +14,27 @@ from meshd_plugins.prometheus.family import Families
 from meshd_plugins.prometheus.label import Labels
 
 MAX_RECORDS = 20_000
+MESSAGES_NOTE = "envoy.filters.http.grpc_stats"
+"""Where the filter ``grpc_stats`` has put the counts of a call's messages."""
+MESSAGE_COUNTS = ("request_message_count", "response_message_count")
 FORGET_S = 60.0
 """How often the look-up is emptied, so that series which nothing adds to can expire, and endpoints that have gone."""
 
 
 class Record:
-    """The cells of one kind of exchange."""
+    """The cells of one kind of exchange; ``messages`` are those of calls, or None."""
 
-    __slots__ = ("requests", "duration", "request_bytes", "response_bytes", "downstream", "upstream")
+    __slots__ = ("requests", "duration", "request_bytes", "response_bytes", "downstream", "upstream", "messages")
 
     def __init__(self, requests: Any, duration: Any, request_bytes: Any, response_bytes: Any, downstream: Any,
-                 upstream: Any) -> None:
+                 upstream: Any, messages: Any) -> None:
         self.requests = requests
         self.duration = duration
         self.request_bytes = request_bytes
         self.response_bytes = response_bytes
         self.downstream = downstream
         self.upstream = upstream
+        self.messages = messages
 
 
 class PrometheusSink:
@@ -47,7 +51,7 @@ class PrometheusSink:
         """Count the exchange. An endpoint belongs to one cluster, so its key need not name that too."""
         request = exchange.request
         if request is not None and not request.version:
-            self.on_end(exchange)
+            self._on_other(exchange)
             return
         response = exchange.response
         callee = exchange.endpoint
@@ -59,13 +63,39 @@ class PrometheusSink:
             key += (grpc.status_of(response, exchange.trailers),)
         record = self._records.get(key)
         if record is None:
-            record = self._bind(key, exchange, status)
+            record = self._bind(key, exchange, status, "grpc" if len(key) > 5 else "http")
+        if len(key) > 5 and record.messages is not None:
+            self._count_messages(exchange, record.messages)
+        self._add(record, exchange)
+
+    def _add(self, record: Record, exchange: Any) -> None:
+        """Add an exchange to the cells of its kind."""
         record.requests.value += 1
         record.downstream.value += 1
         record.upstream.value += 1
         record.duration.observe((exchange.ended - exchange.started) * 1000.0)
         record.request_bytes.observe(exchange.request_bytes)
         record.response_bytes.observe(exchange.response_bytes)
+
+    def _on_other(self, exchange: Any) -> None:
+        """Count what is not of HTTP: a connection of TCP, or a request of the protocol that it names."""
+        protocol = getattr(exchange, "protocol", "")
+        if not protocol:
+            self.on_end(exchange)
+            return
+        status = exchange.response.status if exchange.response is not None else 0
+        key = (exchange.endpoint or exchange.cluster, status, exchange.flags, exchange.listener, protocol)
+        record = self._records.get(key)
+        if record is None:
+            record = self._bind(key, exchange, status, protocol)
+        self._add(record, exchange)
+
+    def _count_messages(self, exchange: Any, cells: tuple) -> None:
+        """Count the messages of a call, where the filter ``grpc_stats`` has."""
+        counts = exchange.metadata.get(MESSAGES_NOTE)
+        if counts is not None:
+            for cell, name in zip(cells, MESSAGE_COUNTS):
+                cell.inc(counts.get(name, 0))
 
     # Connections of TCP
 
@@ -101,13 +131,12 @@ class PrometheusSink:
             self._records[key] = cells
         return cells
 
-    def _bind(self, key: tuple, exchange: Any, status: int) -> Record:
+    def _bind(self, key: tuple, exchange: Any, status: int, protocol: str) -> Record:
         """Make the record of a kind that was not seen before; ``key`` has a sixth part for gRPC calls alone."""
         families = self._families
         cluster = exchange.cluster
         is_call = len(key) > 5
         ended = str(key[5]) if is_call and key[5] is not None else ""
-        protocol = "grpc" if is_call else "http"
         values = self._labels.values(cluster, exchange.endpoint, protocol, flag.text(exchange.flags), status)
         counted = values + (None if self._labels.is_dropped("grpc_response_status") else ended,)
         answered = None if cluster is None or exchange.is_local_reply or not status else cluster.name
@@ -116,6 +145,7 @@ class PrometheusSink:
             families.requests.cell(*counted), families.duration.cell(*values), families.request_bytes.cell(*values),
             families.response_bytes.cell(*values), families.downstream.cell(exchange.listener, status_class),
             families.answers(answered, status_class),
+            (families.asked.cell(*values[:-1]), families.answered.cell(*values[:-1])) if is_call else None,
         )
         if len(self._records) >= MAX_RECORDS:
             self._records.clear()

@@ -8,22 +8,37 @@ import ipaddress
 from meshd.api import header_test
 
 SKIP = ()
+UNITS = {"second": 1, "minute": 2, "hour": 3, "day": 4, "month": 5, "year": 6, "week": 7}
+"""Unit of a limit, in lower case -> its number (envoy.type.v3.RateLimitUnit)."""
+
+
+class Entries(list):
+    """The (key, value) of one descriptor; ``hits`` are 0 where the request's count, ``limit`` is (number, unit) or
+    None.
+    """
+
+    __slots__ = ("hits", "limit")
+
+    def __init__(self, hits=0, limit=None):
+        super().__init__()
+        self.hits = hits
+        self.limit = limit
 
 
 def compile_limits(limits, node):
     """Return a callable(exchange) -> list of descriptors, each a list of (key, value)."""
-    rows = [[compile_action(action, node) for action in limit.actions] for limit in limits]
+    rows = [(limit, [compile_action(action, node) for action in limit.actions]) for limit in limits]
 
     def describe(exchange):
-        found = (descriptor_of(steps, exchange) for steps in rows)
+        found = (descriptor_of(limit, steps, exchange) for limit, steps in rows)
         return [entries for entries in found if entries]
 
     return describe
 
 
-def descriptor_of(steps, exchange):
+def descriptor_of(limit, steps, exchange):
     """Return the entries of one descriptor, None where there is none."""
-    entries = []
+    entries = Entries(limit.hits_addend, override(limit.limit, exchange))
     for step in steps:
         entry = step(exchange)
         if entry is None:
@@ -31,6 +46,24 @@ def descriptor_of(steps, exchange):
         if entry:
             entries.append(entry)
     return entries
+
+
+def override(where, exchange):
+    """Return the (number, unit) that a plugin has noted as the limit, None where there is none that can be read."""
+    found = None if where is None else noted(exchange, (where.key, *where.path))
+    if not isinstance(found, dict):
+        return None
+    number, unit = found.get("requests_per_unit"), UNITS.get(str(found.get("unit", "")).lower())
+    is_number = isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**32
+    return (number, unit) if is_number and unit else None
+
+
+def noted(exchange, path):
+    """Return what stands under ``path`` among the notes of plugins, or None."""
+    found = exchange.metadata
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found
 
 
 def compile_action(action, node):
@@ -49,6 +82,8 @@ def compile_action(action, node):
         return constant(action.generic_key.descriptor_key, action.generic_key.descriptor_value)
     if action.header_value_match is not None:
         return match(action.header_value_match)
+    if action.query_parameter_value_match is not None:
+        return query_match(action.query_parameter_value_match)
     return note(action.metadata)
 
 
@@ -122,15 +157,43 @@ def match(options):
     return judge
 
 
+def query_match(options):
+    """A constant entry, where the query parameters match or do not, as wanted."""
+    tests = tuple(map(parameter_test, options.query_parameters))
+    entry = (options.descriptor_key, options.descriptor_value)
+
+    def judge(exchange):
+        known = {}
+        for pair in (exchange.request.query or b"").split(b"&"):
+            name, _, value = pair.partition(b"=")
+            known.setdefault(name, value)
+        return entry if all(test(known) for test in tests) == options.expect_match else None
+
+    return judge
+
+
+def parameter_test(options):
+    """Return a callable(dict of name -> value) that says whether a parameter is as wanted."""
+    name = options.name.encode()
+    exact, prefix, suffix, part = (
+        None if one is None else one.encode()
+        for one in (options.exact, options.prefix, options.suffix, options.contains))
+
+    def test(known):
+        value = known.get(name)
+        return (value is not None and (exact is None or value == exact) and value.startswith(prefix or b"")
+                and value.endswith(suffix or b"") and (part or b"") in value)
+
+    return test
+
+
 def note(options):
     """A text among the notes of plugins."""
     path = (options.metadata_key.key, *options.metadata_key.path)
     absent = SKIP if options.skip_if_absent else None
 
     def read(exchange):
-        found = exchange.metadata
-        for key in path:
-            found = found.get(key) if isinstance(found, dict) else None
+        found = noted(exchange, path)
         value = found if isinstance(found, str) and found else options.default_value
         return (options.descriptor_key, value) if value else absent
 

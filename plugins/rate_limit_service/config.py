@@ -1,8 +1,8 @@
 """The configuration of the filter ``rate_limit_service``: the words of Envoy's filter and of its rate-limit actions."""
 
 from meshd.api import (
-    Boolean, Choice, Duration, HeaderMatch, HeaderName, Integer, ListOf, Nested, REQUIRED, Reference, Text, config,
-    option,
+    Boolean, Choice, Duration, HeaderMatch, HeaderName, Integer, ListOf, MapOf, Nested, REQUIRED, Reference, Text,
+    config, option,
 )
 
 WORDS = Text(minimum=1, maximum=1024)
@@ -61,6 +61,33 @@ class HeaderValueMatch:
 
 
 @config
+class QueryParameter:
+    """A query parameter that must be there, with this value where one is given; of several the first, not decoded."""
+
+    name: str = option(Text(minimum=1, maximum=256), doc="its name")
+    exact: str | None = option(Text(maximum=1024), default=None, doc="the whole value")
+    prefix: str | None = option(Text(minimum=1, maximum=1024), default=None, doc="what the value begins with")
+    suffix: str | None = option(Text(minimum=1, maximum=1024), default=None, doc="what it ends with")
+    contains: str | None = option(Text(minimum=1, maximum=1024), default=None, doc="what is in it")
+
+    def check(self):
+        """Yield a fault where several values are wanted."""
+        if sum(one is not None for one in (self.exact, self.prefix, self.suffix, self.contains)) > 1:
+            yield "name", "expected at most one of exact, prefix, suffix, contains"
+
+
+@config
+class QueryParameterValueMatch:
+    """An entry where the request's query parameters are as wanted."""
+
+    descriptor_value: str = option(WORDS, doc="value of the entry")
+    descriptor_key: str = option(WORDS, default="query_match", doc="key of the entry")
+    expect_match: bool = option(Boolean(), default=True, doc="false: where they do not all match")
+    query_parameters: tuple[QueryParameter, ...] = option(
+        ListOf(item=Nested(QueryParameter), minimum=1, maximum=100), default=REQUIRED, doc="all must match")
+
+
+@config
 class MetadataKey:
     """Where a note of another plugin stands."""
 
@@ -95,6 +122,8 @@ class Action:
     generic_key: GenericKey | None = option(Nested(GenericKey), default=None, doc="always the same")
     header_value_match: HeaderValueMatch | None = option(
         Nested(HeaderValueMatch), default=None, doc="where fields are as wanted")
+    query_parameter_value_match: QueryParameterValueMatch | None = option(
+        Nested(QueryParameterValueMatch), default=None, doc="where query parameters are as wanted")
     metadata: Metadata | None = option(Nested(Metadata), default=None, doc="a note of another plugin")
 
     def check(self):
@@ -107,7 +136,7 @@ class Action:
 
 ACTIONS = (
     "source_cluster", "destination_cluster", "request_headers", "remote_address", "masked_remote_address",
-    "generic_key", "header_value_match", "metadata",
+    "generic_key", "header_value_match", "query_parameter_value_match", "metadata",
 )
 
 
@@ -117,6 +146,11 @@ class Descriptor:
 
     actions: tuple[Action, ...] = option(
         ListOf(item=Nested(Action), minimum=1, maximum=32), default=REQUIRED, doc="what makes the entries")
+    hits_addend: int = option(
+        Integer(maximum=10**9), default=0, doc="hits that one request counts for on this descriptor (0: the filter's)")
+    limit: MetadataKey | None = option(
+        Nested(MetadataKey), default=None,
+        doc="note of another plugin with the limit to use in the place of the service's own: requests_per_unit, unit")
 
 
 @config
@@ -144,5 +178,8 @@ class RateLimitService:
         doc="DRAFT_VERSION_03: send x-ratelimit-limit, -remaining and -reset of the limit that is nearest")
     disable_x_envoy_ratelimited_header: bool = option(
         Boolean(), default=False, doc="do not send x-envoy-ratelimited with refusals")
+    response_headers_to_add: tuple[tuple[str, str], ...] = option(
+        MapOf(key=HeaderName(), value=Text(maximum=8192, pattern=r"[ -~]*"), maximum=100), default=(),
+        doc="fields of refusals")
     hits_addend: int = option(
         Integer(maximum=2**32 - 1), default=0, doc="hits that one request counts for (0: what the service says, 1)")

@@ -24,6 +24,7 @@ class RateLimitServiceFilter:
         self._call = site.call
         self._describe = compile_limits(config.rate_limits, site.node)
         self._authority = (config.authority or config.cluster).encode()
+        self._added = tuple((name.encode(), value.encode()) for name, value in config.response_headers_to_add)
         self._has_limits = config.enable_x_ratelimit_headers != "OFF"
         results = site.metrics.counter(
             "meshd_rate_limit_service_requests_total", "Requests by what a rate-limit service has said of them",
@@ -56,6 +57,8 @@ class RateLimitServiceFilter:
             self._is_failing = False
             self._log.info("rate-limit service: cluster {cluster} answers again", cluster=self._config.cluster)
         added = answer.response_headers + (answer.limits if self._has_limits else ())
+        if answer.is_over:
+            added = (*added, *self._added)
         if answer.is_over and not self._config.disable_x_envoy_ratelimited_header:
             added = (*added, RATE_LIMITED)
         if added:

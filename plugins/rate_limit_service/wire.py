@@ -36,6 +36,10 @@ def request_of(domain, descriptors, hits_addend):
     parts = [message.text(1, domain)]
     for entries in descriptors:
         data = [message.data(1, message.text(1, key) + message.text(2, value)) for key, value in entries]
+        if entries.limit is not None:
+            data.append(message.data(2, message.number(1, entries.limit[0]) + message.number(2, entries.limit[1])))
+        if entries.hits:
+            data.append(message.data(3, message.number(1, entries.hits)))
         parts.append(message.data(2, b"".join(data)))
     parts.append(message.number(3, hits_addend))
     return b"".join(parts)

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 
 from meshd.downstream.udp import UdpListener
 from meshd.errors import MeshdError
+from meshd.exchange.network_chain import NetworkChain
 from meshd.model.cluster import Cluster as ClusterSpec
 from meshd.model.cluster import EndpointSpec
 from meshd.model.udp import UdpProxy
@@ -77,7 +78,7 @@ class UdpCase(unittest.TestCase):
 
     def listener(self, address="127.0.0.1:0", **udp):
         spec = SimpleNamespace(name="dns", address=address, udp=UdpProxy(cluster="up", **udp))
-        made = UdpListener(spec, self.cluster, self.world)
+        made = UdpListener(spec, self.cluster, self.world, NetworkChain((), (), None))
         made.bind()
         made.start()
         self.open.append(made)
@@ -96,6 +97,28 @@ class UdpCase(unittest.TestCase):
 
 
 class Sessions(UdpCase):
+    def test_sinks_are_told_of_a_session_that_has_ended(self):
+        told = []
+        listener, client = self.listener(idle_timeout_s=5.0), self.client()
+        listener.chain.datagram_steps = ((told.append, None),)
+        for size in (10, 20, 30):
+            client.sendto(b"x" * size, listener.socket.getsockname())
+        self.world.turn()
+        (_, peer), *_ = heard(self.servers[0])
+        self.servers[0].sendto(b"y" * 7, peer)
+        self.world.turn()
+        self.assertEqual(told, [])
+        self.world.advance(6)
+        session, = told
+        self.assertEqual((session.peer, session.client, session.local), (name_of(client), "127.0.0.1", listener.local))
+        self.assertEqual((session.endpoint.address, session.cluster.name), (name_of(self.servers[0]), "up"))
+        self.assertEqual((session.upstream_local, session.flags), ("%s:%d" % peer, 0))
+        self.assertEqual(session.metadata["udp.proxy.session"], {
+            "cluster_name": "up", "bytes_received": 60, "bytes_sent": 7, "datagrams_received": 3, "datagrams_sent": 1,
+            "errors_sent": 0})
+        self.assertEqual((session.request_bytes, session.response_bytes), (60, 7))
+        self.assertAlmostEqual(session.ended - session.started, 5.0, delta=0.5)
+
     def test_datagrams_pass_both_ways_whole_and_apart(self):
         listener = self.listener()
         client = self.send(listener, b"one")
@@ -236,10 +259,10 @@ class Endpoints(UdpCase):
         client = self.send(listener, b"a")
         (_, session), = heard(self.servers[0])
         after = self.make_cluster(*self.servers)
-        listener.replace(listener.spec, after)
+        listener.replace(listener.spec, after, listener.chain)
         self.send(listener, b"b", client)
         self.assertEqual(heard(self.servers[0]), [(b"b", session)])
-        listener.replace(listener.spec, self.make_cluster(self.servers[1]))
+        listener.replace(listener.spec, self.make_cluster(self.servers[1]), listener.chain)
         self.send(listener, b"c", client)
         self.assertEqual([data for data, _ in heard(self.servers[1])], [b"c"])
         self.assertEqual(len(listener.connections), 1)
@@ -295,7 +318,7 @@ class Ends(UdpCase):
         client = self.send(old, b"a")
         (_, session), = heard(self.servers[0])
         spec = SimpleNamespace(**{**vars(old.spec), "name": "other"})
-        new = UdpListener(spec, self.cluster, self.world)
+        new = UdpListener(spec, self.cluster, self.world, NetworkChain((), (), None))
         self.open.append(new)
         new.take_from(old)
         self.send(new, b"b", client)

@@ -56,8 +56,17 @@ class TestTake(TestCase):
         found = self.take(2, "public", self.hand(self.listening(), self.listening()))
         self.assertEqual([name for name, _ in found.sockets], ["public", ""])
 
+    def test_bound_sockets_of_udp_are_taken(self):
+        bound, unbound = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        self.addCleanup(bound.close)
+        self.addCleanup(unbound.close)
+        bound.bind(("127.0.0.1", 0))
+        found = self.take(2, "dns:none", self.hand(bound, unbound))
+        self.assertEqual([(name, sock.getsockname()) for name, sock in found.sockets], [("dns", bound.getsockname())])
+        self.assertEqual(len(found.faults), 1)
+
     def test_what_is_no_listening_stream_socket_is_closed_and_said(self):
-        datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        datagram = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         idle = socket.socket()
         self.addCleanup(datagram.close)
         self.addCleanup(idle.close)
@@ -65,9 +74,9 @@ class TestTake(TestCase):
             first = self.hand(datagram, idle, file.fileno(), self.listening())
             found = self.take(5, "a:b:c:d:e", first)
         self.assertEqual([name for name, _ in found.sockets], ["d"])
-        expected = "expected a listening stream socket"
+        expected = "expected a listening stream socket, or a bound one of UDP"
         self.assertEqual(found.faults, [
-            f"descriptor {first} 'a' from systemd: AF_INET SOCK_DGRAM: {expected}",
+            f"descriptor {first} 'a' from systemd: AF_UNIX SOCK_DGRAM: {expected}",
             f"descriptor {first + 1} 'b' from systemd: AF_INET SOCK_STREAM, not listening: {expected}",
             f"descriptor {first + 2} 'c' from systemd: socket operation on non-socket: {expected}",
             f"descriptor {first + 4} 'e' from systemd: bad file descriptor: {expected}",

@@ -210,6 +210,8 @@ def test_many_clients_share_one_connection_to_each_provider():
         assert daemon.metric("meshd_codec_requests_total", codec="dubbo", status="ok") == 1000
         assert daemon.metric("meshd_codec_request_duration_seconds_count", codec="dubbo") == 1000
         assert daemon.metric("meshd_codec_requests_active") == 0
+        assert daemon.metric("istio_requests_total", request_protocol="dubbo", response_code="200") == 1000
+        assert daemon.metric("istio_requests_total", request_protocol="http") == 0
 
 
 def test_services_and_methods_are_routed_and_the_rest_refused():

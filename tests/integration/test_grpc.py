@@ -122,6 +122,16 @@ def test_what_is_told_of_calls(server):
             wait_for(lambda: daemon.metric("istio_requests_total", **labels) == 1, f"a call that ended with {status}")
 
 
+def test_messages_of_calls_are_counted(server):
+    config = one_cluster(server.address, cluster=H2)
+    config["listeners"][0]["filters"].insert(0, "grpc_stats")
+    with Daemon(config) as daemon, channel(daemon) as opened:
+        assert len(list(call(opened, "Count", "unary_stream")(b"500", timeout=WAIT_S))) == 500
+        call(opened, "Collect", "stream_unary")(iter([b"one", b"two" * 10_000, b""]), timeout=WAIT_S)
+        wait_for(lambda: daemon.metric("istio_request_messages_total", request_protocol="grpc") == 4, "four messages")
+        assert daemon.metric("istio_response_messages_total", request_protocol="grpc") == 501
+
+
 def limited(server, **options):
     """Return a configuration in which ``server`` is both the service and its rate-limit service."""
     config = one_cluster(server.address, cluster=H2)

@@ -96,7 +96,7 @@ def test_sessions_survive_reloads():
         before = [client.seen() for client in clients]
         assert len(set(before)) == 10
         for number in range(3):
-            daemon.write(configuration(echo.address, port=daemon.ports["datagrams"], idle_timeout=f"{number + 5}s"))
+            daemon.write(configuration(echo.address, port=daemon.ports["datagrams"], idle_timeout=f"{number + 50}s"))
             assert daemon.reload()["accepted"]
             assert [client.seen() for client in clients] == before
         row, = daemon.json("/listeners")["listeners"]
@@ -109,6 +109,10 @@ def test_silence_ends_sessions_and_nothing_is_left():
         for client in [Client(daemon) for _ in range(50)]:
             client.seen()
         wait_for(lambda: daemon.metric("envoy_udp_idle_timeout") == 50, "the sessions' end")
+        rows = wait_for(lambda: daemon.accesses()[49:] and daemon.accesses(), "the sessions' lines")
+        assert [(row["status"], row["flags"], row["upstream"]) for row in rows] == [(0, "-", echo.address)] * 50
+        assert min(row["received"] for row in rows) > 0 and min(row["sent"] for row in rows) > 0
+        assert daemon.metric("istio_tcp_connections_closed_total") == 0
         assert daemon.metric("envoy_udp_downstream_sess_active") == 0
         wait_for(lambda: daemon.fds() == idle, "the descriptors")
 
@@ -170,3 +174,45 @@ def test_each_client_stays_with_its_worker():
         kept = sum(one == other for one, other in zip(before, after))
         assert 0 < kept < 40, "those of the worker that lived keep their sessions, the others get new ones"
         daemon.pids = daemon.carriers()
+
+
+@pytest.mark.parametrize("workers", (1, 2))
+def test_a_socket_of_systemd_is_taken_by_its_address(workers):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handed, Echo() as echo:
+        handed.bind(("127.0.0.1", 0))
+        port = handed.getsockname()[1]
+        made = {**configuration(echo.address, port=port), "workers": workers}
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as early:
+            early.settimeout(20)
+            early.sendto(b"before the start", ("127.0.0.1", port))
+            with Daemon(made, sockets=[("dns.socket", handed)]) as daemon:
+                assert b"before the start" in early.recv(100)
+                for client in [Client(daemon) for _ in range(8)]:
+                    client.seen()
+                assert "from systemd" not in daemon.log()
+            handed.setblocking(False)
+            early.sendto(b"after the end", ("127.0.0.1", port))
+            assert handed.recv(100) == b"after the end"
+
+
+def test_no_datagram_is_lost_in_an_upgrade():
+    with Echo() as echo, Daemon(configuration(echo.address)) as daemon:
+        stop, counts = threading.Event(), [0, 0]
+
+        def run():
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.settimeout(20)
+                sock.connect(("127.0.0.1", daemon.ports["datagrams"]))
+                while not stop.is_set():
+                    sock.send(b"%d" % counts[0])
+                    counts[0] += 1
+                    assert sock.recv(100).endswith(b"%d" % (counts[0] - 1))
+                    counts[1] += 1
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        daemon.upgrade()
+        wait_for(lambda: counts[1] > 100, "datagrams")
+        stop.set()
+        thread.join()
+        assert counts[0] == counts[1]

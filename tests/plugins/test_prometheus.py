@@ -64,6 +64,29 @@ class PrometheusTest(unittest.TestCase):
         labels, _ = self.only("istio_request_bytes_count")
         self.assertEqual(set(labels), CONTRACT - {"grpc_response_status"})
 
+    def test_messages_of_calls_are_counted_where_grpc_stats_has(self):
+        sink, call = self.sink(), ((b"content-type", b"application/grpc"),)
+        for counts in ({"request_message_count": 2, "response_message_count": 5}, {"request_message_count": 1}):
+            exchange = self.exchange(headers=call)
+            exchange.metadata["envoy.filters.http.grpc_stats"] = counts
+            sink.on_complete(exchange)
+        sink.on_complete(self.exchange(headers=call))
+        sink.on_complete(self.exchange())
+        for name, count in (("istio_request_messages_total", 3), ("istio_response_messages_total", 5)):
+            labels, value = self.only(name)
+            self.assertEqual((labels["request_protocol"], value), ("grpc", count))
+            self.assertEqual(set(labels), CONTRACT - {"grpc_response_status", "response_code"})
+
+    def test_requests_of_codecs_have_their_own_protocol(self):
+        sink = self.sink()
+        sink.on_complete(self.exchange())
+        for status in (200, 200, 503):
+            sink.on_complete(self.exchange(status, version=0, protocol="dubbo"))
+        rows = {(labels["request_protocol"], labels["response_code"]): value
+                for labels, value in self.samples("istio_requests_total")}
+        self.assertEqual(rows, {("http", "200"): 1, ("dubbo", "200"): 2, ("dubbo", "503"): 1})
+        self.assertEqual(self.samples("istio_tcp_connections_closed_total"), [])
+
     def test_a_gateway_reports_as_source_with_itself_and_the_endpoint(self):
         self.sink().on_complete(self.exchange())
         labels, _ = self.only("istio_requests_total")

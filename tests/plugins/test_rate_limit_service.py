@@ -112,6 +112,40 @@ class Descriptors(Case):
         for client, expected in (("10.1.2.3", "10.1.0.0/16"), ("2001:db8::1:2:3:4", "2001:db8::/64")):
             self.assertEqual(self.one(masked, client=client), [("masked_remote_address", expected)])
 
+    def test_query_parameters_that_match(self):
+        action = "{query_parameter_value_match: {descriptor_value: v, query_parameters: [%s]}}"
+        for wanted, query, is_one in (
+                ("{name: a}", b"a=", True), ("{name: a}", b"b=a", False),
+                ("{name: a, exact: '1'}", b"b=2&a=1&a=2", True),
+                ("{name: a, exact: '2'}", b"a=1&a=2", False), ("{name: a, prefix: x}", b"a=xy", True),
+                ("{name: a, suffix: x}", b"a=xy", False), ("{name: a, contains: x}, {name: b}", b"a=yxy&b", True)):
+            exchange = FakeExchange(target=b"/?" + query)
+            found = self.one(action % wanted, request=exchange.request)
+            self.assertEqual(found, [("query_match", "v")] if is_one else None, (wanted, query))
+        found = self.one(action.replace("value: v", "value: v, descriptor_key: k, expect_match: false") % "{name: a}")
+        self.assertEqual(found, [("k", "v")])
+
+    def test_a_descriptor_may_have_hits_and_a_limit_of_its_own(self):
+        text = ("rate_limits: [{actions: [{generic_key: {descriptor_value: a}}], hits_addend: 3, "
+                "limit: {key: tariff, path: [now]}}]")
+        for noted, expected in (({"requests_per_unit": 7, "unit": "HOUR"}, (7, 3)), ({"requests_per_unit": 7}, None),
+                                ({"requests_per_unit": "7", "unit": "HOUR"}, None), ("x", None)):
+            self.ask(text, metadata={"tariff": {"now": noted}})
+            raw, = grpc.messages_of(self.site.calls.pop().request.body)
+            one, = map(message.read, message.read(raw).all(2))
+            self.assertEqual(one.message(3).number(1), 3)
+            limit = one.message(2)
+            self.assertEqual(None if limit is None else (limit.number(1), limit.number(2)), expected)
+
+    def test_refusals_may_have_more_fields(self):
+        for code in (1, 2):
+            exchange = self.ask("response_headers_to_add: {x-why: quota}")
+            self.answer(message.number(1, code))
+            if code == 1:
+                exchange.respond(200)
+            exchange.response_phase(self.used)
+            self.assertEqual(exchange.response.headers.get(b"x-why"), b"quota" if code == 2 else None)
+
     def test_fields_that_match(self):
         action = "{header_value_match: {descriptor_value: v, headers: [{name: x-a, exact: '1'}, {name: x-b}]}}"
         self.assertEqual(self.one(action, (b"x-a", b"1"), (b"x-b", b"")), [("header_match", "v")])

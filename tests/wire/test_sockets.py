@@ -5,6 +5,7 @@ import socket
 import tempfile
 from unittest import TestCase
 
+from meshd.wire.datagram import place_of
 from meshd.wire.sockets import Sockets, bind
 
 
@@ -24,6 +25,22 @@ class TestSockets(TestCase):
         self.assertIsNone(self.sockets.take("public", "127.0.0.1:1"))
         self.assertIs(self.sockets.take("public", address), sock)
         self.assertIsNone(self.sockets.take("public", address))
+
+    def test_gives_a_bound_socket_of_udp_by_name_or_address_once(self):
+        sockets = Sockets()
+        for name in ("dns", ""):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.addCleanup(sock.close)
+            sock.bind(("127.0.0.1", 0))
+            sockets.give(sock, name)
+        address = "127.0.0.1:%d" % sock.getsockname()[1]
+        self.assertIsNone(sockets.take("dns", address))
+        self.assertIsNone(sockets.take_datagram("other", "127.0.0.1:1"))
+        found = sockets.take_datagram("other", address)
+        self.assertEqual((found.sock, found.address), (sock, place_of(address, 0)))
+        self.assertIsNone(sockets.take_place("dns", place_of("0.0.0.0:53", 1)))
+        self.assertIsNotNone(sockets.take_place("dns", place_of("0.0.0.0:53", 0)))
+        self.assertEqual(sockets.given, [])
 
     def test_gives_a_socket_to_the_listener_of_its_name(self):
         sock, _ = self.listening()

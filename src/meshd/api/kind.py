@@ -217,7 +217,8 @@ class ITelemetrySink(Interface):
 
     May also have ``on_connection(session)``, for a connection of TCP whose upstream is there, and
     ``on_progress(session)``, now and then while bytes are moved; ``fresh_received`` and ``fresh_sent`` have what is
-    new, also at the end.
+    new, also at the end. ``on_udp_session(session)`` tells of a UDP session that has ended, which is no connection
+    of TCP.
     """
 
     def on_complete(exchange):

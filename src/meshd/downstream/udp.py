@@ -13,6 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 
 from meshd.downstream.udp_session import ClusterCells, Session
+from meshd.downstream.udp_told import told
 from meshd.errors import MeshdError
 from meshd.wire import spare
 from meshd.wire.address import render
@@ -54,7 +55,7 @@ class UdpListener:
     ``cluster`` is the live one in force. ``local`` is where it is bound.
     """
 
-    def __init__(self, spec: Any, cluster: Any, world: Any) -> None:
+    def __init__(self, spec: Any, cluster: Any, world: Any, chain: Any) -> None:
         self.spec = spec
         self.name = spec.name
         self.world = world
@@ -66,11 +67,15 @@ class UdpListener:
         self.is_accepting = self.is_foreign = self.is_closed = False
         self.emptied: list[Deferred] = []
         self.end: Callable[[], Any] | None = None
-        self.replace(spec, cluster)
+        self.replace(spec, cluster, chain)
 
-    def replace(self, spec: Any, cluster: Any) -> None:
-        """Serve by this specification and this cluster from now on; sessions stay while their endpoints do."""
+    def replace(self, spec: Any, cluster: Any, chain: Any) -> None:
+        """Serve by this specification and this cluster from now on, and tell the sinks of ``chain``.
+
+        Sessions stay while their endpoints do.
+        """
         self.spec = spec
+        self.chain = chain
         self.cluster = cluster
         self.cluster_cells = ClusterCells(self.world.metrics, cluster.name)
         self.idle_s = spec.udp.idle_timeout_s
@@ -85,7 +90,7 @@ class UdpListener:
     def bind(self) -> None:
         """Take the socket that was handed over, or a new one; raises MeshdError."""
         sockets = self.world.sockets
-        given = sockets.take_datagram(self.spec.address)
+        given = sockets.take_datagram(self.name, self.spec.address)
         self.is_foreign = given is not None and sockets.is_foreign(given.sock)
         try:
             self.socket = bind_datagram(self.spec.address) if given is None else given.sock
@@ -154,6 +159,8 @@ class UdpListener:
             if endpoint is None or not endpoint.healthy:
                 session = self.renewed(session, endpoint)
         if session is not None:
+            session.tally.received += 1
+            session.tally.received_bytes += len(data)
             session.send(data)
 
     def session(self, made: Session) -> Session | None:
@@ -191,12 +198,17 @@ class UdpListener:
                 self.socket.sendto(data, session.peer)
         except OSError:
             cells.tx_errors.value += 1
+            session.tally.errors_sent += 1
             return
         cells.tx_datagrams.value += 1
         cells.tx_bytes.value += len(data)
+        session.tally.sent += 1
+        session.tally.sent_bytes += len(data)
 
     def closed(self, session: Session) -> None:
         """A session has ended."""
+        if self.chain.datagram_steps:
+            self.chain.tell(self.chain.datagram_steps, "on_udp_session", told(session))
         if self.sessions.get((session.peer, session.ours)) is session:
             del self.sessions[session.peer, session.ours]
             self.cells.active.value -= 1

@@ -4,6 +4,7 @@ import socket
 from typing import Any
 
 from meshd.hot import io
+from meshd.http import flag as flags
 from meshd.upstream.stream import Asking
 from meshd.wire import spare
 from meshd.wire.address import host_of, render
@@ -35,13 +36,27 @@ class ClusterCells:
             setattr(self, attribute, metrics.counter(metric, doc, ("cluster_name",)).cell(name))
 
 
+class Tally:
+    """What access logs are told of one session: datagrams and bytes of the client (``received``) and for it
+    (``sent``), and how many could not be sent to it. ``flag`` is the response flag of what went wrong, ``local`` our
+    address towards the endpoint.
+    """
+
+    __slots__ = ("since", "received", "received_bytes", "sent", "sent_bytes", "errors_sent", "flag", "local")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.received = self.received_bytes = self.sent = self.sent_bytes = self.errors_sent = self.flag = 0
+        self.local = ""
+
+
 class Session:
     """``peer`` is the client as the kernel has it, ``ours`` the packed address that it sent to (b"" where there is only
     one). ``endpoint`` is set by ``pick``.
     """
 
     __slots__ = ("listener", "peer", "ours", "cluster", "cells", "endpoint", "sock", "fd", "waiting", "timer",
-                 "breaker", "is_draining")
+                 "breaker", "is_draining", "tally")
 
     def __init__(self, listener: Any, peer: Any, ours: bytes) -> None:
         self.listener = listener
@@ -55,6 +70,7 @@ class Session:
         self.waiting: list[bytes] | None = None
         self.breaker: Any = None
         self.is_draining = False
+        self.tally = Tally(listener.world.poller.now)
         self.timer = listener.world.wheel.timer(self.on_timer)
 
     def move(self, listener: Any) -> None:
@@ -62,6 +78,11 @@ class Session:
         self.listener.cells.active.value -= 1
         self.listener = listener
         listener.cells.active.value += 1
+
+    @property
+    def name(self) -> str:
+        """The client's address."""
+        return render(self.peer)
 
     # The endpoint
 
@@ -72,7 +93,7 @@ class Session:
     def pick(self) -> bool:
         """Let the balancer choose; say whether there is an endpoint."""
         asked = Asking()
-        asked.peer = render(self.peer)
+        asked.peer = self.name
         asked.client = host_of(asked.peer)
         self.endpoint = self.cluster.pick(asked)
         return self.endpoint is not None
@@ -108,6 +129,7 @@ class Session:
         target = self.endpoint.pool.name.next_target()
         if target is None or not self.open(*target):
             self.cells.tx_errors.value += len(waiting)
+            self.tally.flag = flags.UF
             self.close()
             return
         for data in waiting:
@@ -134,6 +156,7 @@ class Session:
             self.rest()
             return False
         self.sock = sock
+        self.tally.local = render(sock.getsockname())
         self.fd = sock.fileno()
         self.listener.world.poller.register(self.fd, READ, self)
         return True

@@ -35,6 +35,7 @@ class TcpCells:
 
 class NetworkChain:
     """``uses`` in the order of the configuration, the terminal one last; ``sinks`` are told of beginning and end.
+    Sessions of UDP have one without ``uses`` and ``cells``.
 
     A connection stays with the filters that it began with, over reloads; what is shipped needs no runtime to live for
     that, so ``retire`` waits for connections only where there are filters of strangers.
@@ -42,7 +43,7 @@ class NetworkChain:
 
     match = staticmethod(no_match)
 
-    def __init__(self, uses: tuple[Use, ...], sinks: tuple[Use, ...], cells: TcpCells) -> None:
+    def __init__(self, uses: tuple[Use, ...], sinks: tuple[Use, ...], cells: TcpCells | None) -> None:
         self.uses = uses
         self.all_sinks = sinks
         self.cells = cells
@@ -59,8 +60,9 @@ class NetworkChain:
         self.open_steps = tuple(self._opening(use) for use in self.uses)
         self.data_steps = self._steps(self.uses, "on_data")
         self.write_steps = self._steps(tuple(reversed(self.uses)), "on_write")
-        self.begin_steps, self.progress_steps, self.complete_steps = (
-            self._steps(self.all_sinks, hook) for hook in ("on_connection", "on_progress", "on_complete"))
+        self.begin_steps, self.progress_steps, self.complete_steps, self.datagram_steps = (
+            self._steps(self.all_sinks, hook)
+            for hook in ("on_connection", "on_progress", "on_complete", "on_udp_session"))
 
     def _opening(self, use: Use) -> tuple[Callable[[Any], Any], Use]:
         if use.record.is_bypassed:

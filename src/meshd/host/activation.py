@@ -1,4 +1,5 @@
-"""Listening sockets that systemd hands over (sd_listen_fds(3)): from .socket units, and from the descriptor store.
+"""Listening sockets, and bound ones of UDP, that systemd hands over (sd_listen_fds(3)): from .socket units, and from
+the descriptor store.
 
 Read once at the start, by the daemon or the supervisor, before anything else opens descriptors or starts a child.
 """
@@ -12,7 +13,8 @@ FIRST = 3
 MAX_SOCKETS = 4096
 VARIABLES = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 FAMILIES = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
-STREAM = "expected a listening stream socket"
+INTERNET = FAMILIES[:2]
+STREAM = "expected a listening stream socket, or a bound one of UDP"
 
 
 class Activation(NamedTuple):
@@ -59,6 +61,8 @@ def _listening(number: int) -> socket.socket:
     except OSError as error:
         _close(number)
         raise OSError(error.errno, f"{os.strerror(error.errno).lower()}: {STREAM}") from None
+    if sock.family in INTERNET and sock.type == socket.SOCK_DGRAM and sock.getsockname()[1]:
+        return sock
     is_stream = sock.family in FAMILIES and sock.type == socket.SOCK_STREAM
     if not is_stream or not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         what = f"{getattr(sock.family, 'name', sock.family)} {getattr(sock.type, 'name', sock.type)}"

@@ -230,16 +230,17 @@ class Construction:
     def _listener(self, listener: Listener, shared: Pairs) -> Steps:
         """Make what a listener looks at connections by, and its chains; ``shared`` are the mesh-wide sinks."""
         owner = f"listener {listener.name}"
-        self.runtime.chains[listener.name] = {}
+        chains = self.runtime.chains[listener.name] = {}
+        sinks = yield from self._objects(listener.telemetry, owner)
         if listener.is_udp:
             self._check_udp(listener, owner)
+            uses = [self._use(plugin, made) for plugin, made in [*shared, *sinks] if made is not None]
+            chains[""] = NetworkChain((), tuple(uses), None)
             return
         lookers = yield from self._objects(listener.listener_filters, owner)
-        sinks = yield from self._objects(listener.telemetry, owner)
         if lookers and all(made is not None for _, made in lookers):
             self.runtime.listener_filters[listener.name] = ListenerFilters(
                 tuple(self._use(plugin, made) for plugin, made in lookers))
-        chains = self.runtime.chains[listener.name]
         for spec in listener.chains:
             place = f"{owner}: filter chain {spec.name}" if spec.name else owner
             chain = yield from self._chain(spec, place, listener.name, [*shared, *sinks])

@@ -79,13 +79,14 @@ class Runtime:
     def live(self, spec: Any) -> LiveListener | UdpListener:
         """Return a new live listener that serves by this runtime; raises MeshdError."""
         if spec.is_udp:
-            return UdpListener(spec, self.clusters[spec.udp.cluster], self.ground.world)
+            chain = self.chains[spec.name][""]
+            return UdpListener(spec, self.clusters[spec.udp.cluster], self.ground.world, chain)
         return LiveListener(spec, self.chains[spec.name], self.ground.world, self.listener_filters.get(spec.name))
 
     def renew(self, listener: Any, spec: Any) -> list[LiveChain]:
         """Let a live listener serve by this runtime; return its chains that have gone."""
         if spec.is_udp:
-            listener.replace(spec, self.clusters[spec.udp.cluster])
+            listener.replace(spec, self.clusters[spec.udp.cluster], self.chains[spec.name][""])
             return []
         return listener.replace(spec, self.chains[spec.name], self.listener_filters.get(spec.name))
 

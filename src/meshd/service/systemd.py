@@ -101,7 +101,8 @@ class Systemd:
         for listener in gone:
             log.warn("socket {where} from systemd: its listener {name} has gone, but systemd goes on to listen: "
                      "expected no such line in the .socket unit", where=listener.local, name=listener.spec.name)
-            self._daemon.world.sockets.give(listener.socket.dup(), listener.spec.name, is_foreign=True)
+            if listener.socket is not None:
+                self._daemon.world.sockets.give(listener.socket.dup(), listener.spec.name, is_foreign=True)
 
     def listeners_closed(self) -> None:
         """The admin API has closed the listeners for good: nobody is to wait in the queue of a kept socket."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from meshd.wire.address import parse, render
-from meshd.wire.datagram import index_of
+from meshd.wire.datagram import index_of, place_of, tell_destination
 
 IP_TRANSPARENT, IPV6_TRANSPARENT = 19, 75
 """Of linux/in.h and in6.h."""
@@ -59,16 +59,28 @@ class Sockets:
                 return one.sock
         return None
 
-    def take_datagram(self, address: str) -> Given | None:
-        """Return the given UDP socket at ``address``, which is the caller's from now on; None where there is none."""
-        return self._take_first(lambda one: index_of(one.address) is not None
-                                and one.address.split("/", 2)[2] == address)
+    def take_datagram(self, name: str, address: str) -> Given | None:
+        """Return the given UDP socket of this listener, which is the caller's from now on; None where there is none."""
+        found = self._take_first(lambda one: index_of(one.address) is not None
+                                 and one.address.split("/", 2)[2] == address)
+        return found or self._take_bare(name, address)
+
+    def _take_bare(self, name: str, address: str) -> Given | None:
+        """Return a UDP socket that nobody has named as ours are, such as systemd's."""
+        found = self._take_first(
+            lambda one: one.sock.type == socket.SOCK_DGRAM and not one.address and one.fits(name, address))
+        if found is not None:
+            tell_destination(found.sock)
+            found.address = place_of(address, 0)
+        return found
 
     def take_place(self, name: str, place: str) -> socket.socket | None:
         """Return the given socket of the name under which it was handed on, or as ``take`` does."""
         if index_of(place) is None:
             return self.take(name, place)
         found = self._take_first(lambda one: one.address == place)
+        if found is None and index_of(place) == 0:
+            found = self._take_bare(name, place.split("/", 2)[2])
         return None if found is None else found.sock
 
     def _take_first(self, is_wanted: Callable[[Given], bool]) -> Given | None:
