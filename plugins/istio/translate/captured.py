@@ -38,7 +38,8 @@ def is_captured(node, one):
 
 
 def captured_listeners(view, allows_any, inbound_routes):
-    """Return both native listeners, of each family of IP. ``inbound_routes`` gives the native virtual hosts of a port of the workload."""
+    """Return both native listeners, of each family of IP. ``inbound_routes`` gives the native virtual hosts of a port.
+    """
     config = view.mesh.config
     outbound, inbound = _Outbound(view, allows_any), _Inbound(view, inbound_routes)
     last = PASSTHROUGH if allows_any else BLACK_HOLE
@@ -77,9 +78,18 @@ def _cluster(clusters, name, place, **more):
     else:
         sources = list(SOURCES) if name != PASSTHROUGH else None
         fields = {"endpoints": [], "load_balancer": EVERYWHERE, "source_addresses": sources,
+                  **(_in_the_clients_name(clusters) if sources else {}),
                   "protocol": "use_downstream_protocol"}
     clusters.sections.setdefault(name, tree(place, {"name": name, **fields, **more}))
     return name
+
+
+def _in_the_clients_name(clusters):
+    """Return the option of a cluster of the workload by which it sees the client's address, with TPROXY.
+
+    Not of an endpoint on loopback: the kernel takes no answer from there to the address of another machine.
+    """
+    return {"use_original_src": True} if clusters.context.node.interception_mode == TPROXY else {}
 
 
 def _chain(place, name, port, addresses, filters, *, is_detected=False, transport=None):
@@ -225,10 +235,11 @@ class _Inbound:
         if not endpoint and policy is not None and policy.mode == LOCALHOST:
             endpoint = f"{LOOPBACK}:{number}"
         pool = pool or getattr(self.view.spec, "inbound_connection_pool", None)
+        clusters = self.view.clusters
         if endpoint:
-            return self.view.clusters.inbound(number, self.view.workload(endpoint, number), place, pool, protocol)
-        return self.view.clusters.inbound(number, None, place, pool, protocol, {
-            "load_balancer": EVERYWHERE, "source_addresses": list(SOURCES)})
+            return clusters.inbound(number, self.view.workload(endpoint, number), place, pool, protocol)
+        return clusters.inbound(number, None, place, pool, protocol, {
+            "load_balancer": EVERYWHERE, "source_addresses": list(SOURCES), **_in_the_clients_name(clusters)})
 
 
 def is_of(service, node):

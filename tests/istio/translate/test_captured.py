@@ -257,3 +257,10 @@ class Inbound(TestCase):
     def test_tproxy_is_transparent_on_the_way_in(self):
         snapshot = seen(mesh_config(), interception_mode="tproxy")
         self.assertEqual([one.transparent for one in snapshot.listeners], [False, True])
+        self.assertTrue(self.cluster(snapshot, "InboundPassthroughCluster").use_original_src)
+        self.assertFalse(self.cluster(seen(mesh_config()), "InboundPassthroughCluster").use_original_src)
+
+    def test_with_tproxy_the_workload_sees_the_client_unless_it_is_on_loopback(self):
+        for more, expected in (({}, True), ({"defaultEndpoint": "127.0.0.1:9080"}, False)):
+            snapshot = seen(self.ingress(**more), interception_mode="tproxy")
+            self.assertIs(self.cluster(snapshot, "inbound|8080||").use_original_src, expected)
