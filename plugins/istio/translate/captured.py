@@ -11,9 +11,9 @@ from meshd_plugins.istio.mesh.service import NONE, protocol_of
 from meshd_plugins.istio.translate.family import V4, V6, families, of_family
 from meshd_plugins.istio.translate.listener import (
     TAGS, http_listener, is_detected_port, is_http, listener_name)
-from meshd_plugins.istio.translate.naming import addresses_of, allocated
+from meshd_plugins.istio.translate.naming import allocated, destinations_of
 from meshd_plugins.istio.translate.rate_limit import Tags
-from meshd_plugins.istio.translate.service_chain import DETECTION_S, RAW, ServiceChains, Where
+from meshd_plugins.istio.translate.service_chain import DETECTION_S, RAW, ServiceChains, Where, networks_of
 from meshd_plugins.istio.translate.tls import ingress
 
 ANY, LOOPBACK = "0.0.0.0", "127.0.0.1"
@@ -99,10 +99,9 @@ def _chain(place, name, port, addresses, filters, *, is_detected=False, transpor
     """
     fields = filters.value if type(filters) is At else filters
     fields = {key: value for key, value in fields.items() if key != "address"}
-    lengths = [f"{one}/{128 if ':' in one else 32}" for one in addresses]
     found = FOUND if is_detected else {"transport_protocol": transport}
     return At(place, {**fields, "name": name, "match": {
-        "destination_port": port, "prefix_ranges": lengths or None, **found}})
+        "destination_port": port, "prefix_ranges": list(networks_of(addresses)) or None, **found}})
 
 
 class _Outbound:
@@ -141,12 +140,12 @@ class _Outbound:
         for service in self.view.services(one.hosts):
             port = service.port(number)
             if port is not None and port.protocol != UDP:
-                where = addresses or (addresses_of(service, self.given) if not is_detected else [])
+                where = addresses or (destinations_of(service, self.given) if not is_detected else [])
                 self.chains_of.add(service, number, where, one.hosts, one.node, is_detected=is_detected)
 
     def _services(self, number, services, wanted, place):
         """Those with an address of their own and no protocol have chains of their own, as those of bytes have."""
-        rows = [(one, one.port(number), addresses_of(one, self.given)) for one in services]
+        rows = [(one, one.port(number), destinations_of(one, self.given)) for one in services]
         is_shared = any(port.is_detected and not addresses for _, port, addresses in rows)
         hosts = self.view.hosts(number, wanted) if any(port.is_http or port.is_detected for _, port, _ in rows) else []
         by_name = {host["name"]: host for host in hosts}
