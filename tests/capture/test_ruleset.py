@@ -3,7 +3,8 @@
 from unittest import TestCase
 
 from meshd.capture.ruleset import routing, script
-from meshd.capture.settings import TPROXY, Settings, check
+from meshd.capture.settings import MARK, TPROXY, Settings, check
+from meshd.wire.dialer import CLIENT_MARK
 
 
 def text(**options):
@@ -32,6 +33,13 @@ class TestRuleset(TestCase):
         found = text(include_inbound_ports=())
         self.assertNotIn("chain inbound", found)
         self.assertNotIn("15006", found.replace("15001, 15006", ""))
+
+    def test_answers_to_connections_in_a_clients_name_come_back_with_tproxy_alone(self):
+        found = text(mode=TPROXY)
+        self.assertIn("chain answers", found)
+        self.assertLess(found.index('oifname "lo" meta mark 1337 counter return'), found.index("@proxy_uids goto"))
+        self.assertNotIn("answers", text())
+        self.assertEqual(CLIENT_MARK, MARK)
 
     def test_routing_is_for_tproxy_alone_and_ipv6_needs_an_address(self):
         self.assertEqual(routing(Settings(has_ipv6=False)), [])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.harness.capture import STRANGER, Pair
+from tests.integration.harness.capture import PROXY, STRANGER, Pair, status
 from tests.integration.harness.sidecars import (
     CLUSTERS, INBOUND, PASSTHROUGH, Nginx, Sidecar, curl, istio, open_folder, resolver)
 from tests.istio.view import document, service
@@ -40,6 +40,13 @@ def sidecar(outbound=PASSTHROUGH, **inbound):
 def pair():
     """Two machines."""
     with Pair() as made:
+        yield made
+
+
+@pytest.fixture
+def folder():
+    """A folder that a stranger can look into."""
+    with open_folder() as made:
         yield made
 
 
@@ -90,6 +97,26 @@ def test_with_tproxy_the_destination_is_that_of_the_socket(pair, tmp_path):
         assert curl(near, f"http://{near.address}:{WEB}/")[1].startswith(near.address), "it calls itself"
 
 
+def test_with_tproxy_istios_workload_sees_the_clients_own_address(pair, folder):
+    near, far = pair.near, pair.far
+    spec = {"ingress": [{"port": {"number": WEB, "protocol": "HTTP", "name": "http"}}]}
+    made = istio(folder, "near", document("Sidecar", "near", spec), interception_mode="tproxy")
+    before = near.rules()
+    near.mirror(9000, uid=STRANGER, word="app")
+    with Nginx(near, WEB, folder), Sidecar(near, made, transparent=True) as daemon:
+        near.enable("--mode", "tproxy")
+        assert curl(far, f"http://{near.address}:{WEB}/") == (200, f"{far.address} {near.address}:{WEB} /")
+        assert curl(far, f"http://[{near.address6}]:{WEB}/") == (200, f"{far.address6} [{near.address6}]:{WEB} /")
+        assert daemon.metric("envoy_cluster_upstream_rq_total", cluster_name=f"inbound|{WEB}||") == 2
+        assert far.ask(near.address, 9000).split() == ["app", "9000", near.address, "9000", far.address]
+        assert daemon.metric("envoy_cluster_upstream_cx_total", cluster_name=INBOUND) == 1
+        assert near.ask(near.address, 9000, uid=PROXY).split()[-1] == near.address, "meshd that calls this machine"
+        hits = {row["key"]: row["hits"] for row in status(near)["bypasses"]}
+        assert hits["to the workload as the client"] >= 3
+        assert near.ctl("disable").returncode == 0
+    assert near.rules() == before
+
+
 def test_tproxy_without_the_capability_is_one_clear_error(pair, tmp_path):
     with pytest.raises(AssertionError, match="listener inbound: 0.0.0.0:15006: cannot bind: operation not permitted"):
         Sidecar(pair.near, sidecar(transparent=True))
@@ -110,13 +137,6 @@ def test_names_of_the_mesh_are_found_by_programs_that_ask_the_systems_resolver(p
         assert curl(near, "http://nobody.shop.test/")[0] == 0
         assert daemon.metric("meshd_dns_requests_total", result="answered") >= 1
         assert daemon.metric("meshd_dns_requests_total", result="failed") >= 1
-
-
-@pytest.fixture
-def folder():
-    """A folder that a stranger can look into."""
-    with open_folder() as made:
-        yield made
 
 
 def mesh(mode):

@@ -31,7 +31,8 @@ class Case(unittest.TestCase):
     def make(self, **options):
         """Return a started balancer."""
         cluster = SimpleNamespace(
-            spec=SimpleNamespace(pool=PoolSpec(), protocol="http1", proxy_protocol=None, connect_timeout_s=1.0),
+            spec=SimpleNamespace(pool=PoolSpec(), protocol="http1", proxy_protocol=None, connect_timeout_s=1.0,
+                                 use_original_src=False),
             name="up", breaker=None, tls=None)
         self.site = FakeSite("up", clusters={"up": cluster})
         cluster.world = self.site.world

@@ -35,7 +35,8 @@ def cluster():
     cell = SimpleNamespace(value=1)
     return SimpleNamespace(
         world=SimpleNamespace(poller=None), tls=None,
-        spec=SimpleNamespace(pool=PoolSpec(), protocol="http1", proxy_protocol=None, connect_timeout_s=1.0),
+        spec=SimpleNamespace(pool=PoolSpec(), protocol="http1", proxy_protocol=None, connect_timeout_s=1.0,
+                             use_original_src=False),
         breaker=Breaker(), cells=SimpleNamespace(active_connections=cell, connect_failures=cell))
 
 

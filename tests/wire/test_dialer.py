@@ -6,9 +6,17 @@ import tempfile
 import unittest
 
 from meshd.wire import address
-from meshd.wire.dialer import Dial
+from meshd.wire.dialer import Dial, client_of
 from meshd.wire.world import World
 from tests.wire.world import StillWorld
+
+
+class Clients(unittest.TestCase):
+    def test_in_whose_name_a_connection_may_be_made(self):
+        rows = (("192.0.2.1:40000", "192.0.2.1"), ("[2001:db8::1]:40000", "2001:db8::1"), ("127.0.0.1:40000", ""),
+                ("[::1]:40000", ""), ("[fe80::1%eth0]:40000", ""), ("unix:", ""))
+        for peer, expected in rows:
+            self.assertEqual(client_of(peer), expected, peer)
 
 
 class Dialing(unittest.TestCase):

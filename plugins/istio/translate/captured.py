@@ -11,9 +11,9 @@ from meshd_plugins.istio.mesh.service import NONE, protocol_of
 from meshd_plugins.istio.translate.family import V4, V6, families, of_family
 from meshd_plugins.istio.translate.listener import (
     TAGS, http_listener, is_detected_port, is_http, listener_name)
-from meshd_plugins.istio.translate.naming import addresses_of, allocated
+from meshd_plugins.istio.translate.naming import allocated, destinations_of
 from meshd_plugins.istio.translate.rate_limit import Tags
-from meshd_plugins.istio.translate.service_chain import DETECTION_S, RAW, ServiceChains, Where
+from meshd_plugins.istio.translate.service_chain import DETECTION_S, RAW, ServiceChains, Where, networks_of
 from meshd_plugins.istio.translate.tls import ingress
 
 ANY, LOOPBACK = "0.0.0.0", "127.0.0.1"
@@ -38,7 +38,8 @@ def is_captured(node, one):
 
 
 def captured_listeners(view, allows_any, inbound_routes):
-    """Return both native listeners, of each family of IP. ``inbound_routes`` gives the native virtual hosts of a port of the workload."""
+    """Return both native listeners, of each family of IP. ``inbound_routes`` gives the native virtual hosts of a port.
+    """
     config = view.mesh.config
     outbound, inbound = _Outbound(view, allows_any), _Inbound(view, inbound_routes)
     last = PASSTHROUGH if allows_any else BLACK_HOLE
@@ -77,9 +78,18 @@ def _cluster(clusters, name, place, **more):
     else:
         sources = list(SOURCES) if name != PASSTHROUGH else None
         fields = {"endpoints": [], "load_balancer": EVERYWHERE, "source_addresses": sources,
+                  **(_in_the_clients_name(clusters) if sources else {}),
                   "protocol": "use_downstream_protocol"}
     clusters.sections.setdefault(name, tree(place, {"name": name, **fields, **more}))
     return name
+
+
+def _in_the_clients_name(clusters):
+    """Return the option of a cluster of the workload by which it sees the client's address, with TPROXY.
+
+    Not of an endpoint on loopback: the kernel takes no answer from there to the address of another machine.
+    """
+    return {"use_original_src": True} if clusters.context.node.interception_mode == TPROXY else {}
 
 
 def _chain(place, name, port, addresses, filters, *, is_detected=False, transport=None):
@@ -89,10 +99,9 @@ def _chain(place, name, port, addresses, filters, *, is_detected=False, transpor
     """
     fields = filters.value if type(filters) is At else filters
     fields = {key: value for key, value in fields.items() if key != "address"}
-    lengths = [f"{one}/{128 if ':' in one else 32}" for one in addresses]
     found = FOUND if is_detected else {"transport_protocol": transport}
     return At(place, {**fields, "name": name, "match": {
-        "destination_port": port, "prefix_ranges": lengths or None, **found}})
+        "destination_port": port, "prefix_ranges": list(networks_of(addresses)) or None, **found}})
 
 
 class _Outbound:
@@ -131,12 +140,12 @@ class _Outbound:
         for service in self.view.services(one.hosts):
             port = service.port(number)
             if port is not None and port.protocol != UDP:
-                where = addresses or (addresses_of(service, self.given) if not is_detected else [])
+                where = addresses or (destinations_of(service, self.given) if not is_detected else [])
                 self.chains_of.add(service, number, where, one.hosts, one.node, is_detected=is_detected)
 
     def _services(self, number, services, wanted, place):
         """Those with an address of their own and no protocol have chains of their own, as those of bytes have."""
-        rows = [(one, one.port(number), addresses_of(one, self.given)) for one in services]
+        rows = [(one, one.port(number), destinations_of(one, self.given)) for one in services]
         is_shared = any(port.is_detected and not addresses for _, port, addresses in rows)
         hosts = self.view.hosts(number, wanted) if any(port.is_http or port.is_detected for _, port, _ in rows) else []
         by_name = {host["name"]: host for host in hosts}
@@ -225,10 +234,11 @@ class _Inbound:
         if not endpoint and policy is not None and policy.mode == LOCALHOST:
             endpoint = f"{LOOPBACK}:{number}"
         pool = pool or getattr(self.view.spec, "inbound_connection_pool", None)
+        clusters = self.view.clusters
         if endpoint:
-            return self.view.clusters.inbound(number, self.view.workload(endpoint, number), place, pool, protocol)
-        return self.view.clusters.inbound(number, None, place, pool, protocol, {
-            "load_balancer": EVERYWHERE, "source_addresses": list(SOURCES)})
+            return clusters.inbound(number, self.view.workload(endpoint, number), place, pool, protocol)
+        return clusters.inbound(number, None, place, pool, protocol, {
+            "load_balancer": EVERYWHERE, "source_addresses": list(SOURCES), **_in_the_clients_name(clusters)})
 
 
 def is_of(service, node):

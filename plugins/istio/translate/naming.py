@@ -53,6 +53,11 @@ def addresses_of(service, given):
     return list(dict.fromkeys(one.address for one in service.endpoints if is_ip(one.address)))
 
 
+def destinations_of(service, given):
+    """Return the addresses and networks to which connections are this service's."""
+    return list(service.addresses) or addresses_of(service, given)
+
+
 def _is_single(text):
     address, slash, length = text.partition("/")
     return is_ip(address) and (not slash or length == ("128" if ":" in address else "32"))

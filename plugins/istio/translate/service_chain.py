@@ -106,5 +106,5 @@ class ServiceChains:
 
 
 def networks_of(addresses):
-    """Return the networks that hold these addresses alone."""
-    return tuple(f"{one}/{128 if ':' in one else 32}" for one in addresses)
+    """Return the networks that hold these addresses alone; networks are kept."""
+    return tuple(one if "/" in one else f"{one}/{128 if ':' in one else 32}" for one in addresses)

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_network
 import attrs
 
 from meshd.capture import ruleset
-from meshd.capture.settings import EVERYTHING, LOOPBACK, PASSTHROUGH_SOURCE, Settings, bounds
+from meshd.capture.settings import EVERYTHING, LOOPBACK, PASSTHROUGH_SOURCE, TPROXY, Settings, bounds
 
 WORDS = {
     ruleset.IPV6: "IPv6 is not captured",
@@ -25,6 +25,8 @@ WORDS = {
     ruleset.INBOUND_PORT: "ports of this host that are excluded",
     ruleset.INBOUND: "TCP that comes in",
     ruleset.OPEN: "packets of connections that meshd has",
+    ruleset.CLIENT: "meshd to the local workload, from the client's address",
+    ruleset.ANSWERS: "the local workload's answers to these",
 }
 """The key of a rule -> what it is for, for people."""
 NOT_INCLUDED = "not among what is included"
@@ -112,6 +114,7 @@ def bypasses(settings: Settings) -> list[tuple[str, str]]:
         (ruleset.INTERFACE, settings.exclude_interfaces),
         (ruleset.OUTBOUND_PORT, settings.exclude_outbound_ports),
         (ruleset.PASSTHROUGH, PASSTHROUGH_SOURCE),
+        (ruleset.CLIENT, ("mark 1337",) if settings.mode == TPROXY else ()),
         (ruleset.PROXY, users),
         (ruleset.LOOPBACK, ("127.0.0.0/8", "::1", "own addresses")),
         (ruleset.OUTBOUND_CIDR, settings.exclude_outbound_cidrs),

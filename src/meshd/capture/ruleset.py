@@ -22,7 +22,7 @@ ESTABLISHED, IPV6, INTERFACE, OUTBOUND_PORT = "established", "ipv6", "interface"
 PASSTHROUGH, SELF, PROXY, DNS = "to the workload", "meshd calls this host", "meshd", "dns"
 LOOPBACK, OUTBOUND_CIDR, OUTBOUND = "loopback", "excluded network", "outbound"
 FORWARDED, SSH, OWN, INBOUND_PORT, INBOUND = "forwarded", "ssh", "ports of meshd", "excluded inbound port", "inbound"
-OPEN = "taken already"
+OPEN, CLIENT, ANSWERS = "taken already", "to the workload as the client", "answers to the client"
 
 
 def script(settings: Settings) -> str:
@@ -74,6 +74,7 @@ def chains(settings: Settings) -> Iterator[tuple[str, str, list[str]]]:
     yield "outbound", f"type nat hook output priority {NAT_PRIORITY}", list(_outbound(settings))
     if settings.has_inbound and settings.mode == TPROXY:
         yield "inbound", "type filter hook prerouting priority mangle", list(_inbound_tproxy(settings))
+        yield "answers", "type route hook output priority mangle", list(_answers())
     elif settings.has_inbound:
         yield "inbound", f"type nat hook prerouting priority {NAT_PRIORITY}", list(_inbound(settings))
 
@@ -108,6 +109,8 @@ def _outbound(settings: Settings) -> Iterator[str]:
         yield _rule("meta l4proto { tcp, udp } th dport @exclude_outbound_ports", "return", OUTBOUND_PORT)
     for word, source in zip(("ip", "ip6"), PASSTHROUGH_SOURCE):
         yield _rule(f'oifname "lo" {word} saddr {source}', "return", PASSTHROUGH)
+    if settings.mode == TPROXY:
+        yield _rule(f'oifname "lo" meta mark {MARK}', "return", CLIENT)
     owners = (("skuid", "proxy_uids"), ("skgid", "proxy_gids"))
     yield from (f"meta {word} @{name} goto from_proxy" for word, name in owners if getattr(settings, name))
     if settings.dns_port:
@@ -171,6 +174,12 @@ def _inbound_tproxy(settings: Settings) -> Iterator[str]:
         if version == "ipv4" or settings.has_ipv6:
             yield _rule(f"meta nfproto {version} {_which(settings)}",
                         f"tproxy {word} to :{settings.inbound_port} meta mark set {MARK} accept", INBOUND)
+
+
+def _answers() -> Iterator[str]:
+    """What the workload answers to connections that meshd makes in the name of a client is for this machine."""
+    yield f"meta l4proto tcp meta mark {MARK} ct mark set {MARK}"
+    yield _rule(f"meta l4proto tcp ct mark {MARK} ct direction reply", f"meta mark set {MARK}", ANSWERS)
 
 
 def routing(settings: Settings) -> list[list[str]]:

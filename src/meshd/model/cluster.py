@@ -101,6 +101,11 @@ class Cluster:
         ListOf(item=Text(maximum=45), maximum=2), default=(),
         doc="own addresses that connections come from, one of each version of IP (Envoy's upstream_bind_config)"
     )
+    use_original_src: bool = option(
+        Boolean(), default=False,
+        doc="connections come from the client's own address, with the mark 1337 (IP_TRANSPARENT; CAP_NET_ADMIN; "
+        "meshctl capture --mode tproxy leads the answers back); source_addresses where there is no client"
+    )
     tls: UpstreamTls | None = option(
         Nested(UpstreamTls), default=None, doc="TLS towards the endpoints (plain when absent)"
     )

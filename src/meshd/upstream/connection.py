@@ -61,7 +61,7 @@ class UpstreamConnection:
         world = pool.world
         self.timer = world.wheel.timer(self.on_idle_timeout)
         self.dial = Dial(world.poller, world.wheel, pool.connect_timeout_s, self.on_dialed,
-                         pool.cluster.spec.source_addresses)
+                         pool.cluster.spec.source_addresses, pool.client)
 
     def on_dialed(self, fd: int | None, reason: str) -> None:
         """The dial has ended."""

@@ -27,6 +27,8 @@ cdef class Pool:
     cdef public dict branches
     cdef public bytes preface
     cdef public object proxied
+    cdef public bint as_client
+    cdef public str client
     cdef public bint is_branch
     cpdef bind_as(self, Pool other)
     cpdef reach(self, breaker)

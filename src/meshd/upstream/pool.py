@@ -3,7 +3,8 @@
 Strategy: last used, first taken, so that a pool shrinks to what the load needs. A waiting attempt is served by
 whichever comes first, its own dial or another's release. The circuit breaker counts connections and waiters. Where TLS
 asks for the name of each request's host, there is a pool below for each name, and where connections begin with a PROXY
-protocol header, for each pair of downstream addresses (as in Envoy): a connection is for one of them.
+protocol header, for each pair of downstream addresses (as in Envoy), and where they come from the client's address,
+for each client: a connection is for one of them.
 """
 
 from functools import partial
@@ -12,26 +13,28 @@ from typing import Any
 from meshd.http import flag
 from meshd.upstream.connection import UpstreamConnection
 from meshd.wire.address import parse
+from meshd.wire.dialer import client_of
 from meshd.wire.name import Name
 from meshd.wire.proxy_protocol import header
 
 MAX_BRANCHES = 100
 """Names for which an endpoint has pools at once; the one that was not asked for longest makes room."""
 MAX_CLIENTS = 2000
-"""The same for the clients that PROXY protocol headers speak of."""
+"""The same for the clients that PROXY protocol headers speak of, or whose addresses connections come from."""
 
 
 class Pool:
     """``family`` and ``sockaddr`` are where to connect, or ``name`` knows it; found out with the first connection.
     ``cluster`` gives settings, breaker, TLS and counters; a reload replaces it. ``server_name`` is what TLS asks for,
     ``preface`` what a connection begins with, below TLS: a PROXY protocol header of version ``proxied``, or nothing.
-    ``branches`` are the pools by name and preface where requests have a say in these, else None.
+    ``client`` is whose address connections come from (``as_client``), "" where that is our own. ``branches`` are the
+    pools by name, preface and client where requests have a say in these, else None.
     """
 
     __slots__ = ("world", "poller", "address", "family", "sockaddr", "name", "cluster", "settings", "connect_timeout_s",
                  "max_idle", "max_requests", "idle_timeout_s", "idle", "waiters", "connections", "dialing",
                  "is_retired", "high", "max_connections", "max_age_s", "tls", "server_name", "branches", "preface",
-                 "proxied", "is_branch")
+                 "proxied", "is_branch", "as_client", "client")
 
     protocol = "http1"
     alpn = ("http/1.1",)
@@ -59,8 +62,10 @@ class Pool:
         self.server_name = ""
         self.preface = b""
         self.proxied: str | None = None
+        self.as_client = False
+        self.client = ""
         self.is_branch = False
-        self.branches: dict[tuple[str, bytes], Pool] | None = None
+        self.branches: dict[tuple[str, bytes, str], Pool] | None = None
 
     def bind(self, cluster: Any) -> None:
         """Take settings and counters from ``cluster`` from now on."""
@@ -74,7 +79,7 @@ class Pool:
         self.max_connections = getattr(cluster.breaker, "max_connections_per_endpoint", 0)
         self.connect_timeout_s = cluster.spec.connect_timeout_s
         self.is_retired = False
-        self.part_by(cluster.tls, cluster.spec.proxy_protocol)
+        self.part_by(cluster.tls, cluster.spec.proxy_protocol, cluster.spec.use_original_src)
 
     def bind_as(self, other: "Pool") -> None:
         """Take what ``other`` has from its cluster: the same for a thousand pools."""
@@ -88,20 +93,19 @@ class Pool:
         self.max_connections = other.max_connections
         self.connect_timeout_s = other.connect_timeout_s
         self.is_retired = False
-        self.part_by(other.tls, other.proxied)
+        self.part_by(other.tls, other.proxied, other.as_client)
 
-    def part_by(self, tls: Any, proxied: str | None) -> None:
-        """Take the TLS for new connections, None for plain ones, and the version of their PROXY protocol headers.
-
-        A pool of one name and client keeps to them.
+    def part_by(self, tls: Any, proxied: str | None, as_client: bool) -> None:
+        """Take the TLS for new connections, None for plain ones, the version of their PROXY protocol headers, and
+        whether they come from the client's address. A pool of one name and client keeps to them.
         """
-        self.tls, self.proxied = tls, proxied
+        self.tls, self.proxied, self.as_client = tls, proxied, as_client
         if self.is_branch:
             return
         is_auto = tls is not None and tls.is_auto
         if tls is not None and not is_auto:
             self.server_name = tls.name_for("", self.address)
-        if not is_auto and proxied is None:
+        if not is_auto and proxied is None and not as_client:
             return
         self.branches = self.branches or {}
         for branch in self.branches.values():
@@ -110,26 +114,28 @@ class Pool:
     def branch(self, attempt: Any) -> "Pool":
         """Return the pool for the host and the client of a request; who asks for nobody has a header that says so."""
         branches = self.branches
-        name, preface = self.server_name, b""
+        name, preface, client = self.server_name, b"", ""
+        asked = getattr(attempt, "exchange", None)
         if self.tls is not None and self.tls.is_auto:
             name = self.tls.name_for(attempt.server_name(), self.address)
         if self.proxied is not None:
-            asked = getattr(attempt, "exchange", None)
             preface = header(self.proxied) if asked is None else header(self.proxied, asked.peer, asked.local)
-        found = branches.pop((name, preface), None)
+        if self.as_client and asked is not None:
+            client = client_of(asked.peer)
+        found = branches.pop((name, preface, client), None)
         if found is None:
             found = type(self)(self.world, self.address)
-            found.be_branch(name, preface, self.name)
+            found.be_branch(name, preface, self.name, client)
             found.bind_as(self)
-            if len(branches) >= (MAX_BRANCHES if self.proxied is None else MAX_CLIENTS):
+            if len(branches) >= (MAX_CLIENTS if self.proxied is not None or self.as_client else MAX_BRANCHES):
                 branches.pop(next(iter(branches))).retire()
-        branches[name, preface] = found
+        branches[name, preface, client] = found
         return found
 
-    def be_branch(self, server_name: str, preface: bytes, name: Any) -> None:
+    def be_branch(self, server_name: str, preface: bytes, name: Any, client: str) -> None:
         """Be for one name and client alone; ``name`` knows the way to the endpoint."""
         self.is_branch = True
-        self.server_name, self.preface, self.name = server_name, preface, name
+        self.server_name, self.preface, self.name, self.client = server_name, preface, name, client
 
     def every(self) -> list["Pool"]:
         """Return this pool and those below it."""

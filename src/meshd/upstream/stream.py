@@ -22,7 +22,7 @@ from meshd.upstream.pool import target_of
 from meshd.wire.proxy_protocol import header
 from meshd.wire.address import render
 from meshd.wire.descriptor import Descriptor, with_socket
-from meshd.wire.dialer import Dial, begin_with
+from meshd.wire.dialer import Dial, begin_with, client_of
 from meshd.wire.name import Name
 from meshd.wire.nobody import NOBODY
 
@@ -43,8 +43,8 @@ class Stream:
     """One connection. The receiver's ``lost(reason)`` comes once, last, unless it called ``close``.
 
     ``address`` is the endpoint's. Bytes sent before ``opened`` are dropped. ``flag`` is the response flag of what went
-    wrong. ``ends`` are the addresses that a PROXY protocol header is to tell. A receiver may take ``descriptor`` over
-    by becoming its owner in ``opened``; it calls ``close`` at the end.
+    wrong. ``ends`` are the client's address and where it meant to go, as far as they are known. A receiver may take
+    ``descriptor`` over by becoming its owner in ``opened``; it calls ``close`` at the end.
     """
 
     __slots__ = ("world", "cluster", "receiver", "address", "endpoint", "descriptor", "dial", "name", "is_counted",
@@ -97,7 +97,8 @@ class Stream:
         self.since = world.poller.now
         endpoint.active += 1
         self.dial = Dial(world.poller, world.wheel, cluster.spec.connect_timeout_s, self.on_dialed,
-                         cluster.spec.source_addresses)
+                         cluster.spec.source_addresses,
+                         client_of(self.ends[0]) if cluster.spec.use_original_src and self.ends[0] else "")
         target = target_of(endpoint.address)
         if target is not None:
             self.dial.begin(*target)

@@ -8,11 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from meshd.wire import nobody, spare
+from meshd.wire.address import host_of
 from meshd.wire.poller import WRITE, Poller
+from meshd.wire.sockets import make_transparent
 from meshd.wire.wheel import Wheel
 
 IP_BIND_ADDRESS_NO_PORT = 24
 """The kernel draws the port when it knows the destination, so that one may serve many (linux/in.h)."""
+IP_LOCAL_PORT_RANGE = 51
+CLIENT_PORTS = 32767 << 16 | 1024
+"""From 1024 to 32767: the ports of clients themselves are above by default, and one that a client uses is not free."""
+CLIENT_MARK = 1337
+"""Of connections in a client's name: by it the rules of ``capture`` lead the answers back here."""
 
 
 class Dial:
@@ -20,21 +27,22 @@ class Dial:
     not.
 
     ``cancel()`` gives it up silently. Errors that the kernel names at once (EMFILE, no route) come through ``done``
-    too, from within ``begin``. ``sources`` are addresses of ours to connect from, by their version of IP. ``began`` is
-    when that was, in monotonic seconds.
+    too, from within ``begin``. ``sources`` are addresses of ours to connect from, by their version of IP, and before
+    them comes ``client``, which is somebody else's. ``began`` is when that was, in monotonic seconds.
     """
 
-    __slots__ = ("poller", "done", "fd", "timer", "timeout_s", "sources", "began")
+    __slots__ = ("poller", "done", "fd", "timer", "timeout_s", "sources", "client", "began")
 
     def __init__(
         self, poller: Poller, wheel: Wheel, timeout_s: float, done: Callable[[int | None, str], Any],
-        sources: tuple[str, ...] = (),
+        sources: tuple[str, ...] = (), client: str = "",
     ) -> None:
         self.poller = poller
         self.done = done
         self.fd = -1
         self.timeout_s = timeout_s
         self.sources = sources
+        self.client = client
         self.began = poller.now
         self.timer = wheel.timer(self.on_timeout)
 
@@ -52,13 +60,19 @@ class Dial:
             return
         if family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        code = (bind_source(sock, self.sources) if self.sources else 0) or connect(sock, sockaddr)
+        code = self.bind(sock) or connect(sock, sockaddr)
         self.fd = sock.detach()
         if code in (0, errno.EINPROGRESS):
             self.timer.arm(self.poller.now + self.timeout_s)
             self.poller.register(self.fd, WRITE, self)
         else:
             self.finish(None, reason_of(code))
+
+    def bind(self, sock: socket.socket) -> int:
+        """Let it come from where it should; return errno."""
+        if self.client and sock.family == (socket.AF_INET6 if ":" in self.client else socket.AF_INET):
+            return bind_client(sock, self.client)
+        return bind_source(sock, self.sources) if self.sources else 0
 
     def on_event(self, mask: int) -> None:
         """The kernel has decided."""
@@ -118,6 +132,24 @@ def bind_source(sock: socket.socket, sources: tuple[str, ...]) -> int:
     except OSError as error:
         return error.errno or errno.EADDRNOTAVAIL
     return 0
+
+
+def bind_client(sock: socket.socket, client: str) -> int:
+    """Let a connection come from a client's address; return errno (EPERM without CAP_NET_ADMIN)."""
+    try:
+        make_transparent(sock)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, CLIENT_MARK)
+        with contextlib.suppress(OSError):  # Linux before 6.3
+            sock.setsockopt(socket.IPPROTO_IP, IP_LOCAL_PORT_RANGE, CLIENT_PORTS)
+    except OSError as error:
+        return error.errno or errno.EPERM
+    return bind_source(sock, (client,))
+
+
+def client_of(peer: str) -> str:
+    """Return the address of a peer that a connection may be made in the name of, "" for one of this host or link."""
+    host = "" if peer.startswith("unix:") else host_of(peer)
+    return "" if host.startswith("127.") or host == "::1" or "%" in host else host
 
 
 def connect(sock: socket.socket, sockaddr: Any) -> int:

@@ -71,6 +71,11 @@ class Outbound(TestCase):
                          (5432, ("10.9.0.1/32", "10.9.0.2/32"), "outbound|5432||db.test"))
         self.assertEqual(found["10.9.0.3_5432"][2], "outbound|5432||mq.test")
 
+    def test_a_network_takes_the_connections_to_its_addresses_alone(self):
+        found = chains(seen(service("net.test", ports=(TCP,), addresses=["10.8.0.0/16", "10.9.0.1"])))
+        self.assertEqual({name: row[1] for name, row in found.items()},
+                         {"10.8.0.0_16_5432": ("10.8.0.0/16", "10.9.0.1/32"), "rest": ()})
+
     def test_without_an_address_the_first_has_the_port_unless_names_are_answered(self):
         texts = service("db.test", ports=(TCP,)), service("mq.test", ports=(TCP,))
         self.assertEqual(chains(seen(*texts))["0.0.0.0_5432"], (5432, (), "outbound|5432||db.test"))
@@ -257,3 +262,10 @@ class Inbound(TestCase):
     def test_tproxy_is_transparent_on_the_way_in(self):
         snapshot = seen(mesh_config(), interception_mode="tproxy")
         self.assertEqual([one.transparent for one in snapshot.listeners], [False, True])
+        self.assertTrue(self.cluster(snapshot, "InboundPassthroughCluster").use_original_src)
+        self.assertFalse(self.cluster(seen(mesh_config()), "InboundPassthroughCluster").use_original_src)
+
+    def test_with_tproxy_the_workload_sees_the_client_unless_it_is_on_loopback(self):
+        for more, expected in (({}, True), ({"defaultEndpoint": "127.0.0.1:9080"}, False)):
+            snapshot = seen(self.ingress(**more), interception_mode="tproxy")
+            self.assertIs(self.cluster(snapshot, "inbound|8080||").use_original_src, expected)

@@ -34,10 +34,10 @@ class TwoPools(Pool):
         super().bind_as(other)
         self.streams.bind_as(other.streams)
 
-    def be_branch(self, server_name: str, preface: bytes, name: Any) -> None:
+    def be_branch(self, server_name: str, preface: bytes, name: Any, client: str) -> None:
         """Be for one name and client alone."""
-        super().be_branch(server_name, preface, name)
-        self.streams.be_branch(server_name, preface, name)
+        super().be_branch(server_name, preface, name, client)
+        self.streams.be_branch(server_name, preface, name, client)
 
     def call(self, name: Any) -> None:
         """Find addresses by ``name`` from now on."""
