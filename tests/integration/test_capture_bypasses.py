@@ -63,8 +63,8 @@ def test_nft_that_fails_in_the_middle_changes_nothing(pair, tmp_path, mode):
     program.write_text("#!/bin/sh\ncase \"$*\" in '-f -') echo 'Error: no room' >&2; exit 1;; esac\n"
                        "PATH=/usr/sbin:/usr/bin:/sbin:/bin exec nft \"$@\"\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    done = near.ctl("enable", "--user", str(PROXY), "--mode", mode, "--ipv6", "on", "--force", "--confirm-within", "60s",
-                    environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    done = near.ctl("enable", "--user", str(PROXY), "--mode", mode, "--ipv6", "on", "--force",
+                    "--confirm-within", "60s", environment={"PATH": f"{tmp_path}:{os.environ['PATH']}"})
     assert done.returncode == 1 and "no room" in done.stderr
     assert near.rules() == before
     assert near.ctl("confirm").returncode == 1, "nobody waits for a confirmation"
