@@ -73,7 +73,7 @@ def requests(count: int) -> list:
 
     plan = SimpleNamespace(retry=None)
     return [
-        SimpleNamespace(tried=(), metadata={}, plan=plan, request=SimpleNamespace(headers=Headers.of(
+        SimpleNamespace(tried=(), metadata={}, plan=plan, request=SimpleNamespace(version=11, headers=Headers.of(
             (b"host", b"example.com"), (b"user-agent", b"bench"), (b"x-user", b"user-%d" % number))))
         for number in range(count)
     ]

@@ -10,6 +10,7 @@ AGAIN = "python -m meshd.cli.share contrib/share"
 DATE = "2026-11-27"
 """The date in the pages' footer, in year, month, day; changed together with the version."""
 
+MAX_HEADING = 70
 MAX_LINE_BYTES = 79
 """mandoc's linter wants source lines of less than 80 bytes."""
 
@@ -70,7 +71,9 @@ def section(title: str) -> str:
 
 
 def subsection(title: str) -> str:
-    """Return the heading of a subsection; ``title`` is plain text."""
+    """Return the heading of a subsection; ``title`` is plain text. Of a path too long for a line the end is shown."""
+    if len(title) > MAX_HEADING:
+        title = "..." + title[title.index(".", len(title) - MAX_HEADING) + 1:]
     return f'.SS "{escape(title)}"'
 
 
