@@ -173,7 +173,7 @@ class TestVerdict(TestCase):
         self.assertEqual(self.run_of(lambda minute: float(minute > 35)).verdict(), "undecided")
 
     def test_a_leak_is_one(self):
-        self.assertEqual(self.run_of(lambda minute: minute / 20).verdict(), "failed")
+        self.assertEqual(self.run_of(lambda minute: minute / 10).verdict(), "failed")
 
     def test_growth_in_the_warm_up_does_not_count(self):
         self.assertEqual(self.run_of(lambda minute: min(minute, 10)).verdict(), "passed")
