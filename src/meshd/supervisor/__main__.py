@@ -27,6 +27,8 @@ def main(arguments: list[str]) -> int:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     loop.run()
     supervisor.lineage.hold_signals()
+    if supervisor.lineage.heir is not None:
+        loop.take_signals()  # those that came before they were held: they are the heir's
     supervisor.lineage.wait()
     return supervisor.code
 

@@ -47,7 +47,7 @@ class Loop:
         self._wake, self._woken = socket.socketpair()
         for end in (self._wake, self._woken):
             end.setblocking(False)
-        self.watch(self._woken, READ, self._signalled)
+        self.watch(self._woken, READ, self.take_signals)
 
     def watch(self, fileobj: Any, events: int, callback: Callable[[], Any]) -> None:
         """Call ``callback`` whenever ``fileobj`` is ready; again for other events."""
@@ -75,7 +75,8 @@ class Loop:
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         signal.signal(number, lambda *_: None)
 
-    def _signalled(self) -> None:
+    def take_signals(self) -> None:
+        """Call what waits for the signals that have come; after ``run`` for those that came while it returned."""
         try:
             numbers = set(os.read(self._woken.fileno(), 4096))
         except BlockingIOError:
