@@ -70,7 +70,7 @@ class Mesh:
     def context(self, client=None):
         """Return a client's context that trusts the root, and shows the secret ``client``."""
         context = ssl.create_default_context(cafile=self.ca)
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on: ours name no key of the issuer
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 asks for the issuer's key id
         if client is not None:
             context.load_cert_chain(*self.files(client))
         return context
