@@ -46,6 +46,7 @@ def leaves() -> list[Extension]:
         from Cython.Build import cythonize
         from Cython.Compiler.Errors import CompileError
     except ImportError:
+        print("setup.py: there is no Cython: no leaf will be compiled")
         return []
     found = []
     for package, root in ROOTS:
