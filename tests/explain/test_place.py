@@ -3,9 +3,10 @@
 import unittest
 
 from meshd.explain.asked import BadQuestion, asked
-from meshd.explain.place import choose
+from meshd.explain.place import chain_of, choose
 from meshd.model.listener import Listener
 from meshd.model.plugin import Plugin
+from meshd.model.tls import Certificate, DownstreamTls, Validation
 
 ROUTER = Plugin(kind="http_filter", type="router", config=None, name="router")
 
@@ -60,3 +61,12 @@ class Choice(unittest.TestCase):
             self.chosen("http://x/", listeners(a="127.0.0.1:8080"), listener="b")
         with self.assertRaisesRegex(BadQuestion, "the configuration has none"):
             self.chosen("http://x/", ())
+
+
+class Chain(unittest.TestCase):
+    def test_tls_to_a_permissive_listener_is_that_of_the_mesh(self):
+        tls = DownstreamTls(certificates=(Certificate(secret="a"),), client_certificate="required",
+                            validation=Validation(secret="a"))
+        one = Listener(name="in", address="127.0.0.1:1", filters=(ROUTER,), tls=tls, tls_mode="permissive")
+        for url, name in (("https://x/", "mutual"), ("http://x/", "plain")):
+            self.assertEqual(chain_of(one, asked("GET", url), "127.0.0.1:1").name, name)

@@ -42,16 +42,12 @@ def settings(mesh, listeners, clusters, log):
             "listeners": listeners, "clusters": clusters, "telemetry": ["prometheus", access]}
 
 
-def server_side(mesh, ports, servers, is_strict=False):
-    """Return the server's: mutual TLS with Istio's ALPN; what is plain goes the same way unless it is strict."""
-    listeners = []
-    for name, port in ports.items():
-        mutual = {"name": "mutual", "match": {"transport_protocol": "tls", "application_protocols": [ALPN]},
+def server_side(mesh, ports, servers, mode):
+    """Return the server's, with a ``tls_mode``."""
+    listeners = [{"name": name, "address": f"127.0.0.1:{port}", "tls_mode": mode,
+                  "listener_filters": [{"tls_inspector": {"detection_timeout": "100ms"}}],
                   "tls": mesh.serving("required", alpn=[ALPN]), "network_filters": to(name)}
-        plain = {"name": "plain", "match": {"transport_protocol": "raw_buffer"}, "network_filters": to(name)}
-        listeners.append({"name": name, "address": f"127.0.0.1:{port}",
-                          "listener_filters": [{"tls_inspector": {"detection_timeout": "100ms"}}],
-                          "filter_chains": [mutual] if is_strict else [mutual, plain]})
+                 for name, port in ports.items()]
     clusters = [{"name": name, "endpoints": [{"address": address}]} for name, address in servers.items()]
     return settings(mesh, listeners, clusters, "server")
 
@@ -81,7 +77,7 @@ class Way:
             "mqtt": enter(mosquitto(folder)), "mqtt-two": enter(mosquitto(folder)),
             "greeter": enter(Server(protocols.greet)).address}
         self.ports = {name: quiet_port() for name in self.servers}
-        self.inner = enter(Daemon(server_side(self.mesh, self.ports, self.servers),
+        self.inner = enter(Daemon(server_side(self.mesh, self.ports, self.servers, "permissive"),
                                   access_log=str(self.mesh.folder / "server.log")))
         self.sniffers = {name: enter(Sniffer(f"127.0.0.1:{port}")) for name, port in self.ports.items()}
         places = {name: one.address for name, one in self.sniffers.items()}
@@ -98,7 +94,7 @@ class Way:
         """Reload the server's daemon by SIGHUP."""
         name = "meshd_config_last_reload_success_timestamp_seconds"
         before = self.inner.metric(name)
-        self.inner.write(server_side(self.mesh, self.ports, self.servers, is_strict=True))
+        self.inner.write(server_side(self.mesh, self.ports, self.servers, "strict"))
         self.inner.signal("HUP")
         wait_for(lambda: self.inner.metric(name) != before, "the reload")
 

@@ -1,5 +1,6 @@
 """TLS on both sides of a real daemon, with curl, openssl, nginx and Envoy as peers."""
 
+import http.client
 import json
 import random
 import socket
@@ -252,6 +253,33 @@ def test_plain_and_tls_on_one_port(mesh):
         assert answer.endswith(b"mutual")
         assert call(daemon.port, mesh.context())[0].endswith(b"other")
         assert ask(daemon.port)[2] == b"plain"
+
+
+def test_a_mode_of_tls_is_changed_by_reloads(mesh):
+    """Permissive HTTP: TLS of the mesh and plain text, no other TLS; strict: any mutual TLS; disable: plain text."""
+    ours, others = mesh.context("client"), mesh.context("client")
+    ours.set_alpn_protocols(["istio-http/1.1", "istio"])
+
+    listener = {"address": f"127.0.0.1:{quiet_port()}", "tls": mesh.serving("required"),
+                "listener_filters": ["tls_inspector"]}
+
+    def settings(mode):
+        return document(HELLO, [], listener={**listener, "tls_mode": mode}, secrets=mesh.settings())
+
+    def is_served(daemon, context):
+        try:
+            return (call(daemon.port, context)[0] if context is not None else ask(daemon.port)[2]).endswith(b"hello")
+        except (OSError, http.client.HTTPException):
+            return False
+
+    with Daemon(settings("permissive")) as daemon:
+        assert [is_served(daemon, one) for one in (ours, others, None)] == [True, False, True]
+        daemon.write(settings("strict"))
+        daemon.reload()
+        assert [is_served(daemon, one) for one in (ours, others, None)] == [True, True, False]
+        daemon.write(settings("disable"))
+        daemon.reload()
+        assert [is_served(daemon, one) for one in (ours, others, None)] == [False, False, True]
 
 
 def relaying(mesh, address, listener=(), cluster=()):

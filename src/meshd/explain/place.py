@@ -10,6 +10,7 @@ import attrs
 from meshd.document.address import split_address
 from meshd.explain.asked import Asked, BadQuestion
 from meshd.model.chain_match import ChainMatch, ChainTable, Facts
+from meshd.model.tls import MESH_ALPN
 
 WILDCARDS = ("0.0.0.0", "::")
 
@@ -59,12 +60,13 @@ def chain_of(listener: Any, asked: Asked, local: str) -> Any:
     """Return the filter chain of the model that would take the request; raises BadQuestion where none of HTTP would.
 
     The client's address is as asked, its port unknown; listener filters are taken to see what there is to be seen.
+    Where nothing takes TLS of others, the client is taken for one of the mesh.
     """
     table, chains = ChainTable(), listener.chains
     for one in chains:
         if one.match != ChainMatch() or len(chains) == 1:
             table.add(one.match, one)
-    found = table.find(_facts(asked, local)) or next((one for one in chains if one.match == ChainMatch()), None)
+    found = _found(table, asked, local) or next((one for one in chains if one.match == ChainMatch()), None)
     if found is None:
         raise BadQuestion(f"listener {listener.name}: no filter chain takes the request: its connection is closed"
                           + _other_scheme(table, asked, local))
@@ -76,9 +78,17 @@ def chain_of(listener: Any, asked: Asked, local: str) -> Any:
     return found
 
 
+def _found(table: ChainTable, asked: Asked, local: str) -> Any:
+    facts = _facts(asked, local)
+    found = table.find(facts)
+    if found is None and facts.transport_protocol == "tls":
+        return table.find(attrs.evolve(facts, application_protocols=MESH_ALPN))
+    return found
+
+
 def _other_scheme(table: ChainTable, asked: Asked, local: str) -> str:
     other = attrs.evolve(asked, scheme="http" if asked.scheme == "https" else "https")
-    return "" if table.find(_facts(other, local)) is None else f"; one would with {other.scheme}"
+    return "" if _found(table, other, local) is None else f"; one would with {other.scheme}"
 
 
 def _facts(asked: Asked, local: str) -> Facts:

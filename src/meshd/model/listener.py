@@ -5,10 +5,10 @@ import attrs
 from meshd.document.option import (
     Address, Boolean, Choice, Duration, Integer, ListOf, Nested, PluginOf, Size, Text, config, option, place,
 )
-from meshd.model.chain_match import ChainMatch, ChainTable
+from meshd.model.chain_match import RAW, ChainMatch, ChainTable
 from meshd.model.http2 import Http2Options
 from meshd.model.plugin import Plugin
-from meshd.model.tls import DownstreamTls
+from meshd.model.tls import DISABLE, MESH_ALPN, PERMISSIVE, STRICT, DownstreamTls
 from meshd.model.udp import UdpProxy
 
 UDP = "udp"
@@ -107,6 +107,9 @@ class ListenerTimeouts:
 
 
 ORIGINAL_DST = "original_dst"
+TLS_INSPECTOR = "tls_inspector"
+ONE_CHAIN = ("filters", "network_filters", "tls", "tls_mode")
+"""What says the one chain of a listener."""
 FILTERS = ListOf(item=PluginOf(kind="http_filter"), maximum=100, unique="name")
 NETWORK_FILTERS = ListOf(item=PluginOf(kind="network_filter"), maximum=20, unique="name")
 SINKS = ListOf(item=PluginOf(kind="telemetry"), maximum=20, unique="name")
@@ -184,6 +187,11 @@ class Listener:
         NETWORK_FILTERS, default=(), doc="in place of filters: of bytes, in order; the last is terminal (tcp_proxy)"
     )
     tls: DownstreamTls | None = option(Nested(DownstreamTls), default=None, doc="TLS, ended here (plain when absent)")
+    tls_mode: str | None = option(
+        Choice((DISABLE, PERMISSIVE, STRICT)), default=None,
+        doc="whom mutual TLS, as tls says it, is asked of: everybody (strict), nobody (disable), or who speaks TLS of "
+        "the mesh (permissive; needs tls_inspector): what else comes is served as it is (Istio's PeerAuthentication)"
+    )
     filter_chains: tuple[FilterChain, ...] = option(
         ListOf(item=Nested(FilterChain), maximum=10_000, unique="name"), default=(),
         doc="in place of filters: chains by what a connection is like (a server name, say)"
@@ -217,14 +225,16 @@ class Listener:
         if self.is_udp or self.udp is not None:
             yield from self._datagram_faults()
             return
-        if self.use_original_dst and not any(one.type == ORIGINAL_DST for one in self.listener_filters):
+        if self.use_original_dst and not self._has_looker(ORIGINAL_DST):
             yield "use_original_dst", f"expected {ORIGINAL_DST} among the listener_filters"
         if self.address.startswith("unix:") and (self.transparent or self.use_original_dst):
             yield "address", "expected HOST:PORT, as nothing is captured for a unix socket"
         if not self.filter_chains and self.default_filter_chain is None:
             yield from one_form(self)
+            if self.tls_mode is not None:
+                yield from self._mode_faults()
             return
-        for name in ("filters", "network_filters", "tls"):
+        for name in ONE_CHAIN:
             if getattr(self, name):
                 yield name, "expected it in one of filter_chains, as there are some"
         yield from self._clashes()
@@ -236,8 +246,16 @@ class Listener:
         if any(one.name == last.name for one in self.filter_chains):
             yield ("default_filter_chain", "name"), f"{last.name!r} is the name of another chain of this listener"
 
+    def _mode_faults(self):
+        if self.tls is None:
+            yield "tls_mode", "expected tls beside it, which says what is shown to clients and what they must show"
+        elif self.tls.client_certificate != "required":
+            yield ("tls", "client_certificate"), f"expected required, as tls_mode is {self.tls_mode}"
+        if self.tls_mode == PERMISSIVE and not self._has_looker(TLS_INSPECTOR):
+            yield "tls_mode", f"expected {TLS_INSPECTOR} among the listener_filters, which sees TLS of the mesh"
+
     def _datagram_faults(self):
-        for name in ("filters", "network_filters", "filter_chains", "default_filter_chain", "listener_filters", "tls"):
+        for name in (*ONE_CHAIN, "filter_chains", "default_filter_chain", "listener_filters"):
             if getattr(self, name):
                 yield name, "expected none, as a UDP listener has only udp"
         if not self.is_udp:
@@ -270,8 +288,33 @@ class Listener:
         if self.is_udp:
             return ()
         if not self.filter_chains and self.default_filter_chain is None:
-            return (FilterChain(
-                name="", filters=self.filters, network_filters=self.network_filters, tls=self.tls, http=self.http,
-                limits=self.limits, timeouts=self.timeouts, where=self.where),)
+            return self._short_form()
         last = (self.default_filter_chain,) if self.default_filter_chain is not None else ()
         return tuple(one.within(self) for one in self.filter_chains + last)
+
+    def _short_form(self) -> tuple[FilterChain, ...]:
+        """Return the one chain; with a ``tls_mode``, ``mutual``, ``plain``, or all, as Istio lays them out.
+
+        What is not TLS is no match for a strict one where tls_inspector looks, else it fails in the handshake. Of a
+        permissive one of HTTP, other TLS belongs to neither.
+        """
+        if self.tls_mode is None:
+            return (self._chain("", self.tls),)
+        if self.tls_mode == DISABLE:
+            return (self._chain("plain"),)
+        if self.tls_mode == STRICT:
+            match = ChainMatch(transport_protocol="tls") if self._has_looker(TLS_INSPECTOR) else ChainMatch()
+            return (self._chain("mutual", self.tls, match),)
+        mutual = ChainMatch(transport_protocol="tls", application_protocols=MESH_ALPN)
+        made = (self._chain("mutual", self.tls, mutual), self._chain("plain", match=ChainMatch(transport_protocol=RAW)))
+        if self.filters:
+            return made
+        return *made, self._chain("other_tls", match=ChainMatch(transport_protocol="tls"))
+
+    def _has_looker(self, type_name: str) -> bool:
+        return any(one.type == type_name and not one.disabled for one in self.listener_filters)
+
+    def _chain(self, name: str, tls: DownstreamTls | None = None, match: ChainMatch = ChainMatch()) -> FilterChain:
+        return FilterChain(
+            name=name, match=match, filters=self.filters, network_filters=self.network_filters, tls=tls, http=self.http,
+            limits=self.limits, timeouts=self.timeouts, where=self.where)

@@ -17,6 +17,10 @@ CIPHERS = (
 """For TLS 1.2, in this order (Envoy's, all with forward secrecy and authenticated); 1.3 has none that need choosing."""
 SECRET = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*|/.+", maximum=4096)
 """A folder of ``secrets.directory``, or any by its absolute path."""
+MESH_ALPN = ("istio-peer-exchange", "istio", "istio-http/1.0", "istio-http/1.1", "istio-h2")
+"""What clients offer (ALPN) when they speak TLS of the mesh (Istio's words)."""
+DISABLE, PERMISSIVE, STRICT = "disable", "permissive", "strict"
+"""Whom a listener asks for mutual TLS (Istio's PeerAuthentication)."""
 _HASH = re.compile(r"(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}")
 _WAYS = ("exact", "prefix", "suffix", "regex")
 
