@@ -52,7 +52,7 @@ def leaves() -> list[Extension]:
     for package, root in ROOTS:
         stems = {path.with_suffix("") for pattern in ("*.pyx", "*.pxd") for path in root.rglob(pattern)}
         found += [leaf(package, root, stem) for stem in sorted(stems) if stem.with_suffix(".py").exists()]
-    directives = {"language_level": 3, "annotation_typing": False}
+    directives = {"language_level": 3, "annotation_typing": False, "nonecheck": True}  # None is an error, no crash
     name_roots()
     try:
         made = cythonize(

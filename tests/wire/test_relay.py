@@ -2,12 +2,13 @@
 
 import os
 import socket
+import struct
 from types import SimpleNamespace
 from unittest import mock
 
 from meshd.hot import splice
 from meshd.wire.descriptor import Descriptor
-from meshd.wire.relay import Relay
+from meshd.wire.relay import FULL_BYTES, FULL_READS, Relay
 from tests.hot.twin import twins
 from tests.wire.test_descriptor import DescriptorCase
 from tests.wire.world import end_of, take
@@ -70,6 +71,14 @@ class Relaying(RelayCase):
                 self.assertEqual(self.pass_on(self.client, self.server, data), data)
                 self.assertEqual(self.pass_on(self.server, self.client, data), data)
             self.assertEqual((relay.down.count, relay.up.count), (5_066_540, 5_066_540))
+
+    def test_a_side_that_breaks_in_the_last_full_read_ends_it(self):
+        relay = self.relay()
+        relay.down.full = FULL_READS - 1
+        self.server.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.server.close()
+        relay.down.received(b"a" * FULL_BYTES)
+        self.assertEqual(len(self.ended), 1)
 
     def test_the_kernel_moves_what_is_much_and_not_what_is_little(self):
         if not splice.HAS_SPLICE:

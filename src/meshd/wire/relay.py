@@ -56,6 +56,8 @@ class Half:
                 return
         target = self.other.descriptor
         target.send(data)
+        if self.other is None:  # the other side broke, and with it all is over
+            return
         if target.pending_bytes:
             if target.pending_bytes > self.relay.high_bytes:
                 self.pause()
