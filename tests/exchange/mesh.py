@@ -248,7 +248,7 @@ class Mesh:
         ours, theirs = pair(small)
         peer = Peer(self, theirs)
         self.clients.append(peer)
-        self.world.run(self.listener.admit, ours, "")
+        self.world.run(self.listener.admit, ours.detach(), "unix:", "unix")
         if data:
             peer.send(data)
         return peer

@@ -11,9 +11,10 @@ from meshd.downstream.arrival import Arrival
 from meshd.downstream.live_chain import LiveChain
 from meshd.downstream.lobby import Lobby
 from meshd.errors import MeshdError
+from meshd.hot import io
 from meshd.model.chain_match import ChainMatch, ChainTable, Facts
 from meshd.wire import spare
-from meshd.wire.address import host_of, render
+from meshd.wire.address import render
 from meshd.wire.cell import ledger
 from meshd.wire.descriptor import Descriptor
 from meshd.wire.nobody import NOBODY
@@ -82,7 +83,7 @@ class LiveListener:
         self.socket: socket.socket | None = None
         self.local = self.place = spec.address
         self.is_accepting = False
-        self.is_foreign = False
+        self.is_foreign = self.is_anywhere = False
         self.ceiling = 0
         self.held_since = 0.0
         self.respite: Any = None
@@ -104,8 +105,11 @@ class LiveListener:
         except OSError as error:
             cause = (error.strerror or str(error)).lower()
             raise MeshdError(f"listener {self.spec.name}: {self.spec.address}: cannot bind: {cause}") from None
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # those that are accepted inherit it
         self.socket = sock
         self.local = render(sock.getsockname())
+        self.is_anywhere = self.local.startswith(("0.0.0.0:", "[::]:"))
 
     def start(self) -> None:
         """Serve."""
@@ -192,19 +196,18 @@ class LiveListener:
     def accept(self) -> int | None:
         """Take one client in, who has a place; return the descriptor's number, or None where nobody could be taken."""
         try:
-            sock, name = self.socket.accept()
-        except BlockingIOError:
-            return None
+            found = io.accept(self.socket.fileno())
         except OSError as error:
             self.on_accept_error(error)
             return None
-        number = sock.fileno()
+        if found is None:
+            return None
         try:
-            self.admit(sock, name)
+            self.admit(*found)
         except BaseException:
             self.places.give(0)
             raise
-        return number
+        return found[0]
 
     def on_bug(self) -> None:
         """Beginning to serve a client raised: the others are served all the same."""
@@ -221,21 +224,16 @@ class LiveListener:
             "listener {name}: accept: {reason}: new connections wait", name=self.spec.name, reason=reason)
         self.hold()
 
-    def admit(self, sock: socket.socket, name: Any, host: Any = None) -> Any:
-        """Begin to serve a client; ``host`` is the lobby where that is who it belongs to."""
-        if sock.family == socket.AF_UNIX:
-            peer, client, local = "unix:", "unix", self.local
-        else:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            peer = render(name)
-            client = host_of(peer)
-            local = self.local_of(sock)
-        sock.setblocking(False)
+    def admit(self, fd: int, peer: str, client: str, host: Any = None) -> Any:
+        """Begin to serve a client, as ``meshd.hot.io.accept`` returns it; ``host`` is the lobby where that is who it
+        belongs to.
+        """
+        local = self.local_of(fd)
         host = host or self.whole
         if host is None:
-            connection = Arrival(self, sock.detach(), peer, client, local, self.sole)
+            connection = Arrival(self, fd, peer, client, local, self.sole)
         else:
-            connection = host.connect(Descriptor(sock.detach(), self.world.poller, NOBODY), peer, client, local)
+            connection = host.connect(Descriptor(fd, self.world.poller, NOBODY), peer, client, local)
         self.connections.add(connection)
         self.cells.connections.value += 1
         self.cells.active.value += 1
@@ -251,11 +249,9 @@ class LiveListener:
             connection.drain()
         return connection
 
-    def local_of(self, sock: socket.socket) -> str:
+    def local_of(self, fd: int) -> str:
         """Return our address on a connection; asked of the kernel only where the listener has no single one."""
-        if self.spec.transparent or self.local.startswith(("0.0.0.0:", "[::]:")):
-            return render(sock.getsockname())
-        return self.local
+        return io.local(fd) if self.spec.transparent or self.is_anywhere else self.local
 
     def hold(self) -> None:
         """Leave clients in the queue for a while."""

@@ -5,13 +5,14 @@ its request is answered 503 at once and its connection closed. Guests are few at
 that they live on the descriptors that are kept back (``wire/spare``) and leave most of them to the admin API.
 """
 
-import socket
+import os
 import weakref
 from typing import Any
 
 import attrs
 
 from meshd.downstream.protocol import CONNECTIONS
+from meshd.hot import io
 from meshd.wire import spare
 from meshd.wire.poller import READ
 
@@ -64,29 +65,29 @@ class Lobby:
         overload = self.world.overload
         while self._is_watching and overload.has_room:
             try:
-                sock, name = self.listener.socket.accept()
-            except BlockingIOError:
-                return
+                found = io.accept(self.listener.socket.fileno())
             except OSError as error:
                 self.listener.on_accept_error(error)
                 return self._ignore()
-            self._admit(sock, name)
+            if found is None:
+                return
+            self._admit(*found)
         self._ignore()
 
     def on_bug(self) -> None:
         """Beginning to serve a guest raised: the others are served all the same."""
 
-    def _admit(self, sock: socket.socket, name: Any) -> None:
+    def _admit(self, fd: int, peer: str, client: str) -> None:
         self.cells.rejected.value += 1
-        if sock.fileno() >= spare.upstream_ceiling():
-            sock.close()
+        if fd >= spare.upstream_ceiling():
+            os.close(fd)
             self._ignore()
             return
         if self.whole is None:  # what it speaks is not known yet, or is not HTTP
-            sock.close()
+            os.close(fd)
             return
         self.world.overload.guests += 1
-        self.listener.admit(sock, name, self).drain()
+        self.listener.admit(fd, peer, client, self).drain()
 
     def connect(self, descriptor: Any, peer: str, client: str, local: str) -> Any:
         """Return the connection of a guest."""

@@ -18,7 +18,7 @@ KINDS = (
     ("versions", "version", "TLS connections by version"),
 )
 MOST = 64
-"""Different suites or versions that are counted by name: OpenSSL knows fewer."""
+"""Different pairs of suite and version that are counted by name: OpenSSL knows fewer."""
 
 
 class TlsCells:
@@ -30,14 +30,15 @@ class TlsCells:
             setattr(self, attribute, metrics.counter(f"{PREFIXES[scope]}{attribute}", doc, (label,)).cell(name))
         self._families = [metrics.counter(f"{PREFIXES[scope]}{metric}", doc, (label, f"ssl_{word}"))
                           for metric, word, doc in KINDS]
-        self._known: list[dict[str, Any]] = [{}, {}]
+        self._known: dict[tuple[str, str], tuple[Any, ...]] = {}
 
     def count(self, cipher: str, version: str) -> None:
         """Count one more connection."""
-        for family, known, value in zip(self._families, self._known, (cipher, version), strict=True):
-            cell = known.get(value)
-            if cell is None:
-                if len(known) >= MOST:
-                    continue
-                cell = known[value] = family.cell(self._name, value)
+        cells = self._known.get((cipher, version))
+        if cells is None:
+            if len(self._known) >= MOST:
+                return
+            cells = tuple(family.cell(self._name, value) for family, value in zip(self._families, (cipher, version)))
+            self._known[cipher, version] = cells
+        for cell in cells:
             cell.value += 1

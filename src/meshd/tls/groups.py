@@ -1,17 +1,15 @@
 """The groups of key exchange ("curves") of a context, several in order of preference.
 
 Python's ``ssl`` takes a list from 3.15 on (``set_groups``); before, ``set_ecdh_curve`` takes one. OpenSSL takes lists,
-so there it is called itself: its pointer is the first field of CPython's context in all versions up to then, and the
-library is the one that ``_ssl`` is linked with. Where that is not to be had (another Python, OpenSSL within the
-interpreter), one can be chosen, and without a choice OpenSSL's own list is offered.
+so there it is asked directly. Where that cannot be, one can be chosen, and without a choice OpenSSL's own list is
+offered.
 """
 
-import ctypes
 import ssl
-import sys
 from collections.abc import Callable
 
 from meshd.errors import MeshdError
+from meshd.tls import direct
 
 DEFAULTS = ("?*X25519MLKEM768 / ?*X25519:?P-256 / ?P-384", "X25519:P-256:P-384", "P-256:P-384")
 """What is offered without a choice, the first of these that OpenSSL knows: Envoy's X25519 and P-256, and P-384, which
@@ -19,31 +17,17 @@ Mozilla adds; before them the hybrid against quantum computers, as OpenSSL has i
 ALIASES = {"P-256": "prime256v1", "P-384": "secp384r1", "P-521": "secp521r1"}
 """NIST's names, as ``set_ecdh_curve`` knows them."""
 _SET_GROUPS_LIST = 92
-_KNOWN_LAYOUT = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:2] <= (3, 14)
 
 
-def _library() -> Callable[[ssl.SSLContext, str], bool] | None:
+def _way() -> Callable[[ssl.SSLContext, str], bool] | None:
     """Return what gives OpenSSL a list, and says whether it took it; None where OpenSSL cannot be reached."""
     if hasattr(ssl.SSLContext, "set_groups"):
         return _by_python
-    try:
-        import _ssl
-        library = ctypes.CDLL(getattr(_ssl, "__file__", None))
-        control, clear = library.SSL_CTX_ctrl, library.ERR_clear_error
-    except (ImportError, OSError, AttributeError):
-        return None
-    if not _KNOWN_LAYOUT:
-        return None
-    control.argtypes, control.restype = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p), ctypes.c_long
-    clear.argtypes, clear.restype = (), None
+    return None if direct.control is None else _directly
 
-    def give(context: ssl.SSLContext, groups: str) -> bool:
-        pointer = ctypes.c_void_p.from_address(id(context) + object.__basicsize__).value
-        is_taken = control(pointer, _SET_GROUPS_LIST, 0, groups.encode("ascii")) == 1
-        clear()  # what is left in the thread's queue would be taken for an error of the next connection
-        return is_taken
 
-    return give
+def _directly(context: ssl.SSLContext, groups: str) -> bool:
+    return direct.control is not None and direct.control(context, _SET_GROUPS_LIST, 0, groups.encode("ascii")) == 1
 
 
 def _by_python(context: ssl.SSLContext, groups: str) -> bool:
@@ -54,7 +38,7 @@ def _by_python(context: ssl.SSLContext, groups: str) -> bool:
     return True
 
 
-_give = _library()
+_give = _way()
 
 
 def can_choose_several() -> bool:

@@ -9,7 +9,7 @@ import weakref
 from typing import Any
 
 from meshd.tls import context as contexts
-from meshd.tls import known, material
+from meshd.tls import direct, known, material
 from meshd.tls.cells import TlsCells
 from meshd.tls.live import Live, authority_rows, chain_rows
 from meshd.tls.verify import UNKNOWN_HASH
@@ -99,7 +99,9 @@ class ServerTls(Live):
             chain = pair.chain if authorities is None else authorities.complete(pair.chain, pair.found)
             material.load_pair(context, pair.path, chain, pair.key_path, pair.key)
         context.local = pairs[0].leaf
-        if authorities is not None:
+        if authorities is None:
+            direct.keep_chain(context)
+        else:
             authorities.load(context)
             context.verify_mode = _MODES[self.spec.client_certificate]
             if self.goes_by_hash():

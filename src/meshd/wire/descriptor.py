@@ -85,8 +85,8 @@ class Descriptor:
     def end(self) -> None:
         """The peer will send nothing more."""
         self.is_eof = True
-        self.pause()
         self.owner.received_eof()
+        self.pause()  # most owners have closed it by now
 
     def move(self) -> None:
         """Let the pump take what has come."""

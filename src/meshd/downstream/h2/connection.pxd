@@ -43,6 +43,7 @@ cdef class H2Connection:
     cdef public bint is_queued
     cdef public bint is_calling
     cdef public bint is_left
+    cdef public bint is_parted
     cdef public double head_late
     cdef public list cut
     cpdef received(self, bytes data)

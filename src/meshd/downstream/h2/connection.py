@@ -7,12 +7,12 @@ What the kernel does not take stays in the session, whose queues pause the upstr
 
 from typing import Any
 
-from meshd.downstream.h2 import deadline
+from meshd.downstream.h2 import behind, deadline
 from meshd.downstream.h2.stream import Stream
 from meshd.exchange.exchange import Exchange
 from meshd.http import flag as flags
 from meshd.http.h2 import session
-from meshd.http.h2.code import ENHANCE_YOUR_CALM, INTERNAL_ERROR, NO_ERROR
+from meshd.http.h2.code import ENHANCE_YOUR_CALM, INTERNAL_ERROR
 from meshd.http.h2.sink import Sink
 from meshd.wire.nobody import part
 
@@ -20,7 +20,6 @@ LINGER_S = 1.0
 """How long a client may still send after our last byte (Envoy's delayed_close_timeout)."""
 DRAIN_S = 5.0
 """Longest wait for the answer to the ping behind the first GOAWAY (Envoy's drain_timeout)."""
-LAST_CALL = b"lastcall"
 NOBODY = Sink()
 
 
@@ -29,13 +28,16 @@ class H2Connection:
     request is not. ``is_calling``: the ping behind the first GOAWAY is to be sent. ``ping_late`` and ``next_ping`` are
     deadlines of the keep-alive, ``finish_late`` that of the second GOAWAY, ``head_late`` that of a head whose end has
     not come, 0.0 where there is none. ``is_left``: the client has said GOAWAY.
+
+    ``session`` and ``gate`` are None until the client says something or we do: it costs a tenth of the handshake, and
+    some connections are made in advance and say nothing. So our SETTINGS go with the first answer.
     """
 
     __slots__ = (
         "listener", "world", "poller", "descriptor", "session", "gate", "streams", "timer", "peer", "host",
         "host_bytes", "forwarded", "scheme", "security", "cells", "h2", "local", "id", "requests", "limits", "times",
         "since", "idle_since", "write_high_bytes", "keepalive", "next_ping", "ping_late", "finish_late", "is_draining",
-        "is_finished", "is_lingering", "is_busy", "is_queued", "is_calling", "is_left", "head_late", "cut",
+        "is_finished", "is_lingering", "is_busy", "is_queued", "is_calling", "is_left", "head_late", "cut", "is_parted",
     )
 
     def __init__(self, listener: Any, descriptor: Any, peer: str, host: str, local: str) -> None:
@@ -61,13 +63,11 @@ class H2Connection:
         self.streams: dict[int, Stream] = {}
         self.cut: list[Stream] = []
         self.is_draining = self.is_finished = self.is_lingering = self.is_busy = False
-        self.is_queued = self.is_calling = self.is_left = False
+        self.is_queued = self.is_calling = self.is_left = self.is_parted = False
         self.since = self.idle_since = self.poller.now
         self.next_ping = self.ping_late = self.finish_late = self.head_late = 0.0
         self.timer = world.wheel.timer(self.on_timer)
-        self.session = session.start(
-            session.SERVER, rules.settings, self, rules.engine, lambda poller=world.poller: poller.now)
-        self.gate = self.session.gate
+        self.session = self.gate = None
         self.h2.connections.value += 1
         self.h2.active.value += 1
         self.descriptor = descriptor
@@ -77,7 +77,14 @@ class H2Connection:
             deadline.plan_ping(self)
         if self.times.max_connection_s:
             self.hurry(self.since + self.times.max_connection_s)
-        self.touch()
+
+    def begin(self) -> None:
+        """Make the session, which has our SETTINGS to say."""
+        if self.session is None:
+            rules = self.listener.http2
+            self.session = session.start(
+                session.SERVER, rules.settings, self, rules.engine, lambda poller=self.poller: poller.now)
+            self.gate = self.session.gate
 
     # Bytes
 
@@ -90,6 +97,8 @@ class H2Connection:
         """Feed the session, then write what came of it."""
         if self.is_lingering:
             return
+        if self.session is None:
+            self.begin()
         self.is_busy = True
         try:
             self.session.receive(data)
@@ -122,33 +131,11 @@ class H2Connection:
         if data:
             descriptor.send(data)
         if self.cut or self.is_calling:
-            self.write_more(descriptor)
+            behind.write(self, descriptor)
         if self.session.is_closed or self.is_finished and not self.session.open_streams:
             self.linger()
         elif descriptor.pending_bytes and self.times.send_s:
             self.hurry(descriptor.last + self.times.send_s)
-
-    def write_more(self, descriptor: Any) -> None:
-        """Write what must come after that: the ping behind a GOAWAY, resets behind whole answers."""
-        if self.is_calling:
-            self.is_calling = False
-            self.session.ping(LAST_CALL)
-        self.end_cut()
-        data = self.session.take()
-        if data:
-            descriptor.send(data)
-
-    def end_cut(self) -> None:
-        """Tell clients that the rest of requests which have been answered is not wanted (RFC 9113 8.1)."""
-        waiting = []
-        for stream in self.cut:
-            if stream.is_ended or stream.stream_id not in self.streams:
-                continue
-            if self.session.queued(stream.stream_id):
-                waiting.append(stream)
-            else:
-                self.reset(stream, NO_ERROR)
-        self.cut = waiting
 
     def drained(self) -> None:
         """The client has taken some of what was kept for it."""
@@ -270,7 +257,7 @@ class H2Connection:
 
     def on_ping_ack(self, payload: bytes) -> None:
         """The client is there; what it sent before it knew of the first GOAWAY has come."""
-        if payload == LAST_CALL:
+        if payload == behind.LAST_CALL:
             self.finish()
         elif payload == deadline.KEEPALIVE and self.ping_late:
             deadline.plan_ping(self)
@@ -334,6 +321,7 @@ class H2Connection:
         """
         if self.is_draining:
             return
+        self.begin()
         self.is_draining = self.is_calling = True
         self.session.shut_down()
         self.finish_late = self.poller.now + min(DRAIN_S, self.times.send_s or DRAIN_S)
@@ -343,6 +331,7 @@ class H2Connection:
     def finish(self, touches: bool = True) -> None:
         """Take no more streams, and close when there are none."""
         if not self.is_finished:
+            self.begin()
             self.is_draining = self.is_finished = True
             self.finish_late = 0.0
             self.h2.goaway.value += 1
@@ -361,6 +350,7 @@ class H2Connection:
     def on_bug(self) -> None:
         """Something raised that is no stream's."""
         if self.descriptor.is_open:
+            self.begin()
             self.session.abort(INTERNAL_ERROR)
             self.lost("internal error")
 
@@ -382,8 +372,10 @@ class H2Connection:
     def part(self) -> None:
         """Untie what is held in a circle."""
         part(self)
-        if self.session.sink is not NOBODY:
+        if self.session is not None:
             self.session.sink = NOBODY
+        if not self.is_parted:
+            self.is_parted = True
             self.h2.active.value -= 1
             self.is_lingering = True
             self.listener.closed(self)
@@ -392,6 +384,7 @@ class H2Connection:
 
     def on_timer(self, now: float) -> None:
         """Some deadline may have passed: find out which, and arm the next."""
+        self.begin()
         self.is_busy = True
         try:
             deadline.on_timer(self, now)

@@ -28,11 +28,11 @@ ANSWERS = 64
 
 class TlsDescriptor(Descriptor):
     """``tls`` is the live settings' object (``meshd.wire.tls.live``); ``security`` says what was agreed on, None until
-    then.
+    then. ``kept`` bytes of what OpenSSL has made wait for the first that are sent.
     """
 
     __slots__ = ("tls", "engine", "incoming", "outgoing", "is_ready", "is_shut", "keeps_session", "timer",
-                 "unread", "timeout_s", "session_key")
+                 "unread", "timeout_s", "session_key", "kept")
 
     def __init__(self, fd: int, poller: Poller, owner: Any, tls: Any) -> None:
         Descriptor.__init__(self, fd, poller, owner)
@@ -41,7 +41,7 @@ class TlsDescriptor(Descriptor):
         self.outgoing = ssl.MemoryBIO()
         self.engine: Any = None
         self.timer: Any = None
-        self.unread = 0
+        self.unread = self.kept = 0
         self.timeout_s = 0.0
         self.session_key: Any = None
         self.is_ready = self.is_shut = self.keeps_session = False
@@ -70,26 +70,36 @@ class TlsDescriptor(Descriptor):
             self.put()
             return
         except ssl.SSLError as error:
-            self.put()
             self.refuse(self.tls.on_error(error))
             return
-        self.put()
-        if not self.is_open:
-            return
-        self.security = Security(self.engine, self.tls)
-        reason = self.tls.judge(self.security)
+        self.security = security = Security(self.engine, self.tls)
+        reason = self.tls.judge(security)
         if reason:
             self.refuse(reason)
             return
         self.is_ready = True
         self.rest()
-        self.owner.secured(self.security.alpn)
+        self.owner.secured(security.alpn)
+        self.put_off()
         if self.is_open and self.incoming.pending:
             self.decrypt()
 
+    def put_off(self) -> None:
+        """Write the end of the handshake with the first bytes that are sent, at the batch's end at the latest.
+
+        A server of TLS 1.3 has only tickets to say, which have time until then (Envoy keeps them so long too).
+        """
+        if self.engine.server_side and self.security.version == "TLSv1.3":
+            self.kept = self.outgoing.pending
+        elif self.queued is None and self.poller.beat and self.is_open and not self.pending:
+            self.queued = b""
+            self.poller.unsent.append(self)
+        else:
+            self.put()
+
     def refuse(self, reason: str) -> None:
         """There is no connection."""
-        self.write_queued()
+        self.put()
         self.fail(reason)
 
     def on_late(self, now: float) -> None:
@@ -147,7 +157,7 @@ class TlsDescriptor(Descriptor):
             is_end = True
         except ssl.SSLError as error:
             failure = self.tls.on_error(error)
-        if self.outgoing.pending:
+        if self.outgoing.pending > self.kept:
             self.answer()
         if plain:
             if self.keeps_session:
@@ -157,9 +167,7 @@ class TlsDescriptor(Descriptor):
         if failure:
             self.fail(failure)
         elif is_end and self.is_open:
-            self.is_eof = True
-            self.pause()
-            self.owner.received_eof()
+            self.end()
 
     def answer(self) -> None:
         """Send what OpenSSL answers by itself; a peer that makes us answer and reads nothing is given up."""
@@ -173,9 +181,8 @@ class TlsDescriptor(Descriptor):
         if not self.is_ready:
             self.fail(self.tls.on_cut())
             return
-        self.is_eof = self.is_cut = True
-        self.pause()
-        self.owner.received_eof()
+        self.is_cut = True
+        self.end()
 
     # Out
 
@@ -184,15 +191,16 @@ class TlsDescriptor(Descriptor):
         if not self.is_open:
             return
         queued = self.queued
-        if queued is None:
+        if not queued:
             poller = self.poller
             if poller.beat and len(data) < PUT_OFF_BYTES and not self.pending:
                 self.queued = data
-                poller.unsent.append(self)
+                if queued is None:
+                    poller.unsent.append(self)
                 return
         else:
-            self.queued = None
             data = queued + data
+        self.queued = None
         self.encrypt(data)
 
     def write_queued(self) -> None:
@@ -203,12 +211,10 @@ class TlsDescriptor(Descriptor):
             self.encrypt(data)
 
     def encrypt(self, data: bytes) -> None:
-        """Make records of ``data`` and write them."""
-        if not data:
-            return
+        """Make records of ``data``, and write what there is."""
         engine = self.engine
         try:
-            count = engine.write(data)
+            count = engine.write(data) if data else 0
             if count < len(data):
                 view = memoryview(data)
                 while count < len(data):
@@ -220,6 +226,7 @@ class TlsDescriptor(Descriptor):
 
     def put(self) -> None:
         """Write what OpenSSL has made."""
+        self.kept = 0
         data = self.outgoing.read()
         if not data:
             return
