@@ -10,7 +10,7 @@ from meshd_plugins.istio.emit import At, default, seconds, tree
 from meshd_plugins.istio.mesh.service import NONE, protocol_of
 from meshd_plugins.istio.translate.family import V4, V6, families, of_family
 from meshd_plugins.istio.translate.listener import (
-    TAGS, http_listener, is_detected_port, is_http, listener_name)
+    TAGS, http_listener, is_detected_port, is_grpc_web, is_http, listener_name)
 from meshd_plugins.istio.translate.naming import allocated, destinations_of
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.service_chain import DETECTION_S, RAW, ServiceChains, Where, networks_of
@@ -27,7 +27,7 @@ SOURCES = ("127.0.0.6", "::6")
 NOT_CAPTURED, TPROXY, LOCALHOST = "NONE", "tproxy", "LOCALHOST"
 LIMIT_S = 5.0
 """How long a client that has said something, but too little, is waited for."""
-REST, REST_HTTP, UDP = "rest", "rest_http", "udp"
+REST, REST_HTTP, UDP, WEB = "rest", "rest_http", "udp", "grpc-web"
 FOUND = {"transport_protocol": RAW, "application_protocols": ["http/1.0", "http/1.1", "h2c"]}
 """What a connection without TLS is found to speak, where its requests are routed (Istio's list)."""
 
@@ -134,7 +134,8 @@ class _Outbound:
         number, addresses = one.port.number, [one.bind] if one.bind else []
         is_detected = is_detected_port(one.port)
         if is_http(one.port) or is_detected:
-            self._http(number, self.view.hosts(number, one.hosts), addresses, one.node, is_detected=is_detected)
+            self._http(number, self.view.hosts(number, one.hosts), addresses, one.node, is_detected=is_detected,
+                       is_web=is_grpc_web(one.port))
             if not is_detected:
                 return
         for service in self.view.services(one.hosts):
@@ -150,7 +151,8 @@ class _Outbound:
         hosts = self.view.hosts(number, wanted) if any(port.is_http or port.is_detected for _, port, _ in rows) else []
         by_name = {host["name"]: host for host in hosts}
         if is_shared or any(port.is_http for _, port, _ in rows):
-            self._http(number, hosts, [], place, is_detected=is_shared)
+            self._http(number, hosts, [], place, is_detected=is_shared,
+                       is_web=any(port.protocol == WEB for _, port, _ in rows))
         for one, port, addresses in rows:
             if port.is_http or port.protocol == UDP:
                 continue
@@ -160,7 +162,7 @@ class _Outbound:
             self.chains_of.add(one, number, addresses, wanted, one.node,
                                is_detected=port.is_detected or (is_shared and not addresses))
 
-    def _http(self, number, hosts, addresses, place, *, is_detected):
+    def _http(self, number, hosts, addresses, place, *, is_detected, is_web):
         hosts = list(hosts)
         if self.allows_any and not any("*" in host["domains"] for host in hosts):
             cluster = _cluster(self.view.clusters, PASSTHROUGH, place)
@@ -168,13 +170,13 @@ class _Outbound:
                                "timeout": default("0s"), TAGS: Tags()})
             hosts.append({"name": "allow_any", "domains": ["*"], "routes": [route]})
         if hosts:
-            self._chain(number, hosts, addresses, place, is_detected=is_detected)
+            self._chain(number, hosts, addresses, place, is_detected=is_detected, is_web=is_web)
             if not is_detected:
                 self.chains_of.take(number, addresses)
 
-    def _chain(self, number, hosts, addresses, place, *, is_detected):
+    def _chain(self, number, hosts, addresses, place, *, is_detected, is_web=False):
         name = listener_name(addresses[0] if addresses else ANY, number)
-        made = http_listener(place, name, "", hosts, self.view.clusters)
+        made = http_listener(place, name, "", hosts, self.view.clusters, is_web=is_web)
         self.found.setdefault(name, _chain(place, name, number, addresses, made, is_detected=is_detected))
 
 
@@ -203,7 +205,7 @@ class _Inbound:
                     cluster = self._cluster(number, one.default_endpoint, one.node, one.connection_pool,
                                             protocol_of(one.port.name, one.port.protocol))
                     kind = None if found[1] is None and is_detected_port(one.port) else found[0]
-                    yield from self._chains(number, kind, cluster, bind, one.node, found[1])
+                    yield from self._chains(number, kind, cluster, bind, one.node, found[1], is_grpc_web(one.port))
             return
         seen = set()
         for service in view.mesh.services:
@@ -215,13 +217,14 @@ class _Inbound:
                     seen.add(number)
                     cluster = self._cluster(number, "", service.node, None, port.protocol)
                     yield from self._chains(number, None if port.is_detected else port.is_http, cluster, [],
-                                            service.node)
+                                            service.node, is_web=port.protocol == WEB)
 
-    def _chains(self, number, has_requests, cluster, addresses, place, tls=None):
+    def _chains(self, number, has_requests, cluster, addresses, place, tls=None, is_web=False):
         """``has_requests`` is None where that is found out."""
         name, is_detected = listener_name(addresses[0] if addresses else ANY, number), has_requests is None
         if has_requests or is_detected:
-            made = http_listener(place, name, "", self.routes(number, cluster, place), self.view.clusters).value
+            made = http_listener(
+                place, name, "", self.routes(number, cluster, place), self.view.clusters, is_web=is_web).value
             yield _chain(place, name, number, addresses, {**made, "tls": tls}, is_detected=is_detected)
         if is_detected:
             for word, transport in Where(name, number, number, (), is_detected=True).kinds(()):

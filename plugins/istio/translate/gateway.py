@@ -10,7 +10,7 @@ from meshd_plugins.istio.emit import At, field
 from meshd_plugins.istio.translate.gateway_chain import TLS, family, gateway_chains
 from meshd_plugins.istio.translate.gateway_host import Bound, hosts_of
 from meshd_plugins.istio.translate.gateway_label import gateway_labels
-from meshd_plugins.istio.translate.listener import address, http_listener, is_http, listener_name
+from meshd_plugins.istio.translate.listener import address, http_listener, is_grpc_web, is_http, listener_name
 from meshd_plugins.istio.translate.tcp import INSPECTOR
 
 ANY = "0.0.0.0"
@@ -39,7 +39,8 @@ def _listener(bind, port, bounds, mesh, context, clusters):
     where, name = At(field(server.port, "number"), address(bind, port, context.node)), listener_name(bind, port)
     if is_http(server.port):
         hosts = hosts_of(bounds, port, mesh, context, clusters)
-        return http_listener(server.node, name, where, hosts, clusters, is_edge=True)
+        is_web = any(is_grpc_web(bound.server.port) for bound in bounds)
+        return http_listener(server.node, name, where, hosts, clusters, is_edge=True, is_web=is_web)
     chains = gateway_chains(bounds, port, mesh, context, clusters)
     if not chains:
         return None

@@ -21,7 +21,9 @@ TAGS = "_tags"
 """Where a route has its ``rate_limit.Tags`` until its listener is made."""
 NO_TAGS = Tags()
 OWN = ("cors", "fault")
-"""Filters that routes configure for themselves, in Istio's order; they do nothing where no route says more."""
+"""Filters that routes configure for themselves; they do nothing where no route says more."""
+STATS, WEB = "grpc_stats", "grpc_web"
+"""Istio's for all requests, and for ports of its protocol GRPC-WEB."""
 UNDEFINED = "UNDEFINED"
 TOLD = {"subject": True, "cert": True, "uri": True, "dns": True}
 """What Istio's gateways say of a client's certificate."""
@@ -32,6 +34,11 @@ def is_http(port):
     """Say whether a port of a Gateway or Sidecar carries requests; without a protocol its name tells."""
     word = port.protocol.upper() or port.name.partition("-")[0].upper()
     return word in HTTP_WORDS
+
+
+def is_grpc_web(port):
+    """Say whether browsers speak gRPC to a port of a Gateway or Sidecar."""
+    return protocol_of(port.name, port.protocol) == "grpc-web"
 
 
 def is_detected_port(port):
@@ -53,12 +60,12 @@ def listener_name(bind, port):
     return f"{word or 'any'}_{port}"
 
 
-def http_listener(place, name, where, hosts, clusters, *, is_edge=False, asks=False):
+def http_listener(place, name, where, hosts, clusters, *, is_edge=False, asks=False, is_web=False):
     """Return the native listener. ``hosts`` are native virtual hosts (plain dicts), ``is_edge`` that of a gateway,
-    ``asks``: clients show certificates.
+    ``asks``: clients show certificates, ``is_web``: they speak gRPC-Web.
     """
     mesh = clusters.mesh
-    filters, off = _filters([route for host in hosts for route in _routes(host)], clusters)
+    filters, off = _filters([route for host in hosts for route in _routes(host)], clusters, is_web)
     once = clusters.context.once
     rest = iter(off)
     made = [_virtual_host(place, host, [next(rest) for _ in host["routes"]], once) for host in hosts]
@@ -88,7 +95,7 @@ def _finished(route, names):
     return At(route.node, fields) if type(route) is At else fields
 
 
-def _filters(routes, clusters):
+def _filters(routes, clusters, is_web):
     """Return the filters before the router, and for each route the names of those that have no business there."""
     tags = [route.get(TAGS, NO_TAGS) for route in routes]
     off = [[] for _ in routes]
@@ -99,6 +106,7 @@ def _filters(routes, clusters):
             filters.append({name: {}})
             for names, one in zip(off, own):
                 names += [name] if one is None else []
+    filters += [{WEB: {}}, {STATS: {}}] if is_web else [{STATS: {}}]
     for limit in clusters.limits:
         verdicts = [limit.applies(one) for one in tags]
         if any(verdicts):

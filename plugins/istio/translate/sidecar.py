@@ -7,7 +7,8 @@ from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE, MESH, NOWHERE
 from meshd_plugins.istio.mesh.name import covers, overlap, specificity
 from meshd_plugins.istio.mesh.service import protocol_of
 from meshd_plugins.istio.translate.captured import captured_listeners, is_captured
-from meshd_plugins.istio.translate.listener import TAGS, address, http_listener, is_http, listener_name
+from meshd_plugins.istio.translate.listener import (
+    TAGS, address, http_listener, is_grpc_web, is_http, listener_name)
 from meshd_plugins.istio.translate.rate_limit import Tags
 from meshd_plugins.istio.translate.route import Scope
 from meshd_plugins.istio.translate.service_chain import INSPECTOR, ServiceChains
@@ -85,7 +86,8 @@ def _egress(one, view):
     where = At(field(one.port or one, "number"), address(bind, number, node))
     is_proxy = not number or one.port.protocol.upper() == PROXY
     hosts = view.proxied_hosts(one.hosts) if is_proxy else view.hosts(number, one.hosts)
-    yield http_listener(one.node, listener_name(bind, number), where, hosts, view.clusters)
+    is_web = one.port is not None and is_grpc_web(one.port)
+    yield http_listener(one.node, listener_name(bind, number), where, hosts, view.clusters, is_web=is_web)
 
 
 def _egress_bytes(one, view):
@@ -117,7 +119,7 @@ def _ingress(one, place, view):
     name, made = listener_name(bind, number), {"network_filters": [{"tcp_proxy": {"cluster": cluster}}]}
     if has_requests:
         hosts = _inbound_hosts(number, cluster, one.node)
-        made = http_listener(one.node, name, where, hosts, view.clusters).value
+        made = http_listener(one.node, name, where, hosts, view.clusters, is_web=is_grpc_web(one.port)).value
     yield At(one.node, {"name": name, "address": where, **made, "tls": tls})
 
 

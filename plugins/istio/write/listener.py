@@ -60,11 +60,11 @@ def request_documents(owner, name, at, hosts, snapshot, hashed, losses):
 
 
 def _is_idle(plugin):
-    """Say whether a filter does nothing where no route says more."""
+    """Say whether a filter does nothing where no route says more, or is there with Istio's documents anyway."""
     options = plugin.config
     if plugin.type == "fault":
         return options is None or (options.delay, options.abort, options.response_rate_limit) == (None, None, None)
-    return plugin.type == "cors"
+    return plugin.type in ("cors", "grpc_stats")
 
 
 def _rate_limit(gateway, plugin):

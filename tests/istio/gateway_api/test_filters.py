@@ -227,7 +227,7 @@ class CrossOrigin(unittest.TestCase):
     def test_only_routes_that_ask_for_it_have_it(self):
         loaded = Loaded(gateway() + route(cors("allowOrigins: ['*']")) + route(
             "- matches: [{path: {value: /plain}}]\n" + ONE, name="plain"))
-        self.assertEqual([one.name for one in loaded.listener().filters], ["cors", "router"])
+        self.assertEqual([one.name for one in loaded.listener().filters], ["cors", "grpc_stats", "router"])
         self.assertIsNone(loaded.ask("/plain").exchange.route.overrides["cors"])
         self.assertEqual([one.name for one in Loaded(gateway() + route("- " + ONE.strip())).listener().filters],
-                         ["router"])
+                         ["grpc_stats", "router"])

@@ -64,6 +64,18 @@ class Outbound(TestCase):
         self.assertEqual(found["0.0.0.0_80"][2]["a.test"], "outbound|80||a.test")
         self.assertEqual(found["0.0.0.0_80"][2]["*"], "PassthroughCluster")
 
+    def test_a_port_of_grpc_web_translates_it(self):
+        mine = document("Service", "web", {"selector": {"app": "web"}, "ports": [
+            {"port": 9000, "name": "grpc-web"}, {"port": 9001, "name": "grpc"}]})
+        port = {"number": 9002, "name": "a", "protocol": "GRPC-WEB"}
+        bound = {"port": port, "hosts": ["*/*"]}, {"hosts": ["*/*"]}
+        snapshot = seen(mine, service("a.test", ports=((9002, "http"),)), sidecar(list(bound)), labels={"app": "web"})
+        found = {(name, one.name): [filter.type for filter in one.filters[:-1]]
+                 for name in ("virtualInbound", "virtualOutbound") for one in listener(snapshot, name).chains}
+        for place in (("virtualInbound", "0.0.0.0_9000"), ("virtualOutbound", "0.0.0.0_9002")):
+            self.assertEqual(found[place], ["grpc_web", "grpc_stats"])
+        self.assertEqual(found["virtualInbound", "0.0.0.0_9001"], ["grpc_stats"])
+
     def test_others_have_a_chain_for_each_address(self):
         found = chains(seen(service("db.test", ports=(TCP,), addresses=["10.9.0.1", "10.9.0.2"]),
                             service("mq.test", ports=(TCP,), addresses=["10.9.0.3"])))

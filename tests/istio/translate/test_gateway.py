@@ -58,10 +58,16 @@ class Ports(TestCase):
         seen = view(document("VirtualGateway", "edge", {"servers": [{"port": port, "hosts": ["*"]}]}))
         self.assertEqual(len(seen.snapshot.listeners), 1)
 
+    def test_browsers_speak_grpc_to_a_port_of_grpc_web(self):
+        for port in ({"number": 80, "name": "web", "protocol": "GRPC-WEB"}, {"number": 80, "name": "grpc-web"}):
+            seen = view(document("VirtualGateway", "edge", {"servers": [{"port": port, "hosts": ["*"]}]}))
+            self.assertEqual([filter.type for filter in seen.listener().filters], ["grpc_web", "grpc_stats", "router"])
+
     def test_the_first_protocol_of_a_port_has_it(self):
         tcp = {"port": {"number": 80, "name": "tcp", "protocol": "TCP"}, "hosts": ["*"]}
         seen = view(gateway("a"), document("Gateway", "b", {"servers": [tcp]}))
-        self.assertEqual([len(one.filters) for one in seen.snapshot.listeners], [1])
+        self.assertEqual([[filter.type for filter in one.filters] for one in seen.snapshot.listeners],
+                         [["grpc_stats", "router"]])
         self.assertIn("spec.servers[0].port.protocol", [one.path for one in seen.unsupported])
 
 

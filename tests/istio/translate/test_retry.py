@@ -151,4 +151,4 @@ class Cors(TestCase):
 
     def test_a_table_without_such_rules_has_no_filter(self):
         _, seen = route()
-        self.assertEqual([one.type for one in seen.listener().filters], ["router"])
+        self.assertEqual([one.type for one in seen.listener().filters], ["grpc_stats", "router"])
