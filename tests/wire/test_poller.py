@@ -1,6 +1,7 @@
 """The poller."""
 
 import os
+import select
 import socket
 import time
 import unittest
@@ -181,7 +182,7 @@ class Beat(PollerCase):
                 break
         self.assertEqual(self.poller.batch, BATCH)
 
-    def test_joins_and_leaves_the_reactor(self):
+    def test_a_reactor_without_epoll_has_it_as_a_reader(self):
         class Reactor:
             readers = []
             addReader = readers.append
@@ -194,3 +195,54 @@ class Beat(PollerCase):
         self.assertEqual(self.poller.logPrefix(), "meshd")
         self.poller.stop()
         self.assertEqual(Reactor.readers, [])
+
+
+class Waiting(PollerCase):
+    """It waits in the place of a reactor, whose own set is ``inner``; ``turns`` are the times that this one got."""
+
+    def setUp(self):
+        super().setUp()
+        self.turns = turns = []
+
+        class Reactor:
+            def __init__(self, inner):
+                self._poller = inner
+
+            def doIteration(self, timeout):
+                turns.append(timeout)
+
+        self.inner = select.epoll()
+        self.addCleanup(self.inner.close)
+        self.reactor = self.poller.reactor = Reactor(self.inner)
+        self.poller.start()
+
+    def test_ours_are_dispatched_and_the_reactor_is_left_alone(self):
+        number, peer = self.watch(Watcher(lambda owner: os.read(number, 9)))
+        peer.send(b"x")
+        self.reactor.doIteration(5.0)
+        self.assertEqual(self.turns, [])
+        self.assertEqual(self.poller.beat, 0.0)
+
+    def test_the_reactor_has_its_turn_where_it_has_something_to_do(self):
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        self.inner.register(reader, READ)
+        owner = Watcher()
+        self.watch(owner, WRITE)  # always ready
+        os.write(writer, b"x")
+        self.reactor.doIteration(None)
+        self.assertEqual((self.turns, len(owner.masks)), ([0], 1))
+        os.read(reader, 1)
+
+    def test_it_waits_no_longer_than_it_may(self):
+        begin = time.monotonic()
+        self.reactor.doIteration(0.05)
+        self.assertGreaterEqual(time.monotonic() - begin, 0.04)
+        self.assertEqual(self.turns, [])
+
+    def test_the_reactor_waits_itself_when_it_has_left(self):
+        self.poller.stop()
+        self.reactor.doIteration(0.5)
+        self.assertEqual(self.turns, [0.5])
+        self.assertEqual(self.poller.epoll.poll(0), [])

@@ -10,6 +10,8 @@ cdef class Poller:
     cdef public double beat
     cdef public object log
     cdef public long batch
+    cdef public object turn
+    cdef public bint is_called
     @cython.locals(begin=double, before=double, now=double)
-    cpdef doRead(self)
+    cpdef work(self, list events)
     cpdef dispatch(self, list events)
