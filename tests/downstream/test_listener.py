@@ -13,6 +13,7 @@ from meshd.exchange.chain import Chain
 from meshd.hot.ledger import LOCKING
 from meshd.http import flag
 from meshd.wire import address
+from meshd.wire.descriptor import with_socket
 from tests.downstream.backlog import backlog
 from tests.downstream.echo import Echo
 from tests.exchange.mesh import GET, MeshCase, Peer, status_of
@@ -63,6 +64,14 @@ class Accepting(ListenerCase):
         exchange = mesh.last
         self.assertTrue(exchange.peer.startswith("127.0.0.1:"))
         self.assertEqual((exchange.client, exchange.local), ("127.0.0.1", mesh.listener.local))
+
+    def test_small_answers_do_not_wait_for_one_another(self):
+        mesh = self.listening()
+        self.connect(mesh)
+        mesh.turn()
+        (connection,) = mesh.listener.connections
+        self.assertTrue(with_socket(connection.descriptor.fd, lambda sock: sock.getsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY)))
 
     def test_over_tcp_6(self):
         try:
