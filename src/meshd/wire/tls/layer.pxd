@@ -9,7 +9,6 @@ cdef class TlsDescriptor(Descriptor):
     cdef public object outgoing
     cdef public object timer
     cdef public long unread
-    cdef public Py_ssize_t kept
     cdef public double timeout_s
     cdef public object session_key
     cdef public bint is_ready

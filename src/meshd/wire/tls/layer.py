@@ -28,11 +28,11 @@ ANSWERS = 64
 
 class TlsDescriptor(Descriptor):
     """``tls`` is the live settings' object (``meshd.wire.tls.live``); ``security`` says what was agreed on, None until
-    then. ``kept`` bytes of what OpenSSL has made wait for the first that are sent.
+    then.
     """
 
     __slots__ = ("tls", "engine", "incoming", "outgoing", "is_ready", "is_shut", "keeps_session", "timer",
-                 "unread", "timeout_s", "session_key", "kept")
+                 "unread", "timeout_s", "session_key")
 
     def __init__(self, fd: int, poller: Poller, owner: Any, tls: Any) -> None:
         Descriptor.__init__(self, fd, poller, owner)
@@ -41,7 +41,7 @@ class TlsDescriptor(Descriptor):
         self.outgoing = ssl.MemoryBIO()
         self.engine: Any = None
         self.timer: Any = None
-        self.unread = self.kept = 0
+        self.unread = 0
         self.timeout_s = 0.0
         self.session_key: Any = None
         self.is_ready = self.is_shut = self.keeps_session = False
@@ -87,11 +87,9 @@ class TlsDescriptor(Descriptor):
     def put_off(self) -> None:
         """Write the end of the handshake with the first bytes that are sent, at the batch's end at the latest.
 
-        A server of TLS 1.3 has only tickets to say, which have time until then (Envoy keeps them so long too).
+        Tickets too: a client without TCP_NODELAY would wait 40 ms for the acknowledgement that goes with them.
         """
-        if self.engine.server_side and self.security.version == "TLSv1.3":
-            self.kept = self.outgoing.pending
-        elif self.queued is None and self.poller.beat and self.is_open and not self.pending:
+        if self.queued is None and self.poller.beat and self.is_open and not self.pending:
             self.queued = b""
             self.poller.unsent.append(self)
         else:
@@ -157,7 +155,7 @@ class TlsDescriptor(Descriptor):
             is_end = True
         except ssl.SSLError as error:
             failure = self.tls.on_error(error)
-        if self.outgoing.pending > self.kept:
+        if self.outgoing.pending and self.queued is None:
             self.answer()
         if plain:
             if self.keeps_session:
@@ -226,7 +224,6 @@ class TlsDescriptor(Descriptor):
 
     def put(self) -> None:
         """Write what OpenSSL has made."""
-        self.kept = 0
         data = self.outgoing.read()
         if not data:
             return
