@@ -152,6 +152,18 @@ class Data(TlsCase):
         _, peer = self.ready(context=context)
         self.assertTrue(peer.engine.session.has_ticket)
 
+    def test_an_alert_is_sent_though_the_end_of_the_handshake_is_not_yet(self):
+        layer, peer = self.serve()
+        peer.sock.send(peer.step())
+        self.world.turn()
+        peer.sock.send(peer.step() + b"\x17\x03\x03\x00\x20" + bytes(32))
+        self.world.turn()
+        self.assertEqual(layer.owner.said[0], "secured")
+        self.assertFalse(layer.is_open)
+        peer.incoming.write(take(peer.sock))
+        with self.assertRaisesRegex(ssl.SSLError, "BAD_RECORD_MAC"):
+            peer.engine.read(100)
+
     def test_paused_it_reads_nothing(self):
         layer, peer = self.ready()
         layer.pause()

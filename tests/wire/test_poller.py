@@ -217,11 +217,11 @@ class Waiting(PollerCase):
         self.poller.start()
 
     def test_ours_are_dispatched_and_the_reactor_is_left_alone(self):
-        number, peer = self.watch(Watcher(lambda owner: os.read(number, 9)))
+        got = []
+        number, peer = self.watch(Watcher(lambda owner: got.append(os.read(number, 9))))
         peer.send(b"x")
         self.reactor.doIteration(5.0)
-        self.assertEqual(self.turns, [])
-        self.assertEqual(self.poller.beat, 0.0)
+        self.assertEqual((got, self.turns, self.poller.beat), ([b"x"], [], 0.0))
 
     def test_the_reactor_has_its_turn_where_it_has_something_to_do(self):
         reader, writer = os.pipe()
@@ -234,6 +234,14 @@ class Waiting(PollerCase):
         self.reactor.doIteration(None)
         self.assertEqual((self.turns, len(owner.masks)), ([0], 1))
         os.read(reader, 1)
+
+    def test_the_reactor_does_not_wait_behind_many_that_take_long(self):
+        owners = [Watcher(lambda owner: time.sleep(0.01)) for _ in range(32)]
+        for owner in owners:
+            self.watch(owner, WRITE)
+        for turn in range(1, 4):
+            self.reactor.doIteration(None)
+            self.assertEqual(self.turns, [0] * turn)
 
     def test_it_waits_no_longer_than_it_may(self):
         begin = time.monotonic()

@@ -27,7 +27,7 @@ SOURCES = ("127.0.0.6", "::6")
 NOT_CAPTURED, TPROXY, LOCALHOST = "NONE", "tproxy", "LOCALHOST"
 LIMIT_S = 5.0
 """How long a client that has said something, but too little, is waited for."""
-REST, REST_HTTP, UDP, WEB = "rest", "rest_http", "udp", "grpc-web"
+REST, REST_HTTP, UDP = "rest", "rest_http", "udp"
 FOUND = {"transport_protocol": RAW, "application_protocols": ["http/1.0", "http/1.1", "h2c"]}
 """What a connection without TLS is found to speak, where its requests are routed (Istio's list)."""
 
@@ -152,7 +152,7 @@ class _Outbound:
         by_name = {host["name"]: host for host in hosts}
         if is_shared or any(port.is_http for _, port, _ in rows):
             self._http(number, hosts, [], place, is_detected=is_shared,
-                       is_web=any(port.protocol == WEB for _, port, _ in rows))
+                       is_web=any(is_grpc_web(port) for _, port, _ in rows))
         for one, port, addresses in rows:
             if port.is_http or port.protocol == UDP:
                 continue
@@ -217,7 +217,7 @@ class _Inbound:
                     seen.add(number)
                     cluster = self._cluster(number, "", service.node, None, port.protocol)
                     yield from self._chains(number, None if port.is_detected else port.is_http, cluster, [],
-                                            service.node, is_web=port.protocol == WEB)
+                                            service.node, is_web=is_grpc_web(port))
 
     def _chains(self, number, has_requests, cluster, addresses, place, tls=None, is_web=False):
         """``has_requests`` is None where that is found out."""

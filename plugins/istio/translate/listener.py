@@ -37,7 +37,7 @@ def is_http(port):
 
 
 def is_grpc_web(port):
-    """Say whether browsers speak gRPC to a port of a Gateway or Sidecar."""
+    """Say whether browsers speak gRPC to a port of a Gateway, Sidecar or service."""
     return protocol_of(port.name, port.protocol) == "grpc-web"
 
 

@@ -96,7 +96,7 @@ class TlsDescriptor(Descriptor):
             self.put()
 
     def refuse(self, reason: str) -> None:
-        """There is no connection."""
+        """End it, with the alert that OpenSSL has made."""
         self.put()
         self.fail(reason)
 
@@ -163,7 +163,7 @@ class TlsDescriptor(Descriptor):
                 self.tls.keep(self)
             self.owner.received(plain if parts is None else b"".join(parts))
         if failure:
-            self.fail(failure)
+            self.refuse(failure)
         elif is_end and self.is_open:
             self.end()
 
