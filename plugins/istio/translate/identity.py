@@ -9,8 +9,6 @@ from meshd_plugins.istio.emit import At, default, field
 
 ISTIO_MUTUAL = "ISTIO_MUTUAL"
 TRUST_DOMAIN = "cluster.local"
-WORDS = ("istio-peer-exchange", "istio", "istio-http/1.0", "istio-http/1.1", "istio-h2")
-"""What clients offer (ALPN) when they speak TLS of the mesh."""
 CODE = "MSH0320"
 HELP = ("name a folder with cert-chain.pem, key.pem and root-cert.pem in node.identity of the native file, or take the "
         "document away from this node")

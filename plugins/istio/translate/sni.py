@@ -4,15 +4,15 @@ As in Istio there is a chain for each cluster, of which every hop knows the name
 the client offers (ALPN). No other name is let through, and nothing is decrypted.
 """
 
+from meshd.api import MESH_ALPN
 from meshd_plugins.istio.emit import default
 from meshd_plugins.istio.mesh.index import EVERYWHERE, HERE
 from meshd_plugins.istio.mesh.name import covers
 from meshd_plugins.istio.mesh.service import EXTERNAL
-from meshd_plugins.istio.translate.identity import WORDS
 from meshd_plugins.istio.translate.tcp import proxy_to, tcp_chain
 
 UDP = "udp"
-MATCH = {"application_protocols": default(list(WORDS))}
+MATCH = {"application_protocols": default(list(MESH_ALPN))}
 
 
 def sni_chains(bound, name, mesh, clusters):

@@ -46,6 +46,7 @@ from meshd.model.cluster import EndpointSpec
 from meshd.model.header_match import HeaderMatch, header_test
 from meshd.model.plugin import Plugin
 from meshd.model.snapshot import Node as NodeSpec, Snapshot
+from meshd.model.tls import MESH_ALPN
 from meshd.wire.proxy_protocol import NOT_FOUND as PROXY_NOT_FOUND, read as read_proxy_header
 
 __all__ = [name for name in dir() if not name.startswith("_")]

@@ -4,9 +4,10 @@ Strategy: Twisted's reactor pays several microseconds for each event that it dis
 stand in this set instead, and a batch of events is dispatched in one tight loop. The set of the reactor, with its
 signals and the admin API, is one member of ours: where the reactor would wait, we wait, and it looks for its own
 events when its set is ready (nested the other way round, each wake cost two system calls more, and a lone request a
-quarter more CPU). A reactor that is not Twisted's of epoll has us as a reader. It and its timers get their turn after a slice, and
-where events take long (a filter that computes) batches become shorter, down to one event. A descriptor number is closed
-only after the batch in which it was given up, so no event can reach a stranger that got the same number.
+quarter more CPU). A reactor that is not Twisted's of epoll has us as a reader. It and its timers get their turn after a
+slice, and where events take long (a filter that computes) batches become shorter, down to one event. A descriptor
+number is closed only after the batch in which it was given up, so no event can reach a stranger that got the same
+number.
 """
 
 import os
@@ -132,8 +133,8 @@ class Poller:
         self.work(self.epoll.poll(0, self.batch))
 
     def work(self, events: list[tuple[int, int]]) -> None:
-        """Dispatch events and what comes meanwhile, until the reactor is called: after ``SLICE_S`` seconds it is anyway,
-        as its own set may stand behind many that are ready.
+        """Dispatch events and what comes meanwhile, until the reactor is called: after ``SLICE_S`` seconds it is
+        anyway, as its own set may stand behind many that are ready.
         """
         self.is_called = False
         begin = self.now = self.beat = time.monotonic()
