@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tests.integration.harness.daemon import quiet_port
+from tests.integration.process import free_port
 from tests.integration.harness.h2 import H2Client, request
 from tests.integration.harness.tls import CLIENT_ID, SERVER_ID, Mesh
 
@@ -44,7 +44,7 @@ class Renewal:
 
     def __init__(self) -> None:
         self.mesh = Mesh()
-        self.ports = {"secure": quiet_port(), "inner": quiet_port()}
+        self.ports = {"secure": free_port(), "inner": free_port()}
         self._is_over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._retired: dict[str, dict[str, float]] = {"server": {}, "client": {}}

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 
-from tests.integration.harness.daemon import Daemon, one_cluster, quiet_port
-from tests.integration.process import wait_for
+from tests.integration.harness.daemon import Daemon, one_cluster
+from tests.integration.process import free_port, wait_for
 
 NGINX = """worker_processes 1; daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.err;
 events {{ worker_connections 1000; }}
@@ -85,7 +85,7 @@ def write(path, text):
 @contextlib.contextmanager
 def running(make, folder, upstream):
     """Run one of the above; the value is (port, version)."""
-    port = quiet_port()
+    port = free_port()
     command, ask = make(folder, port, upstream)
     told = subprocess.run(ask, capture_output=True, text=True, check=True)
     version = re.search(r"\d+\.\d+\.\d+", told.stdout + told.stderr)[0]

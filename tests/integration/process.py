@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -35,9 +36,12 @@ telemetry:
 
 
 def free_port():
-    """Return a port of loopback that nobody has now."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
+    """Return a free port of loopback below those that the kernel gives to clients, so that none takes it meanwhile."""
+    draw = random.SystemRandom()
+    while True:
+        port = draw.randrange(11000, 32000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_for(condition, what, limit_s=15.0):

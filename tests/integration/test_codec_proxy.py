@@ -9,9 +9,9 @@ import threading
 import pytest
 
 from tests.integration.harness.client import dial, read_to_end
-from tests.integration.harness.daemon import Daemon, quiet_port
+from tests.integration.harness.daemon import Daemon
 from tests.integration.harness.mosquitto import PROGRAM, mosquitto
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 from tests.plugins.codec.test_dubbo import frame, request, response
 from tests.plugins.codec.test_mqtt import connect
 
@@ -25,7 +25,7 @@ def configuration(codec, routes, clusters, port=None, **top):
     proxy = {"codec": codec, "routes": routes}
     return {
         "node": {"id": "test"},
-        "listeners": [{"name": "public", "address": f"127.0.0.1:{port or quiet_port()}",
+        "listeners": [{"name": "public", "address": f"127.0.0.1:{port or free_port()}",
                        "network_filters": [{"codec_proxy": proxy}]}],
         "clusters": [{"name": name, "endpoints": [{"address": one} for one in addresses], **dict(more)}
                      for name, addresses, more in clusters], **top}

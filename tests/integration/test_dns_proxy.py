@@ -7,9 +7,9 @@ import struct
 import pytest
 from twisted.names import dns
 
-from tests.integration.harness.daemon import Daemon, document, quiet_port
+from tests.integration.harness.daemon import Daemon, document
 from tests.integration.harness.dns import SERVFAIL, SILENT, TRUNCATED, ScriptedDns
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 NAMES = [{"name": "orders.test", "addresses": ["240.240.0.1"]}]
 
@@ -64,7 +64,7 @@ def resolver():
 
 
 def test_names_of_the_mesh_are_answered_and_others_are_asked_for(resolver):
-    port = quiet_port()
+    port = free_port()
     with Daemon(configuration(port, resolver.address)) as daemon:
         assert udp(port, "orders.test") == (dns.OK, ["240.240.0.1"], False)
         assert udp(port, "example.com") == (dns.OK, ["192.0.2.1"], False)
@@ -78,7 +78,7 @@ def test_names_of_the_mesh_are_answered_and_others_are_asked_for(resolver):
 
 
 def test_what_a_resolver_says_passes_as_it_is(resolver):
-    port = quiet_port()
+    port = free_port()
     resolver.answers["big.test", "A"] = TRUNCATED, ["192.0.2.2"]
     resolver.answers["bad.test", "A"] = SERVFAIL
     with Daemon(configuration(port, resolver.address)):
@@ -88,7 +88,7 @@ def test_what_a_resolver_says_passes_as_it_is(resolver):
 
 
 def test_a_silent_resolver_is_passed_over(resolver):
-    port = quiet_port()
+    port = free_port()
     resolver.answers["example.com", "A"] = SILENT
     with ScriptedDns() as other:
         other.answers["example.com", "A"] = ["192.0.2.9"]
@@ -98,9 +98,9 @@ def test_a_silent_resolver_is_passed_over(resolver):
 
 
 def test_servfail_where_no_resolver_answers_and_beyond_the_bound(resolver):
-    port = quiet_port()
+    port = free_port()
     resolver.trouble = SILENT
-    with Daemon(configuration(port, resolver.address, f"127.0.0.1:{quiet_port()}", max_queries=1)) as daemon:
+    with Daemon(configuration(port, resolver.address, f"127.0.0.1:{free_port()}", max_queries=1)) as daemon:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.settimeout(10)
             sock.connect(("127.0.0.1", port))
@@ -114,7 +114,7 @@ def test_servfail_where_no_resolver_answers_and_beyond_the_bound(resolver):
 
 
 def test_connections_over_tcp_have_a_bound(resolver):
-    port = quiet_port()
+    port = free_port()
     with Daemon(configuration(port, resolver.address, max_connections=1)):
         with socket.create_connection(("127.0.0.1", port), 10) as first:
             first.sendall(b"\0")
@@ -138,7 +138,7 @@ def is_closed(port):
 
 
 def test_a_reload_changes_the_names_and_keeps_the_sockets(resolver):
-    port = quiet_port()
+    port = free_port()
     made = configuration(port, resolver.address)
     with Daemon(made) as daemon:
         assert udp(port, "new.test")[0] == dns.ENAME

@@ -11,10 +11,10 @@ import time
 import pytest
 
 from tests.integration.harness.client import ask, at_once, dial, get, read_to_end, read_until, status, timed
-from tests.integration.harness.daemon import Daemon, MODE, document, one_cluster, quiet_port
+from tests.integration.harness.daemon import Daemon, MODE, document, one_cluster
 from tests.integration.harness.program import Program
 from tests.integration.harness.upstream import Upstream, reply
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 BEFORE = "upstream_reset_before_response_started"
 
@@ -29,7 +29,7 @@ def ok():
 
 def dead_address():
     """Return an address where nobody listens."""
-    return f"127.0.0.1:{quiet_port()}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @contextlib.contextmanager

@@ -8,9 +8,9 @@ import re
 
 import pytest
 
-from tests.integration.harness.daemon import Daemon, document, one_cluster, quiet_port
+from tests.integration.harness.daemon import Daemon, document, one_cluster
 from tests.integration.harness.grpc_server import GrpcServer, call, channel, failure, needs_grpc
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 pytestmark = needs_grpc
 H2 = {"protocol": "http2"}
@@ -90,7 +90,7 @@ def test_the_server_is_told_how_long_it_has(server):
 
 
 def test_replies_of_the_proxy_are_in_gRPCs_shape():
-    with Daemon(one_cluster(f"127.0.0.1:{quiet_port()}", cluster=H2)) as daemon, channel(daemon) as opened:
+    with Daemon(one_cluster(f"127.0.0.1:{free_port()}", cluster=H2)) as daemon, channel(daemon) as opened:
         code, text = failure(call(opened, "Unary"), b"x", timeout=WAIT_S)
         assert code == "UNAVAILABLE" and text.startswith("no connection to the upstream could be made"), text
     routes = [{"match": {"path": "/test.Echo/Unary"}, "direct_response": {"status": 403, "body": "50%% no"}}]

@@ -7,8 +7,9 @@ import pytest
 
 from tests.integration.harness.app import running
 from tests.integration.harness.client import ask, at_once
-from tests.integration.harness.daemon import Daemon, one_cluster, quiet_port
+from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.tls import Mesh
+from tests.integration.process import free_port
 
 NGINX = """
 daemon off; worker_processes 1; pid %(folder)s/pid; user root;
@@ -27,7 +28,7 @@ http {
 def nginx(folder, mesh, http2):
     """Run nginx with TLS; it answers with the version that it was asked in."""
     program = shutil.which("nginx") or pytest.skip("nginx is not installed")
-    port = quiet_port()
+    port = free_port()
     certificate, key = mesh.files("server")
     path = os.path.join(folder, "nginx.conf")
     with open(path, "w") as file:

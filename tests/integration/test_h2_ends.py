@@ -9,10 +9,10 @@ import time
 import pytest
 
 from tests.integration.harness.app import digest, pattern
-from tests.integration.harness.daemon import Daemon, document, quiet_port
+from tests.integration.harness.daemon import Daemon, document
 from tests.integration.harness.ends import PATIENT, cluster, needs, node
 from tests.integration.harness.tls import Mesh
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 BODY = pattern(60_001)
 ALL = {"numerator": 100}
@@ -100,7 +100,7 @@ def configuration(mesh, way, first, second, listener=(), **top):
     found = document(routes(), clusters, listener, secrets=mesh.settings(), overload=PATIENT, **top)
     public = found["listeners"][0]
     for name, made in filters.items():
-        place = f"127.0.0.1:{quiet_port()}"
+        place = f"127.0.0.1:{free_port()}"
         found["listeners"].append({**public, "name": name, "address": place, "filters": [*made, *public["filters"]]})
     return found
 
@@ -138,7 +138,10 @@ def test_faults_are_injected(place):
     begin = time.monotonic()
     assert place.curl("/sum", listener="delayed", data=BODY) == (200, digest(BODY).encode())
     assert time.monotonic() - begin > 0.3
-    assert place.curl("/sum", listener="aborted", data=BODY) == (555, b"fault filter abort")
+    assert place.curl("/sum", listener="aborted") == (555, b"fault filter abort")
+    place.curl("/sum?upload", listener="aborted", data=BODY, codes=(0, ABOUT_STREAMS))
+    row = place.daemon.access(path="/sum?upload")
+    assert (row["status"], row["flags"]) == (555, "FI")
 
 
 def test_a_rate_is_limited(place):

@@ -13,9 +13,9 @@ import pytest
 
 from tests.integration.harness.app import NODE, NGINX, digest, pattern, running
 from tests.integration.harness.client import ask, at_once, dial, read_head, read_until
-from tests.integration.harness.daemon import Daemon, one_cluster, quiet_port
+from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.envoy import Envoy, envoy_program
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 LARGE_BYTES = 20_000_001
 NODE_H2 = NODE.replace("require('http')", "require('http2')")
@@ -47,13 +47,13 @@ def needs(name):
 
 def node(folder, script=NODE_H2):
     """Run Node's http2 server."""
-    port = quiet_port()
+    port = free_port()
     return running([needs("node"), "-e", script, str(port)], port)
 
 
 def nginx(folder, more=""):
     """Run nginx over a folder."""
-    port = quiet_port()
+    port = free_port()
     path = os.path.join(folder, "nginx.conf")
     text = NGINX % {"folder": folder, "port": port}
     with open(path, "w") as file:
@@ -63,13 +63,13 @@ def nginx(folder, more=""):
 
 def nghttpd(folder):
     """Run nghttpd over a folder."""
-    port = quiet_port()
+    port = free_port()
     return running([needs("nghttpd"), "--no-tls", "-a", "127.0.0.1", "-d", str(folder), str(port)], port)
 
 
 def haproxy(folder):
     """Run HAProxy, which says ok."""
-    port = quiet_port()
+    port = free_port()
     path = os.path.join(folder, "haproxy.cfg")
     with open(path, "w") as file:
         file.write(HAPROXY % port)
@@ -150,7 +150,7 @@ def test_haproxy(tmp_path):
 
 
 def test_envoy():
-    port = quiet_port()
+    port = free_port()
     manager = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3."
                  "HttpConnectionManager",

@@ -6,11 +6,10 @@ import threading
 
 import pytest
 
-from tests.integration.harness.daemon import quiet_port
 from tests.integration.harness.echo import Echo
 from tests.integration.harness.loss import MIX, Loss
 from tests.integration.harness.upstream import Upstream, reply
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 EVERY = 4
 GETS = {"rate": 100, "mix": {"get": 1}, "websockets": 0, "connections": 2}
@@ -139,7 +138,7 @@ def test_new_connections_that_are_closed_or_reset_are_lost():
 
 
 def test_refused_connect_is_a_loss_until_the_end_is_announced():
-    with Loss(quiet_port(), **GETS | {"connections": 1}) as load:
+    with Loss(free_port(), **GETS | {"connections": 1}) as load:
         wait_for(lambda: load.look().lost >= 20, "losses")
         load.ending()
         before = load.look()

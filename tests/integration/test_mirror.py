@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from tests.integration.harness.client import ask, at_once, timed
-from tests.integration.harness.daemon import Daemon, document, quiet_port
+from tests.integration.harness.daemon import Daemon, document
 from tests.integration.harness.upstream import Upstream, reply
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 
 @contextlib.contextmanager
@@ -65,7 +65,7 @@ def test_a_bad_mirror_is_never_felt(kind):
 
 
 def test_a_dead_mirror_is_never_felt():
-    with Upstream.saying(reply()) as up, mirrored(up, f"127.0.0.1:{quiet_port()}") as daemon:
+    with Upstream.saying(reply()) as up, mirrored(up, f"127.0.0.1:{free_port()}") as daemon:
         assert {answer[0] for answer in at_once(100, ask, daemon.port)} == {200}
         daemon.settled()
         assert daemon.metric("envoy_cluster_upstream_cx_connect_fail", cluster_name="shadow") == 100

@@ -9,8 +9,8 @@ import pytest
 from meshd.wire.proxy_protocol import write
 from tests.integration.harness.app import running, standard
 from tests.integration.harness.client import ask, dial, get, read_to_end, read_until
-from tests.integration.harness.daemon import Daemon, one_cluster, quiet_port
-from tests.integration.process import wait_for
+from tests.integration.harness.daemon import Daemon, one_cluster
+from tests.integration.process import free_port, wait_for
 
 HAPROXY_BEHIND = """
 global
@@ -64,7 +64,7 @@ def behind(request, tmp_path):
     if shutil.which(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
     start, text = BEHIND[request.param]
-    with start(tmp_path, text, quiet_port()) as address:
+    with start(tmp_path, text, free_port()) as address:
         yield address
 
 
@@ -140,7 +140,7 @@ def test_the_proxy_before_us_tells_who_the_client_is(daemon, tmp_path, word):
         pytest.skip(f"{start.__name__} is not installed")
     if word == "nginx" and not os.path.exists("/usr/lib/nginx/modules/ngx_stream_module.so"):
         pytest.skip("nginx's stream module is not installed: apt install libnginx-mod-stream")
-    port = quiet_port()
+    port = free_port()
     with start(tmp_path, text, port, mesh=daemon.port, word=word):
         sock = dial(port, get("/"))
         assert read_until(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 200")

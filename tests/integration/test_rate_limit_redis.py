@@ -10,10 +10,10 @@ import pytest
 from meshd_plugins.rate_limit.resp import Parser
 from meshd_plugins.rate_limit.script import SOURCE, take, ttl_ms
 from tests.integration.harness.client import ask, timed
-from tests.integration.harness.daemon import Daemon, one_cluster, quiet_port
+from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.program import Program
 from tests.integration.harness.redis import Redis, needs_redis
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 pytestmark = needs_redis
 BUDGET_S = 0.02
@@ -295,7 +295,7 @@ def test_a_policy_document_shares_its_limit(redis, tmp_path):
         for name in ("one", "other"):
             folder = tmp_path / name
             folder.mkdir()
-            port = quiet_port()
+            port = free_port()
             (folder / "mesh.yaml").write_text(DOCUMENTS.format(port=port, redis=redis.port))
             daemons.append(Daemon({"node": {"id": name, "role": "ingress"}, "documents": [str(folder)]}))
         for _ in range(4):

@@ -16,8 +16,8 @@ import pytest
 
 from meshd.host.store import fd_name
 from tests.host.peer import Systemd
-from tests.integration.harness.daemon import Daemon, document, one_cluster, quiet_port
-from tests.integration.process import Upstream, wait_for
+from tests.integration.harness.daemon import Daemon, document, one_cluster
+from tests.integration.process import Upstream, free_port, wait_for
 
 PLUGIN = """
 import os, sys, time
@@ -237,7 +237,7 @@ def test_the_admin_api_takes_the_socket_of_its_name_and_leaves_its_file_alone(ma
         admin.bind(path)
         admin.listen(10)
         os.chmod(path, 0o660)
-        configuration = document(DIRECT, [], admin={"address": f"127.0.0.1:{quiet_port()}"})
+        configuration = document(DIRECT, [], admin={"address": f"127.0.0.1:{free_port()}"})
         with run(manager, configuration, sockets=[("admin", admin)], watchdog_s=1.0, admin=path) as daemon:
             manager.wait(with_key("WATCHDOG", 3), "pings, which ask there too")
             assert daemon.json("/server_info")["ready"] is True
@@ -271,7 +271,7 @@ def test_listening_sockets_are_kept_and_serve_on_after_kill_9(manager):
 
 def test_what_the_configuration_no_longer_has_is_kept_no_longer(manager):
     configuration = document(DIRECT, [])
-    more = {**configuration["listeners"][0], "name": "more", "address": f"127.0.0.1:{quiet_port()}"}
+    more = {**configuration["listeners"][0], "name": "more", "address": f"127.0.0.1:{free_port()}"}
     with run(manager, {**configuration, "listeners": [*configuration["listeners"], more]}) as daemon:
         manager.wait(with_key("FDSTORE", 2), "two sockets")
         daemon.write({**configuration, "listeners": [{**more, "name": "renamed"}]})

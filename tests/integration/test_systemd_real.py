@@ -11,9 +11,8 @@ import time
 
 import pytest
 
-from tests.integration.harness.daemon import quiet_port
 from tests.integration.harness.machine import PYTHON, UNITS, VENV, Machine, Unavailable
-from tests.integration.process import Upstream, wait_for
+from tests.integration.process import Upstream, free_port, wait_for
 from tests.tree import ROOT
 
 UNIT = "meshd.service"
@@ -61,7 +60,7 @@ class Mesh:
 
     def __init__(self, machine, upstream_port):
         self.machine = machine
-        self.port, self.admin = quiet_port(), quiet_port()
+        self.port, self.admin = free_port(), free_port()
         routes = [{"match": {"path": "/direct"}, "direct_response": {"status": 200, "body": "direct"}},
                   {"match": {"prefix": "/"}, "cluster": "up"}]
         self.config = {
@@ -251,7 +250,7 @@ def test_a_restart_refuses_nobody_for_systemd_keeps_the_socket(mesh):
 
 
 def test_a_listener_that_has_gone_is_kept_no_longer(mesh):
-    more = {**mesh.config["listeners"][0], "name": "more", "address": f"127.0.0.1:{quiet_port()}"}
+    more = {**mesh.config["listeners"][0], "name": "more", "address": f"127.0.0.1:{free_port()}"}
     mesh.write(listeners=[mesh.config["listeners"][0], more])
     mesh.start()
     assert mesh.show("NFileDescriptorStore") == "2"
@@ -287,7 +286,7 @@ def test_stop_drains_and_ends_with_0(mesh):
 
 
 def test_socket_activation_takes_no_capability_and_keeps_the_queue_over_a_restart(mesh):
-    spare = quiet_port()
+    spare = free_port()
     mesh.machine.write(f"{UNITS}/meshd.socket", SOCKET_UNIT.format(port=mesh.port, spare=spare))
     text = (ROOT / "contrib" / "systemd" / "drop-in" / "20-socket-activated.conf").read_text()
     mesh.machine.drop_in(UNIT, "20-socket-activated.conf", text)

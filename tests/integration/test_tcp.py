@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from tests.integration.harness.daemon import MODE, Daemon, quiet_port
+from tests.integration.harness.daemon import MODE, Daemon
 from tests.integration.harness.redis import Redis, needs_redis
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 CONNECTIONS, RELOADS = 1000, 20
 CURL, OPENSSL = shutil.which("curl"), shutil.which("openssl")
@@ -25,7 +25,7 @@ def tcp(cluster="up", **options):
 
 def document(address, *filters, listener=(), **top):
     """Return a configuration of one listener and the cluster ``up``."""
-    listen = {"name": "public", "address": f"127.0.0.1:{quiet_port()}", "network_filters": [*filters, *tcp()],
+    listen = {"name": "public", "address": f"127.0.0.1:{free_port()}", "network_filters": [*filters, *tcp()],
               **dict(listener)}
     return {"node": {"id": "test"}, "listeners": [listen], "clusters": [{"name": "up", "endpoints": [
         {"address": address}], "circuit_breaker": {"limits": {"max_connections": 20000}}}], **top}
@@ -171,7 +171,7 @@ def test_tls_is_passed_through_by_name(tmp_path):
         return Server(talk)
 
     with server("a.example") as one, server("b.example") as two, server("c.example") as three:
-        listen = {"name": "public", "address": f"127.0.0.1:{quiet_port()}", "listener_filters": ["tls_inspector"],
+        listen = {"name": "public", "address": f"127.0.0.1:{free_port()}", "listener_filters": ["tls_inspector"],
                   "filter_chains": [
                       {"name": "a", "match": {"server_names": ["a.example"]}, "network_filters": tcp("a")},
                       {"name": "b", "match": {"server_names": ["*.example"]}, "network_filters": tcp("b")},

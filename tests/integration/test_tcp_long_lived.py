@@ -13,9 +13,9 @@ import time
 
 import pytest
 
-from tests.integration.harness.daemon import MODE, Daemon, quiet_port
+from tests.integration.harness.daemon import MODE, Daemon
 from tests.integration.harness.tls import Mesh
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 WHOLE = "MESHD_TEST_CONNECTIONS"
 CONNECTIONS, RELOADS = (int(os.environ[WHOLE]), 20) if WHOLE in os.environ else (300, 3)
@@ -86,7 +86,7 @@ def say(sock, text):
 @pytest.mark.skipif(resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 2 * CONNECTIONS + SPARE_FDS,
                     reason="too few descriptors may be open: ulimit -n")
 def test_long_lived_connections_survive_reloads_of_both_sides(capsys):
-    ports = quiet_port(), quiet_port()
+    ports = free_port(), free_port()
     with Mesh() as mesh, Echoes() as echoes, contextlib.ExitStack() as stack:
         inner_of = lambda number: settings(  # noqa: E731
             mesh, ports[0], number, echoes.address, listener={"tls": mesh.serving("required")})

@@ -10,14 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.integration.harness import protocols
-from tests.integration.harness.daemon import Daemon, quiet_port
+from tests.integration.harness.daemon import Daemon
 from tests.integration.harness.mosquitto import mosquitto
 from tests.integration.harness.postgres import Postgres, needs_postgres
 from tests.integration.harness.protocols import Device, database, value
 from tests.integration.harness.redis import Redis, needs_redis
 from tests.integration.harness.sniffer import Sniffer
 from tests.integration.harness.tls import CLIENT_ID, Mesh
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 from tests.integration.test_codec_proxy import needs_broker
 from tests.integration.test_tcp import Server
 
@@ -60,8 +60,8 @@ def client_side(mesh, places):
     clusters.append({"name": "brokers", "endpoints": [{"address": places[name]} for name in ("mqtt", "mqtt-two")],
                      "tls": tls, "load_balancer": sticky})
     routes = [{"fields": [{"name": "client-id", "prefix": "device-"}], "cluster": "brokers"}, {"cluster": "mqtt"}]
-    listeners = [{"name": name, "address": f"127.0.0.1:{quiet_port()}", "network_filters": to(name)} for name in places]
-    listeners.append({"name": "mqtt-codec", "address": f"127.0.0.1:{quiet_port()}",
+    listeners = [{"name": name, "address": f"127.0.0.1:{free_port()}", "network_filters": to(name)} for name in places]
+    listeners.append({"name": "mqtt-codec", "address": f"127.0.0.1:{free_port()}",
                       "network_filters": [{"codec_proxy": {"codec": "mqtt", "routes": routes}}]})
     return settings(mesh, listeners, clusters, "client")
 
@@ -76,7 +76,7 @@ class Way:
             "postgres": enter(Postgres(self.mesh.files("server"))).address, "redis": enter(Redis()).address,
             "mqtt": enter(mosquitto(folder)), "mqtt-two": enter(mosquitto(folder)),
             "greeter": enter(Server(protocols.greet)).address}
-        self.ports = {name: quiet_port() for name in self.servers}
+        self.ports = {name: free_port() for name in self.servers}
         self.inner = enter(Daemon(server_side(self.mesh, self.ports, self.servers, "permissive"),
                                   access_log=str(self.mesh.folder / "server.log")))
         self.sniffers = {name: enter(Sniffer(f"127.0.0.1:{port}")) for name, port in self.ports.items()}

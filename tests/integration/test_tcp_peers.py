@@ -8,8 +8,8 @@ import tempfile
 
 import pytest
 
-from tests.integration.harness.daemon import Daemon, quiet_port
-from tests.integration.process import wait_for
+from tests.integration.harness.daemon import Daemon
+from tests.integration.process import free_port, wait_for
 from tests.integration.test_tcp import Server, connect, document, echo, read_all
 
 NGINX, HAPROXY = shutil.which("nginx"), shutil.which("haproxy")
@@ -22,7 +22,7 @@ class Relay:
 
     def __init__(self, program, target):
         self.folder = tempfile.mkdtemp(prefix="meshd-relay-")
-        self.port = quiet_port()
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         path = os.path.join(self.folder, "conf")
         with open(path, "w") as file:

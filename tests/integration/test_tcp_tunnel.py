@@ -7,7 +7,8 @@ import pytest
 
 from tests.integration.harness.app import running
 from tests.integration.harness.client import dial, read_to_end
-from tests.integration.harness.daemon import Daemon, quiet_port
+from tests.integration.harness.daemon import Daemon
+from tests.integration.process import free_port
 from tests.integration.test_tcp import Server, document
 
 NODE = """
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="node is no
 @pytest.fixture
 def proxy():
     """Yield the address of a proxy that knows CONNECT."""
-    port = quiet_port()
+    port = free_port()
     with running([shutil.which("node"), "-e", NODE, str(port)], port) as address:
         yield address
 

@@ -11,9 +11,10 @@ import threading
 import pytest
 
 from tests.integration.harness.client import ask, dial, read_to_end
-from tests.integration.harness.daemon import Daemon, document, one_cluster, quiet_port
+from tests.integration.harness.daemon import Daemon, document, one_cluster
 from tests.integration.harness.tls import CLIENT_ID, SERVER_ID, Mesh, call, curl, nginx, s_client
 from tests.integration.harness.upstream import Upstream, reply
+from tests.integration.process import free_port
 from tests.pki import Authority
 
 HELLO = [{"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": "hello"}}]
@@ -239,7 +240,7 @@ def test_plain_and_tls_on_one_port(mesh):
     istio = ["istio-peer-exchange", "istio", "istio-http/1.0", "istio-http/1.1", "istio-h2"]
     mutual = mesh.serving("required", alpn=["istio-http/1.1", "istio"])
     listener = {
-        "name": "in", "address": f"127.0.0.1:{quiet_port()}",
+        "name": "in", "address": f"127.0.0.1:{free_port()}",
         "listener_filters": [{"tls_inspector": {"detection_timeout": "100ms"}}],
         "filter_chains": [
             chain("mutual", {"transport_protocol": "tls", "application_protocols": istio}, tls=mutual),
@@ -260,7 +261,7 @@ def test_a_mode_of_tls_is_changed_by_reloads(mesh):
     ours, others = mesh.context("client"), mesh.context("client")
     ours.set_alpn_protocols(["istio-http/1.1", "istio"])
 
-    listener = {"address": f"127.0.0.1:{quiet_port()}", "tls": mesh.serving("required"),
+    listener = {"address": f"127.0.0.1:{free_port()}", "tls": mesh.serving("required"),
                 "listener_filters": ["tls_inspector"]}
 
     def settings(mode):
@@ -286,7 +287,7 @@ def relaying(mesh, address, listener=(), cluster=()):
     """Return a configuration that relays the bytes of connections to ``address``."""
     return {"node": {"id": "test"}, "secrets": mesh.settings(), "clusters": [
         {"name": "up", "endpoints": [{"address": address}], **dict(cluster)}], "listeners": [
-        {"name": "public", "address": f"127.0.0.1:{quiet_port()}",
+        {"name": "public", "address": f"127.0.0.1:{free_port()}",
          "network_filters": [{"tcp_proxy": {"cluster": "up"}}], **dict(listener)}]}
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from meshd.wire.tls.certificate import Certificate
 from tests.integration.harness.client import ask
-from tests.integration.harness.daemon import Daemon, one_cluster, quiet_port
+from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.envoy import Envoy, envoy_program
 from tests.integration.harness.tls import Mesh, call
 from tests.integration.harness.upstream import Upstream, reply
+from tests.integration.process import free_port
 from tests.pki import Authority
 
 MODES = ("sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only")
@@ -81,8 +82,8 @@ def test_the_field_is_the_same_in_every_mode(mesh):
     with contextlib.ExitStack() as stack:
         upstream, heads = heads_of(stack)
         host, _, port = upstream.address.rpartition(":")
-        ports = {mode: quiet_port() for mode in MODES}
-        plain = quiet_port()
+        ports = {mode: free_port() for mode in MODES}
+        plain = free_port()
         listeners = [listener(mesh, ports[mode], "up", mode=mode.upper()) for mode in MODES]
         envoy = Envoy(envoy_program(), [*listeners, listener(mesh, plain, "up", secure=False)],
                       {"up": (host, int(port))})
@@ -106,7 +107,7 @@ def test_envoy_as_upstream_and_as_client_of_mutual_tls(mesh):
     with contextlib.ExitStack() as stack:
         upstream, _ = heads_of(stack)
         host, _, port = upstream.address.rpartition(":")
-        secure, plain = quiet_port(), quiet_port()
+        secure, plain = free_port(), free_port()
         configuration = one_cluster(upstream.address, listener={"tls": mesh.serving("required")},
                                     secrets=mesh.settings())
         inner = stack.enter_context(Daemon(configuration))
@@ -141,7 +142,7 @@ def test_clients_known_by_their_keys_alone_are_let_in_as_envoy_does(mesh):
         leaf = mesh.issue("known", "known.test", root=elsewhere)
         mesh.issue("unknown", "unknown.test", root=elsewhere)
         pin = Certificate(leaf.der).spki_hash
-        secure, plain = quiet_port(), quiet_port()
+        secure, plain = free_port(), free_port()
         asking = listener(mesh, secure, "up", asks=True)
         asking["filter_chains"][0]["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"] = {
             "verify_certificate_spki": [pin]}

@@ -5,9 +5,9 @@ import pytest
 from tests.integration.faults.scene import OUTLIERS, QUICK, answered_by, best_p99, ejected, fleet, lost_of, mesh, mixed
 from tests.integration.faults.table import LIMITS
 from tests.integration.harness.client import dial, get, read_to_end, read_until, status
-from tests.integration.harness.daemon import Daemon, document, quiet_port
+from tests.integration.harness.daemon import Daemon, document
 from tests.integration.harness.program import Program
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -71,7 +71,7 @@ def test_upstream_killed_under_large_answers_gives_no_wrong_one():
 
 
 def test_refusing_upstream_costs_nothing_and_is_ejected_after_five_failures():
-    dead = f"127.0.0.1:{quiet_port()}"
+    dead = f"127.0.0.1:{free_port()}"
     with fleet(2) as echoes:
         with Daemon(mesh(echoes)) as daemon:
             alone_s = best_p99(daemon, lambda found: False, rounds=3)
@@ -92,7 +92,7 @@ def test_refusing_upstream_costs_nothing_and_is_ejected_after_five_failures():
 def test_retries_that_have_become_websockets_are_none_any_more():
     """Eight of them live on; with Envoy's default of three retries in flight, others must still be retried."""
     default = {"circuit_breaker": {"limits": {"max_retries": 3}}}
-    with fleet(1) as echoes, Daemon(mesh(echoes, f"127.0.0.1:{quiet_port()}", cluster=default)) as daemon:
+    with fleet(1) as echoes, Daemon(mesh(echoes, f"127.0.0.1:{free_port()}", cluster=default)) as daemon:
         with mixed(daemon, rate=5, mix={"get": 1}, websockets=8, explained=(503,)) as load:
             load.warm(40)
             assert load.look().alive == 8

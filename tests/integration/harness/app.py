@@ -12,8 +12,7 @@ import socket
 import subprocess
 import sys
 
-from tests.integration.harness.daemon import quiet_port
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 BLOCK = bytes(range(256)) * 256
 
@@ -87,7 +86,7 @@ def accepts(port):
 @contextlib.contextmanager
 def gunicorn(folder):
     """Yield the address of gunicorn with the WSGI application."""
-    port = quiet_port()
+    port = free_port()
     root = os.path.dirname(os.path.abspath(__file__)).removesuffix("tests/integration/harness")
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--worker-class", "gthread",
                "--threads", "8", "--keep-alive", "5", "tests.integration.harness.app:application"]
@@ -98,7 +97,7 @@ def gunicorn(folder):
 @contextlib.contextmanager
 def node(folder):
     """Yield the address of Node's http server."""
-    port = quiet_port()
+    port = free_port()
     with running([shutil.which("node"), "-e", NODE, str(port)], port) as address:
         yield address
 
@@ -106,7 +105,7 @@ def node(folder):
 @contextlib.contextmanager
 def standard(folder):
     """Yield the address of ``python -m http.server`` over a folder."""
-    port = quiet_port()
+    port = free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "-d", str(folder)]
     with running(command, port) as address:
         yield address
@@ -115,7 +114,7 @@ def standard(folder):
 @contextlib.contextmanager
 def nginx(folder):
     """Yield the address of nginx over a folder: PUT makes files, ``.txt`` is compressed and so chunked."""
-    port = quiet_port()
+    port = free_port()
     path = os.path.join(folder, "nginx.conf")
     with open(path, "w") as file:
         file.write(NGINX % {"folder": folder, "port": port})

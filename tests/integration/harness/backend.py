@@ -53,9 +53,9 @@ class Backend:
     """``address`` is where it serves, once started; it may be killed and started again there."""
 
     def __init__(self):
-        from tests.integration.harness.daemon import quiet_port
+        from tests.integration.process import free_port
 
-        self.port = quiet_port()
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.process = None
 

@@ -11,7 +11,6 @@ import contextlib
 import http.client
 import json
 import os
-import random
 import re
 import shutil
 import signal
@@ -21,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from tests.integration.process import kill_all, wait_for
+from tests.integration.process import free_port, kill_all, wait_for
 
 LOG_FIELDS = {
     "method": "%REQ(:METHOD)%", "path": "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%", "status": "%RESPONSE_CODE%",
@@ -55,19 +54,10 @@ def one_cluster(*addresses, route=(), cluster=(), listener=(), **top):
 def document(routes, clusters, listener=(), **top):
     """Return a configuration with one listener ``public`` on a free port, and one virtual host."""
     router = {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]}
-    address = f"127.0.0.1:{quiet_port()}"
+    address = f"127.0.0.1:{free_port()}"
     listen = {"name": "public", "address": address, "filters": [{"router": router}], **dict(listener)}
     clusters = [{"pool": {"idle_timeout": "300ms"}, **cluster} for cluster in clusters]
     return {"node": {"id": "test"}, "listeners": [listen], "clusters": clusters, **top}
-
-
-def quiet_port():
-    """Return a free port of loopback below those that the kernel gives to clients, so that none takes it meanwhile."""
-    draw = random.SystemRandom()
-    while True:
-        port = draw.randrange(11000, 32000)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def _command(pid):

@@ -13,7 +13,8 @@ import shutil
 import pytest
 
 from tests.integration.harness.app import running
-from tests.integration.harness.daemon import Daemon, document, quiet_port
+from tests.integration.harness.daemon import Daemon, document
+from tests.integration.process import free_port
 
 WAYS = ("h1", "h1-tls", "h2", "h2-tls")
 SERVERS = [f"{server}-{way}" for server in ("nginx", "node") for way in WAYS]
@@ -87,7 +88,7 @@ def needs(name):
 @contextlib.contextmanager
 def nginx(folder, mesh):
     """Yield the addresses of nginx by way."""
-    ports = {way: quiet_port() for way in WAYS}
+    ports = {way: free_port() for way in WAYS}
     words = {"h1": "", "h1-tls": " ssl", "h2": " http2", "h2-tls": " ssl http2"}
     certificate, key = mesh.files("server")
     path = os.path.join(folder, "nginx.conf")
@@ -103,7 +104,7 @@ def nginx(folder, mesh):
 @contextlib.contextmanager
 def node(mesh, max_streams=0):
     """Yield the addresses of Node by way; ``max_streams`` is what it takes at once on a connection, 0 its default."""
-    ports = {way: quiet_port() for way in WAYS}
+    ports = {way: free_port() for way in WAYS}
     command = [needs("node"), "-e", NODE, *mesh.files("server"), *map(str, (max_streams, *ports.values()))]
     with running(command, ports["h2-tls"]):
         yield {way: f"127.0.0.1:{port}" for way, port in ports.items()}
@@ -127,7 +128,7 @@ def configuration(mesh, addresses, **more):
     clusters = [cluster(*item) for item in addresses.items()]
     found = document(routes, clusters, secrets=mesh.settings(), overload=PATIENT, **more)
     plain = found["listeners"][0]
-    place = f"127.0.0.1:{quiet_port()}"
+    place = f"127.0.0.1:{free_port()}"
     found["listeners"].append({**plain, "name": "secure", "address": place, "tls": mesh.serving()})
     return found
 

@@ -7,8 +7,7 @@ import subprocess
 import tempfile
 from unittest import SkipTest
 
-from tests.integration.harness.daemon import quiet_port
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 RUNTIME = {"layers": [{"name": "static", "static_layer": {
     "envoy.reloadable_features.match_headers_individually": False}}]}
@@ -85,5 +84,5 @@ def different_ports(count):
     """Return free ports."""
     found = set()
     while len(found) < count:
-        found.add(quiet_port())
+        found.add(free_port())
     return sorted(found)

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.harness.app import accepts
-from tests.integration.harness.daemon import quiet_port
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 USER = "tester"
 OWNER = "nobody"
@@ -35,7 +34,7 @@ class Postgres:
 
     def __init__(self, certificate):
         self.folder = tempfile.mkdtemp(prefix="meshd-postgres-")
-        self.port = quiet_port()
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.user = {"user": OWNER} if os.geteuid() == 0 else {}
         files = [shutil.copy(path, os.path.join(self.folder, name))

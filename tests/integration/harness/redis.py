@@ -9,8 +9,7 @@ import tempfile
 
 import pytest
 
-from tests.integration.harness.daemon import quiet_port
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 PROGRAM = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed")
@@ -21,7 +20,7 @@ class Redis:
 
     def __init__(self, *options):
         self.folder = tempfile.mkdtemp(prefix="meshd-redis-")
-        self.port = quiet_port()
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.options = options
         self.process = None

@@ -17,11 +17,10 @@ import tempfile
 import time
 from base64 import b64encode
 
-from tests.integration.harness.daemon import quiet_port
 from tests.integration.harness.rest import Rest, Said, call
 from tests.integration.harness.scripted_consul import ScriptedConsul
 from tests.integration.harness.scripted_kubernetes import ScriptedKubernetes
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 
 NAME = f"meshd-test-{random.SystemRandom().randrange(10**9)}"
 """Of the service, so that tests leave others' alone."""
@@ -187,7 +186,7 @@ class EtcdRegistry:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="meshd-etcd-")
-        self.port, self._peer_port = quiet_port(), quiet_port()
+        self.port, self._peer_port = free_port(), free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.forgets = False
         self._process = None

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
-from tests.integration.harness.daemon import quiet_port
+from tests.integration.process import free_port
 
 SLOW_S = 30.0
 
@@ -132,7 +132,7 @@ class Rest:
     """``answer(asked)`` is written by subclasses. ``changed`` is a condition that guards what they keep."""
 
     def __init__(self):
-        self.port = quiet_port()
+        self.port = free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.trouble = None
         self.asked = []

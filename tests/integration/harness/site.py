@@ -12,7 +12,7 @@ import re
 import subprocess
 
 from tests.integration.harness.app import running
-from tests.integration.harness.daemon import quiet_port
+from tests.integration.process import free_port
 from tests.integration.harness.ends import needs
 
 PAGE = """<!doctype html><html><head><meta charset="utf-8"><title>a mesh</title>
@@ -128,7 +128,7 @@ FILES = {"/": ("text/html", PAGE), "/style.css": ("text/css", STYLE), "/script.j
 
 def serving(version):
     """Run the site, ``h1`` or ``h2``."""
-    port = quiet_port()
+    port = free_port()
     return running([needs("node"), "-e", SERVER, version, str(port), json.dumps(FILES)], port)
 
 

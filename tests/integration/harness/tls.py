@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import SkipTest
 
 from tests.integration.harness.app import running
-from tests.integration.harness.daemon import quiet_port
+from tests.integration.process import free_port
 from tests.pki import Authority
 
 SERVER_ID = "spiffe://mesh.test/ns/shop/sa/server"
@@ -111,7 +111,7 @@ def s_client(port, *arguments):
 @contextlib.contextmanager
 def nginx(folder, server):
     """Yield the address of nginx with one server block; ``%(port)s`` in it is its port."""
-    port = quiet_port()
+    port = free_port()
     path = os.path.join(folder, "nginx.conf")
     with open(path, "w") as file:
         file.write(NGINX.replace("SERVER", server) % {"folder": folder, "port": port})

@@ -8,7 +8,8 @@ import os
 import threading
 import time
 
-from tests.integration.harness.daemon import Daemon, quiet_port
+from tests.integration.harness.daemon import Daemon
+from tests.integration.process import free_port
 
 SERVICES = {"productpage": ("v1",), "details": ("v1",), "ratings": ("v1",), "reviews": ("v1", "v2", "v3")}
 
@@ -145,7 +146,7 @@ class Proxy(Daemon):
 
     def __init__(self, texts, values=(), *, role="ingress", port=80, more_ports=(), named=None, node=(), **options):
         self.role, self.more = role, dict(node)
-        self.own = {one: quiet_port() for one in (port, *more_ports)}
+        self.own = {one: free_port() for one in (port, *more_ports)}
         self.texts, self.values, self.named = list(texts), list(values), dict(named or {})
         super().__init__(None, **options)
         self.port = self.own[port]

@@ -10,13 +10,12 @@ import ssl
 import pytest
 
 from tests.integration.harness.client import ask
-from tests.integration.harness.daemon import quiet_port
 from tests.integration.harness.envoy import Envoy, envoy_program
 from tests.integration.harness.tls import Mesh
 from tests.integration.istio.bookinfo import Bookinfo, Proxy
 from tests.integration.istio.line import Lines
 from tests.integration.istio.mesh_documents import CLIENT, EAST_WEST, SERVER, service
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 from tests.integration.test_tls_envoy import listener
 
 SERVER_ID, CLIENT_ID = "spiffe://mesh.test/ns/default/sa/server", "spiffe://mesh.test/ns/default/sa/client"
@@ -186,7 +185,7 @@ def common(identities, name):
 def test_envoy_at_either_end(identities, inner):
     with contextlib.ExitStack() as stack:
         services = stack.enter_context(contextlib.closing(Bookinfo({"details": ("v1",)})))
-        secure, plain = quiet_port(), quiet_port()
+        secure, plain = free_port(), free_port()
         cluster = {
             "name": "meshd", "type": "STATIC", "load_assignment": {"cluster_name": "meshd", "endpoints": [
                 {"lb_endpoints": [{"endpoint": {"address": {"socket_address": {

@@ -7,10 +7,10 @@ import tempfile
 import pytest
 
 from tests.integration.harness.client import ask
-from tests.integration.harness.daemon import MODE, Daemon, quiet_port
+from tests.integration.harness.daemon import MODE, Daemon
 from tests.integration.harness.echo import Echo
 from tests.integration.harness.loss import Loss
-from tests.integration.process import wait_for
+from tests.integration.process import free_port, wait_for
 from tests.istio.scale import write
 
 RELOADS = 20
@@ -62,7 +62,7 @@ def reload(daemon):
 def test_each_of_many_reloads_is_in_force_and_loses_nothing():
     with tempfile.TemporaryDirectory() as folder, Echo() as echo:
         write(folder, SERVICES, SERVICES * 3)
-        documents, port = os.path.join(folder, "mesh.d"), quiet_port()
+        documents, port = os.path.join(folder, "mesh.d"), free_port()
         upstream = int(echo.address.rpartition(":")[2])
 
         def change(word, number):
