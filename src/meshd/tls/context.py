@@ -4,7 +4,7 @@ import ssl
 from typing import Any
 
 from meshd.errors import MeshdError
-from meshd.tls import groups, material
+from meshd.tls import groups, material, suites
 from meshd.wire.tls.certificate import Certificate
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -33,6 +33,7 @@ def make(spec: Any, side: int, alpn: tuple[str, ...]) -> Context:
         context.set_ciphers(":".join(spec.cipher_suites))
     except ssl.SSLError:
         raise MeshdError(f"cipher_suites: {spec.cipher_suites!r}: OpenSSL knows none of them") from None
+    suites.arrange(context)
     groups.choose(context, spec.ecdh_curves)
     if alpn:
         context.set_alpn_protocols(list(alpn))

@@ -16,18 +16,13 @@ DEFAULTS = ("?*X25519MLKEM768 / ?*X25519:?P-256 / ?P-384", "X25519:P-256:P-384",
 Mozilla adds; before them the hybrid against quantum computers, as OpenSSL has it from 3.5 on; FIPS has no X25519."""
 ALIASES = {"P-256": "prime256v1", "P-384": "secp384r1", "P-521": "secp521r1"}
 """NIST's names, as ``set_ecdh_curve`` knows them."""
-_SET_GROUPS_LIST = 92
 
 
 def _way() -> Callable[[ssl.SSLContext, str], bool] | None:
     """Return what gives OpenSSL a list, and says whether it took it; None where OpenSSL cannot be reached."""
     if hasattr(ssl.SSLContext, "set_groups"):
         return _by_python
-    return None if direct.control is None else _directly
-
-
-def _directly(context: ssl.SSLContext, groups: str) -> bool:
-    return direct.control is not None and direct.control(context, _SET_GROUPS_LIST, 0, groups.encode("ascii")) == 1
+    return direct.set_groups if direct.can_ask() else None
 
 
 def _by_python(context: ssl.SSLContext, groups: str) -> bool:
