@@ -97,6 +97,18 @@ def test_a_silent_resolver_is_passed_over(resolver):
             assert udp(port, "example.com") == (dns.OK, ["192.0.2.9"], False)
 
 
+def test_a_resolver_that_closes_without_an_answer_is_passed_over_at_once(resolver):
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        address = "127.0.0.1:%d" % closing.getsockname()[1]
+        with Daemon(configuration(port, address, address, timeout="20s")):
+            with socket.create_connection(("127.0.0.1", port), 10) as sock, sock.makefile("rb") as reader:
+                sock.sendall(framed("example.com", 1))
+                for _ in range(2):
+                    closing.accept()[0].close()
+                assert read(reader.read(struct.unpack("!H", reader.read(2))[0]))[0] == dns.ESERVER
+
+
 def test_servfail_where_no_resolver_answers_and_beyond_the_bound(resolver):
     port = free_port()
     resolver.trouble = SILENT
@@ -122,6 +134,41 @@ def test_connections_over_tcp_have_a_bound(resolver):
                 with contextlib.suppress(ConnectionResetError):
                     assert second.recv(1) == b""
         wait_for(lambda: is_answered(port, "orders.test"), "a place")
+
+
+def framed(name, count):
+    """Return as many queries as TCP has them."""
+    return b"".join(struct.pack("!H", len(wire)) + wire for wire in (question(name, one) for one in range(count)))
+
+
+def test_many_queries_in_one_segment_are_answered_in_order(resolver):
+    port = free_port()
+    with Daemon(configuration(port, resolver.address)), socket.create_connection(("127.0.0.1", port), 10) as sock:
+        sock.sendall(framed("orders.test", 1500))
+        with sock.makefile("rb") as reader:
+            for number in range(1500):
+                wire = reader.read(struct.unpack("!H", reader.read(2))[0])
+                assert struct.unpack("!H", wire[:2])[0] == number
+
+
+def test_a_client_that_does_not_read_its_answers_is_not_read_from(resolver):
+    port = free_port()
+    names = [{"name": "wide.test", "addresses": [f"10.0.{one // 250}.{one % 250}" for one in range(1000)]}]
+    with Daemon(configuration(port, resolver.address, names=names)) as daemon:
+        with socket.create_connection(("127.0.0.1", port), 10) as sock:
+            sock.setblocking(False)
+            sent, asked = framed("wide.test", 2000), 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    asked += sock.send(sent)
+            wait_for(lambda: is_steady(daemon), "an end of answers", 30)
+            assert daemon.metric("meshd_dns_requests_total", result="answered") < 600
+
+
+def is_steady(daemon):
+    """Say whether no more queries are answered for a while."""
+    found = daemon.metric("meshd_dns_requests_total", result="answered")
+    return found and daemon.metric("meshd_dns_requests_total", result="answered") == found
 
 
 def is_answered(port, name):
