@@ -141,7 +141,7 @@ class Datagrams(DatagramProtocol):
 class Queries(Protocol):
     """Queries over TCP, each after two octets of its length; the next one is read when the last has its answer.
 
-    Each has a turn of the reactor of its own, so that many at once keep nobody else waiting. A client that does not read
+    Each has a turn of the reactor of its own, so that many at once keep nobody waiting. A client that does not read
     its answers is not read from either (it is a producer of its own transport), and is closed as a silent one.
     """
 
