@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import struct
+import threading
 
 import pytest
 from twisted.names import dns
@@ -37,10 +38,10 @@ def read(wire):
     return message.rCode, [one.payload.dottedQuad() for one in message.answers], bool(message.trunc)
 
 
-def udp(port, name):
+def udp(port, name, timeout_s=10):
     """Ask over UDP."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(10)
+        sock.settimeout(timeout_s)
         sock.connect(("127.0.0.1", port))
         sock.send(question(name))
         return read(sock.recv(4096))
@@ -197,6 +198,41 @@ def test_a_reload_changes_the_names_and_keeps_the_sockets(resolver):
         daemon.write(made)
         assert daemon.reload()["accepted"]
         wait_for(lambda: is_closed(port), "the end of the proxy")
+
+
+def test_an_upgrade_loses_no_query(resolver):
+    port, lost, asked, is_over = free_port(), [], [], threading.Event()
+
+    def client():
+        while not is_over.wait(0.001):
+            try:
+                asked.append(udp(port, "orders.test", 5)[0])
+            except OSError as error:
+                lost.append(error)
+    with Daemon(configuration(port, resolver.address)) as daemon:
+        clients = [threading.Thread(target=client) for _ in range(3)]
+        for one in clients:
+            one.start()
+        daemon.upgrade()
+        count = len(asked)
+        wait_for(lambda: len(asked) > count + 50, "queries after it")
+        is_over.set()
+        for one in clients:
+            one.join()
+    assert not lost, (len(lost), len(asked))
+
+
+def test_what_waits_for_a_resolver_is_told_when_the_daemon_ends(resolver):
+    port = free_port()
+    resolver.trouble = SILENT
+    with Daemon(configuration(port, resolver.address, timeout="60s")) as daemon:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(20)
+            sock.connect(("127.0.0.1", port))
+            sock.send(question("example.com"))
+            wait_for(lambda: resolver.asked, "the question")
+            daemon.signal("TERM")
+            assert read(sock.recv(4096))[0] == dns.ESERVER
 
 
 def test_an_address_in_use_is_one_clear_error(resolver):

@@ -67,6 +67,11 @@ class Question:
             self._rest()
             self._then(self._id + wire[2:])
 
+    def give_up(self) -> None:
+        """Ask nobody any more: there is no answer."""
+        self._rest()
+        self._then(None)
+
     def cancel(self) -> None:
         """Nobody waits any more."""
         self._then = _nothing

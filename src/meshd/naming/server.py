@@ -32,6 +32,7 @@ class Server:
         self.reactor = world.reactor
         self._addresses = addresses
         self._ports: list[Any] = []
+        self._datagrams: list[Any] = []
         self._draw = random.SystemRandom()
         self._known: list[tuple[str, int]] = []
         self._looked = float("-inf")
@@ -63,16 +64,32 @@ class Server:
                 sock.bind(place)
                 if kind == socket.SOCK_DGRAM:
                     port = self.reactor.adoptDatagramPort(sock.fileno(), family, Datagrams(self), MAX_QUERY)
+                    self._datagrams.append(port)
                 else:
                     sock.listen(128)
                     port = self.reactor.adoptStreamPort(sock.fileno(), family, Streams(self))
                 self._ports.append(port)
+
+    def finish(self) -> None:
+        """Take no more datagrams, and answer all that have come: from the names, else SERVFAIL, after which clients ask
+        again at once. The sockets close here and now: what comes to one that nobody reads is lost, and others of its
+        address, those of an heir, may take it.
+        """
+        for port in self._datagrams:
+            port.stopReading()
+            port.doRead()
+            for question in list(self.waiting):
+                question.give_up()
+            self._ports.remove(port)
+            port.connectionLost()
+        self._datagrams.clear()
 
     def close(self) -> None:
         """Free the addresses, and end what is under way."""
         for port in self._ports:
             port.stopListening()
         self._ports.clear()
+        self._datagrams.clear()
         for question in list(self.waiting):
             question.cancel()
         self.waiting.clear()
