@@ -61,6 +61,8 @@ class TestAgreement(TestCase):
         self.assertEqual(found["Service"]["RemainAfterExit"], "yes")
         words = [found["Service"][key].partition("meshctl ")[2] for key in ("ExecStart", "ExecReload", "ExecStop")]
         self.assertEqual(words, ["capture enable $OPTIONS", "capture enable $OPTIONS", "capture disable"])
+        for key in ("PartOf", "ReloadPropagatedFrom"):
+            self.assertEqual(found["Unit"][key], "nftables.service", "who flushes all rules")
 
     def test_everything_travels_as_package_data(self):
         patterns = next(line.split("=")[1] for line in (ROOT / "setup.cfg").read_text().splitlines()

@@ -54,8 +54,12 @@ class Steps(ControlCase):
         self.assertIn("ip -4 rule del fwmark 1337 lookup 133", self.words(control.enabling(PLAIN, THROUGH)))
         self.assertEqual(self.words(control.enabling(PLAIN, PLAIN)), ["nft -f -"])
 
-    def test_nothing_to_take_away(self):
-        self.assertEqual(control.disabling(None), [])
+    def test_routing_goes_though_somebody_has_flushed_the_rules(self):
+        words = self.words(control.disabling(None))
+        self.assertNotIn("nft -f -", words)
+        for one in ("ip -4 rule del fwmark 1337 lookup 133", "ip -6 addr del ::6/128 dev lo"):
+            self.assertIn(one, words)
+        self.assertTrue(all(one.may_fail for one in control.disabling(None)))
 
     def test_the_way_back_to_what_was_there(self):
         steps = control.restoring(PLAIN, THROUGH, "table inet meshd_capture { }\n")
@@ -65,6 +69,13 @@ class Steps(ControlCase):
 
 
 class Failures(ControlCase):
+    def test_what_may_fail_may_have_no_program(self):
+        self.play()
+        with mock.patch.object(kernel.shutil, "which", lambda name, path=None: None):
+            kernel.run(control.disabling(None))
+            with self.assertRaisesRegex(MeshdError, "nft: no such program"):
+                kernel.run(control.disabling(PLAIN))
+
     def test_a_failure_in_the_middle_is_undone_and_told(self):
         played = self.play("nft -f")
         undo = [Step(("ip", "rule", "del"), may_fail=True), Step(("ip", "route", "del"), may_fail=True)]

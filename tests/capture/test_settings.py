@@ -25,6 +25,7 @@ class TestSettings(TestCase):
         self.refused("'90-80': expected a port", exclude_inbound_ports=("90-80",))
         self.refused("'70000': expected a port", exclude_inbound_ports=("70000",))
         self.refused("'a/b': expected the name of a network interface", exclude_interfaces=("a/b",))
+        self.refused("expected the name of a network interface", exclude_interfaces=("eth*",))
         self.refused("'x': expected the IP address", dns_servers=("x",), dns_port=1)
 
     def test_nobody_leaves_a_set_in_the_rules_by_a_name(self):
@@ -35,6 +36,15 @@ class TestSettings(TestCase):
 
     def test_all_networks_cannot_be_excluded(self):
         self.refused("expected networks, got", exclude_outbound_cidrs=EVERYTHING)
+        self.refused("expected ports, got '\\*': an empty include list", exclude_inbound_ports=EVERYTHING)
+        self.refused("expected ports, got", exclude_outbound_ports=EVERYTHING)
+
+    def test_networks_that_overlap_are_put_together(self):
+        found = check(Settings(
+            **PROXY, include_outbound_cidrs=("0.0.0.0/0", "::/0", "fd00::/8"),
+            exclude_outbound_cidrs=("10.0.0.0/8", "10.1.0.0/16", "9.0.0.0/9", "9.128.0.0/9")))
+        self.assertEqual(found.include_outbound_cidrs, ("0.0.0.0/0", "::/0"))
+        self.assertEqual(found.exclude_outbound_cidrs, ("9.0.0.0/8", "10.0.0.0/8"))
 
     def test_ports_are_apart(self):
         self.refused("expected different ports", inbound_port=15001)

@@ -105,6 +105,34 @@ def test_disable_restores_everything_byte_for_byte(pair, mode):
     assert near.ctl("disable").returncode == 0, "there is nothing to do"
 
 
+def test_routing_goes_too_where_others_have_flushed_the_rules(pair):
+    near = pair.near
+    before = near.rules()
+    near.enable("--mode", "tproxy", "--ipv6", "on", "--force")
+    near.run("nft", "flush", "ruleset")
+    assert near.rules() != before
+    assert json.loads(near.ctl("disable", "--dry-run", "-o", "json").stdout)["kind"] == "CapturePlan"
+    assert near.ctl("disable").returncode == 0
+    assert near.rules() == before
+
+
+def test_rules_that_others_have_emptied_are_a_problem(pair):
+    near = pair.near
+    near.enable()
+    near.run("nft", "flush", "table", "inet", "meshd_capture")
+    done = near.ctl("status")
+    assert (done.returncode, "it leads nowhere, somebody has changed it" in done.stdout) == (1, True)
+
+
+def test_networks_that_overlap_and_all_of_ipv4(pair):
+    near, far = pair.near, pair.far
+    near.enable("--include-outbound-cidrs", "0.0.0.0/0,198.18.0.0/15", "--exclude-outbound-cidrs",
+                "203.0.113.0/24,203.0.113.0/28")
+    assert status(near)["settings"]["exclude_outbound_cidrs"] == ["203.0.113.0/24"]
+    assert near.ask(far.address, APP).startswith("proxy 15001")
+    assert near.ask("127.0.0.1", APP).startswith("app")
+
+
 def test_rules_of_others_are_named_by_priority(pair):
     near = pair.near
     wall = "table inet fw { chain in { type filter hook input priority 0; policy drop; }; }"

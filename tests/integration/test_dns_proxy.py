@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import struct
+import threading
 
 import pytest
 from twisted.names import dns
@@ -37,10 +38,10 @@ def read(wire):
     return message.rCode, [one.payload.dottedQuad() for one in message.answers], bool(message.trunc)
 
 
-def udp(port, name):
+def udp(port, name, timeout_s=10):
     """Ask over UDP."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(10)
+        sock.settimeout(timeout_s)
         sock.connect(("127.0.0.1", port))
         sock.send(question(name))
         return read(sock.recv(4096))
@@ -97,6 +98,18 @@ def test_a_silent_resolver_is_passed_over(resolver):
             assert udp(port, "example.com") == (dns.OK, ["192.0.2.9"], False)
 
 
+def test_a_resolver_that_closes_without_an_answer_is_passed_over_at_once(resolver):
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        address = "127.0.0.1:%d" % closing.getsockname()[1]
+        with Daemon(configuration(port, address, address, timeout="20s")):
+            with socket.create_connection(("127.0.0.1", port), 10) as sock, sock.makefile("rb") as reader:
+                sock.sendall(framed("example.com", 1))
+                for _ in range(2):
+                    closing.accept()[0].close()
+                assert read(reader.read(struct.unpack("!H", reader.read(2))[0]))[0] == dns.ESERVER
+
+
 def test_servfail_where_no_resolver_answers_and_beyond_the_bound(resolver):
     port = free_port()
     resolver.trouble = SILENT
@@ -122,6 +135,41 @@ def test_connections_over_tcp_have_a_bound(resolver):
                 with contextlib.suppress(ConnectionResetError):
                     assert second.recv(1) == b""
         wait_for(lambda: is_answered(port, "orders.test"), "a place")
+
+
+def framed(name, count):
+    """Return as many queries as TCP has them."""
+    return b"".join(struct.pack("!H", len(wire)) + wire for wire in (question(name, one) for one in range(count)))
+
+
+def test_many_queries_in_one_segment_are_answered_in_order(resolver):
+    port = free_port()
+    with Daemon(configuration(port, resolver.address)), socket.create_connection(("127.0.0.1", port), 10) as sock:
+        sock.sendall(framed("orders.test", 1500))
+        with sock.makefile("rb") as reader:
+            for number in range(1500):
+                wire = reader.read(struct.unpack("!H", reader.read(2))[0])
+                assert struct.unpack("!H", wire[:2])[0] == number
+
+
+def test_a_client_that_does_not_read_its_answers_is_not_read_from(resolver):
+    port = free_port()
+    names = [{"name": "wide.test", "addresses": [f"10.0.{one // 250}.{one % 250}" for one in range(1000)]}]
+    with Daemon(configuration(port, resolver.address, names=names)) as daemon:
+        with socket.create_connection(("127.0.0.1", port), 10) as sock:
+            sock.setblocking(False)
+            sent, asked = framed("wide.test", 2000), 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    asked += sock.send(sent)
+            wait_for(lambda: is_steady(daemon), "an end of answers", 30)
+            assert daemon.metric("meshd_dns_requests_total", result="answered") < 600
+
+
+def is_steady(daemon):
+    """Say whether no more queries are answered for a while."""
+    found = daemon.metric("meshd_dns_requests_total", result="answered")
+    return found and daemon.metric("meshd_dns_requests_total", result="answered") == found
 
 
 def is_answered(port, name):
@@ -150,6 +198,41 @@ def test_a_reload_changes_the_names_and_keeps_the_sockets(resolver):
         daemon.write(made)
         assert daemon.reload()["accepted"]
         wait_for(lambda: is_closed(port), "the end of the proxy")
+
+
+def test_an_upgrade_loses_no_query(resolver):
+    port, lost, asked, is_over = free_port(), [], [], threading.Event()
+
+    def client():
+        while not is_over.wait(0.001):
+            try:
+                asked.append(udp(port, "orders.test", 5)[0])
+            except OSError as error:
+                lost.append(error)
+    with Daemon(configuration(port, resolver.address)) as daemon:
+        clients = [threading.Thread(target=client) for _ in range(3)]
+        for one in clients:
+            one.start()
+        daemon.upgrade()
+        count = len(asked)
+        wait_for(lambda: len(asked) > count + 50, "queries after it")
+        is_over.set()
+        for one in clients:
+            one.join()
+    assert not lost, (len(lost), len(asked))
+
+
+def test_what_waits_for_a_resolver_is_told_when_the_daemon_ends(resolver):
+    port = free_port()
+    resolver.trouble = SILENT
+    with Daemon(configuration(port, resolver.address, timeout="60s")) as daemon:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(20)
+            sock.connect(("127.0.0.1", port))
+            sock.send(question("example.com"))
+            wait_for(lambda: resolver.asked, "the question")
+            daemon.signal("TERM")
+            assert read(sock.recv(4096))[0] == dns.ESERVER
 
 
 def test_an_address_in_use_is_one_clear_error(resolver):

@@ -8,6 +8,7 @@ or with REGISTRY_ONLY goes into the black hole; on the way in it goes to the wor
 
 from meshd_plugins.istio.emit import At, default, seconds, tree
 from meshd_plugins.istio.mesh.service import NONE, protocol_of
+from meshd_plugins.istio.translate.cluster import ANYWHERE
 from meshd_plugins.istio.translate.family import V4, V6, families, of_family
 from meshd_plugins.istio.translate.listener import (
     TAGS, http_listener, is_detected_port, is_grpc_web, is_http, listener_name)
@@ -21,8 +22,6 @@ OUTBOUND, INBOUND = "virtualOutbound", "virtualInbound"
 EVERY, SUFFIXES = {V4: ANY, V6: "[::]"}, {V4: "", V6: "6"}
 OUTBOUND_PORT, INBOUND_PORT = 15001, 15006
 PASSTHROUGH, BLACK_HOLE, INBOUND_PASSTHROUGH = "PassthroughCluster", "BlackHoleCluster", "InboundPassthroughCluster"
-EVERYWHERE = {"original_destination": {"allow": ["0.0.0.0/0", "::/0"]}}
-"""Whoever is captured could have gone there without us."""
 SOURCES = ("127.0.0.6", "::6")
 NOT_CAPTURED, TPROXY, LOCALHOST = "NONE", "tproxy", "LOCALHOST"
 LIMIT_S = 5.0
@@ -77,9 +76,9 @@ def _cluster(clusters, name, place, **more):
         fields = {"endpoints": []}
     else:
         sources = list(SOURCES) if name != PASSTHROUGH else None
-        fields = {"endpoints": [], "load_balancer": EVERYWHERE, "source_addresses": sources,
+        fields = {"endpoints": [], "load_balancer": ANYWHERE, "source_addresses": sources,
                   **(_in_the_clients_name(clusters) if sources else {}),
-                  "protocol": "use_downstream_protocol"}
+                  "protocol": "use_downstream_protocol", **clusters.unlimited()}
     clusters.sections.setdefault(name, tree(place, {"name": name, **fields, **more}))
     return name
 
@@ -241,7 +240,7 @@ class _Inbound:
         if endpoint:
             return clusters.inbound(number, self.view.workload(endpoint, number), place, pool, protocol)
         return clusters.inbound(number, None, place, pool, protocol, {
-            "load_balancer": EVERYWHERE, "source_addresses": list(SOURCES), **_in_the_clients_name(clusters)})
+            "load_balancer": ANYWHERE, "source_addresses": list(SOURCES), **_in_the_clients_name(clusters)})
 
 
 def is_of(service, node):

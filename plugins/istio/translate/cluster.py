@@ -17,6 +17,8 @@ TLS_PATH = "spec.trafficPolicy.tls"
 UNLIMITED = 2**32 - 1
 CONNECT_TIMEOUT_S = 10.0
 """Istio's default (meshConfig.connectTimeout)."""
+ANYWHERE = {"original_destination": {"allow": ["0.0.0.0/0", "::/0"], "max_endpoints": 32768}}
+"""Whoever is captured could have gone there without us. Istio has no bound of destinations; one takes 2 KiB."""
 FEWEST = "least_request"
 BALANCERS = {
     "": FEWEST, "UNSPECIFIED": FEWEST, "LEAST_REQUEST": FEWEST, "LEAST_CONN": FEWEST, "ROUND_ROBIN": "round_robin",
@@ -72,6 +74,10 @@ class Clusters:
         given = getattr(self.mesh.config, "default_traffic_policy", None)
         return Policy(connection_pool=getattr(given, "connection_pool", None),
                       outlier_detection=getattr(given, "outlier_detection", None))
+
+    def unlimited(self):
+        """Return the connection options of clusters that no document speaks of: Istio's, which limit nothing."""
+        return self._pool(None)
 
     def _mesh_keepalive(self):
         return getattr(self.mesh.config, "tcp_keepalive", None)
@@ -136,7 +142,7 @@ class Clusters:
         """A service without endpoints of its own is where the client meant to go, where that is known."""
         if service.resolution != NONE or self.context.node.interception_mode == "none":
             return {}
-        return {"load_balancer": {"original_destination": {"allow": ["0.0.0.0/0", "::/0"]}}}
+        return {"load_balancer": ANYWHERE}
 
     def _settings(self, in_force):
         return {

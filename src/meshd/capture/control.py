@@ -6,8 +6,11 @@ from collections.abc import Iterable, Sequence
 from meshd.capture import kernel, ruleset
 from meshd.capture.host import Socket, holders, servers
 from meshd.capture.kernel import Step
-from meshd.capture.settings import Settings
+from meshd.capture.settings import TPROXY, Settings
 from meshd.errors import MeshdError
+
+EVERY_ROUTE = Settings(mode=TPROXY)
+"""What there can be beside the table."""
 
 
 def enabling(new: Settings, old: Settings | None = None, listing: str = "") -> list[Step]:
@@ -19,10 +22,9 @@ def enabling(new: Settings, old: Settings | None = None, listing: str = "") -> l
 
 
 def disabling(settings: Settings | None) -> list[Step]:
-    """Return the steps that take away what is in force; none where nothing is."""
-    if settings is None:
-        return []
-    return [kernel.loading(ruleset.ADD + ruleset.DELETE), *kernel.unroutes(ruleset.routing(settings))]
+    """Return the steps that take away what is in force, and all routing, which outlives rules that others flush."""
+    rules = [] if settings is None else [kernel.loading(ruleset.ADD + ruleset.DELETE)]
+    return [*rules, *kernel.unroutes(ruleset.routing(EVERY_ROUTE))]
 
 
 def restoring(new: Settings, old: Settings | None, listing: str) -> list[Step]:
@@ -45,10 +47,11 @@ def problems(settings: Settings, found: list[Socket]) -> list[str]:
     wanted = [("outbound", "tcp", settings.outbound_port, True)] if settings.has_outbound else []
     wanted += [("inbound", "tcp", settings.inbound_port, False)] if settings.has_inbound else []
     wanted += [("dns", one, settings.dns_port, True) for one in ("tcp", "udp")] if settings.dns_port else []
-    return [text for name, protocol, port, is_loopback in wanted for version in ((4, 6) if settings.has_ipv6 else (4,))
-            if name != "dns" or ruleset.of_version(settings.dns_servers, version)
-            for text in _problems(settings, servers(found, protocol, port, version, is_loopback=is_loopback),
-                                  f"{name}: {protocol} port {port}", version, is_loopback)]
+    texts = [text for name, protocol, port, is_loopback in wanted for version in ((4, 6) if settings.has_ipv6 else (4,))
+             if name != "dns" or ruleset.of_version(settings.dns_servers, version)
+             for text in _problems(settings, servers(found, protocol, port, version, is_loopback=is_loopback),
+                                   f"{name}: {protocol} port {port}", version, is_loopback)]
+    return list(dict.fromkeys(texts))
 
 
 def _problems(settings: Settings, found: list[Socket], where: str, version: int, is_loopback: bool) -> Iterable[str]:

@@ -1,7 +1,7 @@
 """What is captured and what is not: Istio's options of the same names (traffic.sidecar.istio.io/...), checked."""
 
 import re
-from ipaddress import ip_address, ip_network
+from ipaddress import collapse_addresses, ip_address, ip_network
 
 import attrs
 
@@ -19,7 +19,7 @@ PASSTHROUGH_SOURCE = ("127.0.0.6", "::6")
 MARK, ROUTE_TABLE = 1337, 133
 """Of TPROXY: the mark of packets and the routing table that brings them to this machine (Istio's figures)."""
 _PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
-_INTERFACE = re.compile(r"[^\s/\"]{1,15}")
+_INTERFACE = re.compile(r"[^\s/\"*]{1,15}")
 
 
 @attrs.frozen(kw_only=True)
@@ -80,8 +80,9 @@ def check(settings: Settings) -> Settings:
         exclude_outbound_cidrs=networks(settings.exclude_outbound_cidrs, is_include=False),
         exclude_interfaces=tuple(sorted({_interface(one) for one in settings.exclude_interfaces})),
         **{name: ports(getattr(settings, name)) for name in (
-            "ssh_ports", "include_outbound_ports", "exclude_outbound_ports", "include_inbound_ports",
-            "exclude_inbound_ports")})
+            "ssh_ports", "include_outbound_ports", "include_inbound_ports")},
+        **{name: ports(getattr(settings, name), is_include=False) for name in (
+            "exclude_outbound_ports", "exclude_inbound_ports")})
     if EVERYTHING in (found.include_outbound_cidrs, found.include_outbound_ports):
         found = attrs.evolve(found, include_outbound_cidrs=EVERYTHING, include_outbound_ports=())
     return attrs.evolve(
@@ -91,16 +92,17 @@ def check(settings: Settings) -> Settings:
 
 
 def networks(texts: tuple[str, ...], *, is_include: bool = True) -> tuple[str, ...]:
-    """Return networks in order, each once; raises MeshdError."""
+    """Return networks in order, those that overlap or touch put together; raises MeshdError."""
     if EVERYTHING[0] in texts:
         if not is_include:
             raise MeshdError("capture: excluded networks: expected networks, got '*'")
         return EVERYTHING
     found = {_network(one) for one in texts}
     for one in found:
-        if is_include and any(one.version == loop.version and one.overlaps(loop) for loop in LOOPBACK):
+        if is_include and any(one.version == loop.version and one.subnet_of(loop) for loop in LOOPBACK):
             raise MeshdError(f"capture: {one}: loopback is never captured: expected other networks")
-    return tuple(str(one) for one in sorted(found, key=lambda one: (one.version, one)))
+    return tuple(str(one) for version in (4, 6) for one in collapse_addresses(
+        sorted(one for one in found if one.version == version)))
 
 
 def _network(text: str):
@@ -123,10 +125,12 @@ def _interface(text: str) -> str:
     return text
 
 
-def ports(texts) -> tuple[str, ...]:
+def ports(texts, *, is_include: bool = True) -> tuple[str, ...]:
     """Return ports and ranges in order, those that touch put together; raises MeshdError."""
     texts = tuple(texts)
     if EVERYTHING[0] in texts:
+        if not is_include:
+            raise MeshdError("capture: excluded ports: expected ports, got '*': an empty include list captures nothing")
         return EVERYTHING
     joined: list[tuple[int, int]] = []
     for low, high in sorted({bounds(one) for one in texts}):

@@ -32,6 +32,8 @@ class CapturedNow:
         ssh = host.ssh_ports()
         lost = [f"ssh: port {port} ({why}) is not exempt: enable capture again" for port, why in ssh.items()
                 if settings.has_inbound and not path.is_in(int(port), settings.ssh_ports)]
+        if not ways_of(settings):
+            lost.append(f"table {' '.join(kernel.OWN)}: it leads nowhere, somebody has changed it: enable again")
         return cls(captured, [*control.problems(settings, host.sockets()), *lost],
                    conflicts(kernel.chains(), settings), watch.ask("left"), ssh)
 

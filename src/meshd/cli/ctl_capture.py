@@ -4,7 +4,7 @@ import functools
 import grp
 import pwd
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import Any
 
@@ -114,7 +114,7 @@ def enable(view: View, dry_run: bool, force: bool, confirm_s: float | None, **op
     settings = _settings(found, **options)
     problems = control.problems(settings, found)
     if dry_run:
-        _show_steps(view, settings, problems)
+        _show_steps(view, control.enabling(settings), settings, problems)
         return code.OK
     kernel.require(needs_ip=bool(ruleset.routing(settings)))
     if problems and not force:
@@ -184,11 +184,12 @@ def _number(text: str, look: Callable, attribute: str, what: str) -> int:
         raise MeshdError(f"capture: --{what}: no such {what}: {text!r:.60}") from None
 
 
-def _show_steps(view: View, settings: Settings, problems: list[str]) -> None:
-    steps = control.enabling(settings)
+def _show_steps(view: View, steps: list[kernel.Step], settings: Settings | None = None, problems: Sequence[str] = ()
+                ) -> None:
     if view.form in ("json", "yaml"):
+        wanted = {} if settings is None else {"settings": attrs.asdict(settings), "problems": problems}
         view.document("CapturePlan", {
-            "settings": attrs.asdict(settings), "problems": problems,
+            **wanted,
             "steps": [{"command": " ".join(one.words), "input": one.text, "may_fail": one.may_fail} for one in steps]})
         return
     for text in problems:
@@ -209,7 +210,7 @@ def disable(view: View, dry_run: bool) -> int:
     before = kernel.captured()
     steps = control.disabling(before and before.settings)
     if dry_run:
-        view.write("".join(f"{' '.join(one.words)}{' || true' if one.may_fail else ''}\n{one.text}" for one in steps))
+        _show_steps(view, steps)
         return code.OK
     watch.ask("cancel")
     kernel.run(steps)
@@ -266,9 +267,16 @@ def path_of(view: View, address: str, user: str, inbound: bool) -> int:
         verdict = path.inbound(found.settings, port, version=ip_address(to).version, is_local=is_local)
     else:
         uid = _number(user, pwd.getpwnam, "pw_uid", "user")
-        verdict = path.outbound(found.settings, to, port, uid=uid, is_local=is_local)
+        verdict = path.outbound(found.settings, to, port, uid=uid, gid=_group_of(uid), is_local=is_local)
     view.items("CapturePath", [verdict_row(verdict, address, inbound)], COLUMNS)
     return code.OK
+
+
+def _group_of(uid: int) -> int:
+    try:
+        return pwd.getpwuid(uid).pw_gid
+    except KeyError:
+        return -1
 
 
 def _target(text: str) -> tuple[str, int]:

@@ -1,5 +1,8 @@
 """What a query gets at once: an answer of the mesh, a refusal, or nothing, and then it is for a resolver."""
 
+import io
+import struct
+
 import attrs
 from twisted.names import dns
 
@@ -8,6 +11,8 @@ from meshd.naming.table import Table
 HEADER = 12
 MAX_UDP = 512
 """Octets of an answer over UDP to a client without EDNS (RFC 1035, section 4.2.1)."""
+MAX_ADDRESSES = 1000
+"""In an answer, as many as an entry of ``dns_hosts`` may have; of more, each answer begins with the next one."""
 ANSWERED, FORWARDED, REFUSED = "answered", "forwarded", "refused"
 
 
@@ -23,36 +28,38 @@ def decide(query: bytes, table: Table, ttl_s: float, is_udp: bool) -> Decided:
     """Return what becomes of a query; what is no query gets no answer, so that nothing can be reflected."""
     if len(query) < HEADER or query[2] & 0x80:
         return Decided(REFUSED)
-    message = dns.Message()
+    if query[2] >> 3 & 15 != dns.OP_QUERY:
+        return Decided(REFUSED, header(query, dns.ENOTIMP))
+    asked = dns.Query()
+    source = io.BytesIO(query)
+    source.seek(HEADER)
     try:
-        message.fromStr(query)
+        asked.decode(source)  # and no more: records may point to one another, which costs a lot
     except Exception:  # the codec raises what its parts raise
         return Decided(REFUSED, header(query, dns.EFORMAT))
-    if message.opCode != dns.OP_QUERY:
-        return Decided(REFUSED, header(query, dns.ENOTIMP))
-    if len(message.queries) != 1:
+    if query[4:6] != b"\0\1":
         return Decided(REFUSED, header(query, dns.EFORMAT))
-    asked = message.queries[0]
     is_address = asked.cls == dns.IN and asked.type in (dns.A, dns.AAAA)
     host = table.find(asked.name.name) if is_address else None
     if host is None:
         return Decided(FORWARDED)
     is_v6 = asked.type == dns.AAAA
-    return Decided(ANSWERED, answer(message, host.take(is_v6), is_v6, round(ttl_s), is_udp))
+    return Decided(ANSWERED, answer(query, asked, host.take(is_v6), round(ttl_s), is_udp))
 
 
-def answer(asked: dns.Message, addresses: list[bytes], is_v6: bool, ttl_s: int, is_udp: bool) -> bytes:
-    """Return the answer for a name of the mesh, perhaps without addresses of this kind; cut where it is too long."""
-    reply = dns.Message(asked.id, answer=1, recDes=asked.recDes, recAv=1, auth=1, maxSize=0)
-    question = asked.queries[0]
-    reply.queries = [question]
-    for packed in addresses:
-        record = dns.Record_AAAA(ttl=ttl_s) if is_v6 else dns.Record_A(ttl=ttl_s)
+def answer(query: bytes, asked: dns.Query, addresses: list[bytes], ttl_s: int, is_udp: bool) -> bytes:
+    """Return the answer for a name of the mesh, perhaps without addresses of this kind; with as many as fit."""
+    reply = dns.Message(struct.unpack("!H", query[:2])[0], answer=1, recDes=query[2] & 1, recAv=1, auth=1, maxSize=0)
+    reply.queries = [asked]
+    for packed in addresses[:MAX_ADDRESSES]:
+        record = dns.Record_AAAA(ttl=ttl_s) if asked.type == dns.AAAA else dns.Record_A(ttl=ttl_s)
         record.address = packed
-        reply.answers.append(dns.RRHeader(question.name.name, question.type, dns.IN, ttl_s, record, auth=True))
+        reply.answers.append(dns.RRHeader(asked.name.name, asked.type, dns.IN, ttl_s, record, auth=True))
     wire = reply.toStr()
     if is_udp and len(wire) > MAX_UDP:
-        reply.answers, reply.trunc = [], 1
+        end = question_end(wire) or HEADER
+        size = (len(wire) - end) // max(1, len(reply.answers))
+        reply.answers, reply.trunc = reply.answers[:max(0, MAX_UDP - end) // max(1, size)], 1
         wire = reply.toStr()
     return wire
 

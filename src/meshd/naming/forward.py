@@ -67,6 +67,11 @@ class Question:
             self._rest()
             self._then(self._id + wire[2:])
 
+    def give_up(self) -> None:
+        """Ask nobody any more: there is no answer."""
+        self._rest()
+        self._then(None)
+
     def cancel(self) -> None:
         """Nobody waits any more."""
         self._then = _nothing
@@ -136,12 +141,17 @@ class Stream(Protocol):
 
 
 class Streams(ClientFactory):
-    """Connects once."""
+    """Connects once; ``stop`` ends it, after which nothing is told to the question, which may ask elsewhere."""
 
     noisy = False
 
     def __init__(self, question: Question) -> None:
-        self._question = question
+        self._question: Question | None = question
+        self._connector: Any = None
+
+    def startedConnecting(self, connector: Any) -> None:
+        """It begins (ClientFactory)."""
+        self._connector = connector
 
     def buildProtocol(self, addr: Any) -> Stream:
         """Return the protocol (ClientFactory)."""
@@ -149,9 +159,19 @@ class Streams(ClientFactory):
 
     def clientConnectionFailed(self, connector: Any, reason: Any) -> None:
         """Nobody is there (ClientFactory)."""
-        self._question.fail()
+        if self._question is not None:
+            self._question.fail()
+
+    clientConnectionLost = clientConnectionFailed
+
+    def stop(self) -> None:
+        """End it."""
+        self._question = None
+        self._connector.disconnect()
 
 
 def ask_tcp(reactor: Any, host: str, port: int, question: Question, timeout_s: float) -> Callable[[], Any]:
     """Ask; return what ends it."""
-    return reactor.connectTCP(host, port, Streams(question), timeout=timeout_s).disconnect
+    streams = Streams(question)
+    reactor.connectTCP(host, port, streams, timeout=timeout_s)
+    return streams.stop

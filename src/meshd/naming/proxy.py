@@ -21,6 +21,8 @@ class DnsProxy:
 
     def stop(self) -> None:
         """Leave it to the next one; the last one closes."""
+        if self._server.owners == [self]:
+            self._server.finish()
         if self in self._server.owners:
             self._server.owners.remove(self)
         if not self._server.owners:

@@ -29,8 +29,10 @@ class Server:
 
     def __init__(self, world: Any, addresses: tuple[str, ...]) -> None:
         self._world = world
+        self.reactor = world.reactor
         self._addresses = addresses
         self._ports: list[Any] = []
+        self._datagrams: list[Any] = []
         self._draw = random.SystemRandom()
         self._known: list[tuple[str, int]] = []
         self._looked = float("-inf")
@@ -61,17 +63,33 @@ class Server:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind(place)
                 if kind == socket.SOCK_DGRAM:
-                    port = self._world.reactor.adoptDatagramPort(sock.fileno(), family, Datagrams(self), MAX_QUERY)
+                    port = self.reactor.adoptDatagramPort(sock.fileno(), family, Datagrams(self), MAX_QUERY)
+                    self._datagrams.append(port)
                 else:
                     sock.listen(128)
-                    port = self._world.reactor.adoptStreamPort(sock.fileno(), family, Streams(self))
+                    port = self.reactor.adoptStreamPort(sock.fileno(), family, Streams(self))
                 self._ports.append(port)
+
+    def finish(self) -> None:
+        """Take no more datagrams, and answer all that have come: from the names, else SERVFAIL, after which clients ask
+        again at once. The sockets close here and now: what comes to one that nobody reads is lost, and others of its
+        address, those of an heir, may take it.
+        """
+        for port in self._datagrams:
+            port.stopReading()
+            port.doRead()
+            for question in list(self.waiting):
+                question.give_up()
+            self._ports.remove(port)
+            port.connectionLost()
+        self._datagrams.clear()
 
     def close(self) -> None:
         """Free the addresses, and end what is under way."""
         for port in self._ports:
             port.stopListening()
         self._ports.clear()
+        self._datagrams.clear()
         for question in list(self.waiting):
             question.cancel()
         self.waiting.clear()
@@ -103,7 +121,7 @@ class Server:
             then(failure(query) if reply is None else reply)
         question = Question(query, self._draw.getrandbits(16), self._resolvers(settings), answered)
         self.waiting.add(question)
-        question.ask(self._world.reactor, settings.timeout_s, is_udp)
+        question.ask(self.reactor, settings.timeout_s, is_udp)
 
     def _resolvers(self, settings: Any) -> list[tuple[str, int]]:
         """Return whom to ask, in this order; each query begins with the next one, as Istio's do."""
@@ -138,21 +156,23 @@ class Datagrams(DatagramProtocol):
 
 
 class Queries(Protocol):
-    """Queries over TCP, each after two octets of its length; the next one is read when the last has its answer."""
+    """Queries over TCP, each after two octets of its length; the next one is read when the last has its answer.
+
+    Each has a turn of the reactor of its own, so that many at once keep nobody waiting. A client that does not read
+    its answers is not read from either (it is a producer of its own transport), and is closed as a silent one.
+    """
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._buffer = b""
-        self._is_busy = False
+        self._is_busy = self._is_full = False
         self._timer: Any = None
 
     def connectionMade(self) -> None:
         """A client has come (Protocol)."""
         self._server.connections.add(self)
-        self._wait()
-
-    def _wait(self) -> None:
-        self._timer = self._server._world.reactor.callLater(IDLE_S, self.transport.abortConnection)
+        self.transport.registerProducer(self, True)
+        self._timer = self._server.reactor.callLater(IDLE_S, self.transport.abortConnection)
 
     def dataReceived(self, data: bytes) -> None:
         """More is here (Protocol)."""
@@ -160,7 +180,7 @@ class Queries(Protocol):
         self._next()
 
     def _next(self) -> None:
-        if self._is_busy or len(self._buffer) < 2:
+        if self._is_busy or self._is_full or len(self._buffer) < 2:
             return
         length = struct.unpack("!H", self._buffer[:2])[0]
         if length > MAX_QUERY:
@@ -173,11 +193,31 @@ class Queries(Protocol):
 
     def _answer(self, reply: bytes) -> None:
         if self in self._server.connections:
-            self._is_busy = False
             self._timer.reset(IDLE_S)
             self.transport.write(struct.pack("!H", len(reply)) + reply)
+            self._server.reactor.callLater(0, self._done)
+
+    def _done(self) -> None:
+        self._is_busy = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self in self._server.connections and not (self._is_busy or self._is_full):
             self.transport.resumeProducing()
             self._next()
+
+    def pauseProducing(self) -> None:
+        """The client does not read its answers (IPushProducer)."""
+        self._is_full = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """It has read them (IPushProducer)."""
+        self._is_full = False
+        self._go_on()
+
+    def stopProducing(self) -> None:
+        """The connection has ended (IPushProducer)."""
 
     def connectionLost(self, reason: Any) -> None:
         """The client has gone (Protocol)."""

@@ -108,6 +108,15 @@ class Outbound(TestCase):
         self.assertEqual((found.load_balancer.type, found.endpoints, found.source_addresses),
                          ("original_destination", (), ()))
 
+    def test_what_is_passed_on_has_istios_limits_and_timeout(self):
+        snapshot = seen(service("a.test"), mesh_config(connectTimeout="3s"))
+        for name in ("PassthroughCluster", "InboundPassthroughCluster"):
+            found = next(one for one in snapshot.clusters if one.name == name)
+            self.assertEqual(found.connect_timeout_s, 3.0)
+            limits = found.circuit_breaker.config
+            self.assertEqual({limits.max_connections, limits.max_pending, limits.max_requests}, {2 ** 32 - 1})
+            self.assertGreater(found.load_balancer.config.max_endpoints, 10_000)
+
     def test_resolution_none_goes_where_the_client_meant(self):
         text = service("n.test", ports=(TCP,), endpoints=(), resolution="NONE", addresses=["10.8.0.0/16"])
         snapshot = seen(text)
