@@ -227,9 +227,13 @@ def test_server_that_resets_a_tunnel_resets_the_client():
         assert daemon.access(path="/tunnel")["flags"] == "UC"
 
 
-def test_client_that_resets_a_tunnel_ends_the_upstream_connection():
+def test_client_that_resets_a_tunnel_resets_the_server():
+    def script(peer):
+        assert read_to_end(peer.sock)[1]
+        ended.set()
+
     ended = threading.Event()
-    with tunnel(lambda peer: (peer.wait_end(), ended.set())) as (daemon, client):
+    with tunnel(script) as (daemon, client):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
         assert ended.wait(10)
