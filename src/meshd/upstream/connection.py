@@ -187,10 +187,8 @@ class UpstreamConnection:
             self.close()
 
     def abort(self) -> None:
-        """The attempt gives up: the connection cannot be used again. A tunnel that is cut must not look whole."""
-        attempt, self.attempt = self.attempt, None
-        if attempt is not None and attempt.is_tunnel and self.descriptor is not None:
-            self.descriptor.abort()
+        """The attempt gives up: the connection cannot be used again."""
+        self.attempt = None
         self.close()
 
     def close(self) -> None:
