@@ -245,6 +245,12 @@ class Refusals(ProxyCase):
         self.assertTrue(session.link.is_closed)
         self.assertEqual((self.filter.cells.client_errors.value, session.flags), (1, flag.DPE))
 
+    def test_a_name_that_would_write_lines_into_logs(self):
+        for name in ("org.acme.A\n200", "org.acme.\x1b[31m", "org.acme.\0"):
+            session = self.client(request(1, service=name))
+            self.assertEqual((session.link.is_closed, session.detail), (True, "dubbo: service: a control character"))
+        self.assertEqual((self.told, self.site.streams), ([], []))
+
     def test_an_upstream_that_breaks_the_protocol(self):
         session = self.client(request(1))
         stream = self.open()
