@@ -47,6 +47,13 @@ class TunnelTest(TcpCase):
             self.assertEqual(mesh.cluster.cells.connect_failures.value, 1)
             self.assertEqual(mesh.cluster.cells.active_connections.value, 0)
 
+    def test_a_field_that_would_be_two_lines_asks_nobody(self):
+        fields = (b"x", lambda session: b"a\r\nb"),
+        mesh = self.tcp(plan={"tunnel": Tunnel(host=lambda session: HOST, fields=fields)})
+        client = mesh.client(b"early")
+        self.assertNotEqual(client.end(), "open")
+        self.assertIn("tunnel: x: ", self.noted.session.failure)
+
     def test_the_next_attempt_asks_another_proxy(self):
         mesh, client, proxy = self.tunnel(upstreams=2, plan={"max_connect_attempts": 2})
         proxy.close()
