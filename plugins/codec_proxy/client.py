@@ -6,6 +6,8 @@ from meshd_plugins.codec_proxy.view import View
 
 HIGH_BYTES = 1024 * 1024
 """So many bytes that a client has not taken end its requests being read, or its session's upstream."""
+MOST_BYTES = 64 * HIGH_BYTES
+"""So many, of responses to what it had asked before, end the client: others wait for the same upstream."""
 
 
 class Client:
@@ -45,7 +47,7 @@ class Client:
             hub.route(self, frame, View(self.session, hub.codec, frame, hub.now(), hub.cells.labels[-1]))
         elif frame.kind == HEARTBEAT:
             hub.cells.heartbeats.inc()
-            self.link.send(hub.codec.heartbeat_answer(frame).data)
+            self.answer(hub.codec.heartbeat_answer(frame).data)
         elif frame.kind == SESSION and self.tunnel is None:
             hub.open(self, frame, View(self.session, hub.codec, frame, hub.now(), hub.cells.labels[-1]))
 
@@ -60,7 +62,9 @@ class Client:
 
     def received_eof(self):
         """The client says nothing more; it still gets its responses."""
-        if self.tunnel is not None or not self.waiting:
+        if self.tunnel is not None:
+            self.tunnel.finish()
+        elif not self.waiting:
             self.end()
         else:
             self._is_ending = True
@@ -85,11 +89,14 @@ class Client:
     # The upstream's side
 
     def answer(self, data):
-        """Send a response; a client that does not take its responses is asked for no more requests."""
+        """Send a response; a client that does not take its responses is asked for no more requests, then cut."""
         if self._is_over:
             return
         if data:
             self.link.send(data)
+        if self.link.pending_bytes > MOST_BYTES:
+            self.session.refuse(detail="responses_not_taken")
+            return
         if self.link.pending_bytes > HIGH_BYTES:
             self.link.pause()
         if self._is_ending and not self.waiting:

@@ -14,7 +14,7 @@ class Tunnel:
         self._frame = frame
         self._view = view
         self._early = [frame.data, client.rest()]
-        self._is_open = self._is_over = False
+        self._is_open = self._is_over = self._is_ending = False
         client.link.pause()
         self._stream = hub.connect(cluster, self, address)
 
@@ -34,6 +34,12 @@ class Tunnel:
         """The client takes bytes again."""
         self._stream.resume()
 
+    def finish(self):
+        """The client says nothing more: nor do we, once the endpoint has everything. The endpoint ends the session."""
+        self._is_ending = True
+        if self._is_open:
+            self._stream.half_close()
+
     def close(self):
         """The client has gone."""
         self._stream.close()
@@ -46,6 +52,8 @@ class Tunnel:
         self._is_open = True
         self._stream.send(b"".join(self._early))
         self._early = []
+        if self._is_ending:
+            self._stream.half_close()
         self._hub.cells.active.inc()
         self._client.link.resume()
 

@@ -6,7 +6,9 @@ from meshd.api import HEARTBEAT, REQUEST, RESPONSE, ProtocolError, flag
 from meshd_plugins.codec_proxy.frames import Frames
 
 HIGH_BYTES = 1024 * 1024
-"""So many bytes that wait for the kernel pause the clients whose requests come."""
+"""So many bytes that wait for the endpoint pause the clients whose requests come."""
+MOST_DEADLINES = 1024
+"""So many deadlines of requests that have their responses are kept, beside as many as requests wait."""
 LAST_ID = 2**63 - 1
 
 
@@ -34,6 +36,7 @@ class Shared:
         self.paused = set()
         self._frames = Frames(hub.codec)
         self._queue = []
+        self._queue_bytes = 0
         self._deadlines = []
         self._call = None
         self._call_at = 0.0
@@ -62,17 +65,17 @@ class Shared:
             client.waiting += 1
             hub.cells.active.inc()
             if timeout_s:
-                heapq.heappush(self._deadlines, (deadline, number))
-                self._look_at(deadline)
+                self._push(deadline, number)
         else:
             hub.ended(view, "oneway")
         if self._is_open:
             self.stream.send(data)
-            if self.stream.pending_bytes > HIGH_BYTES:
-                self.paused.add(client)
-                client.pause()
         else:
             self._queue.append(data)
+            self._queue_bytes += len(data)
+        if self.stream.pending_bytes + self._queue_bytes > HIGH_BYTES:
+            self.paused.add(client)
+            client.pause()
 
     def _number(self):
         self._next = self._next % LAST_ID + 1
@@ -100,8 +103,11 @@ class Shared:
         """The endpoint is there."""
         self._is_open = True
         queue, self._queue = self._queue, []
+        self._queue_bytes = 0
         if queue:
             self.stream.send(b"".join(queue))
+        if not self.stream.pending_bytes:
+            self.drained()
         self._rest()
 
     def received(self, data):
@@ -119,6 +125,8 @@ class Shared:
             elif frame.kind == HEARTBEAT:
                 self.hub.cells.heartbeats.inc()
                 self.stream.send(self.hub.codec.heartbeat_answer(frame).data)
+                if self.stream.pending_bytes > HIGH_BYTES:
+                    self.stream.pause()
 
     def _answer(self, frame):
         pending = self._take(frame.id)
@@ -132,6 +140,7 @@ class Shared:
 
     def drained(self):
         """The endpoint takes bytes again."""
+        self.stream.resume()
         paused, self.paused = self.paused, set()
         for client in paused:
             client.resume()
@@ -156,6 +165,15 @@ class Shared:
             self.hub.refuse(pending.client, pending.frame, pending.view, bit, reason)
 
     # Time
+
+    def _push(self, deadline, number):
+        """Keep a deadline; those of requests that are over go when there are many."""
+        if len(self._deadlines) > 2 * len(self.pending) + MOST_DEADLINES:
+            self._deadlines = [(one.deadline, number) for number, one in self.pending.items() if one.deadline]
+            heapq.heapify(self._deadlines)
+        else:
+            heapq.heappush(self._deadlines, (deadline, number))
+        self._look_at(deadline)
 
     def _look_at(self, when):
         if self._call is not None and self._call.active():

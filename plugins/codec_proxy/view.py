@@ -1,15 +1,21 @@
 """One request of a protocol as balancers and sinks see it: like an exchange of HTTP."""
 
-from meshd.api import Headers, RequestHead, ResponseHead, flag
+import re
+
+from meshd.api import Headers, ProtocolError, RequestHead, ResponseHead, flag
 
 NOT_HTTP = 0
 """The version of HTTP of a request that is none of its requests."""
 STATUS = {flag.NR: 404, flag.UT: 504}
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no field of HTTP may have either: it would write lines of its own into logs."""
 
 
 class View:
     """``request.headers`` are the codec's fields, ``protocol`` is its name. The response's status says for sinks how
     it went: 200, 500 for an error that the server tells of, 404, 503 or 504 for a refusal of ours.
+
+    Raises ProtocolError.
     """
 
     plan = route = identity = None
@@ -22,6 +28,9 @@ class View:
 
     def __init__(self, session, codec, frame, now, protocol=""):
         pairs = [(name, value) for name, value in codec.fields(frame) if value]
+        for name, value in pairs:
+            if _CONTROL.search(value):
+                raise ProtocolError(f"{protocol}: {name.decode()}: a control character")
         known = dict(pairs)
         path = b"/".join((b"", *(known[name] for name in (b"service", b"method") if name in known)))
         self.protocol = protocol

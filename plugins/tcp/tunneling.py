@@ -23,6 +23,11 @@ def text_fault(value):
     return ""
 
 
+def is_host(text):
+    """Say whether a text is HOST:PORT."""
+    return _HOST.fullmatch(text) is not None and 0 < int(text.rpartition(":")[2]) < 65536
+
+
 @config
 class Tunneling:
     """The endpoints are proxies, which are asked to lead to a host: by CONNECT, or by POST (Envoy's tunneling_config).
@@ -51,7 +56,7 @@ class Tunneling:
         """Yield faults between fields."""
         if fault := text_fault(self.hostname):
             yield "hostname", fault
-        elif "%" not in self.hostname and not _HOST.fullmatch(self.hostname):
+        elif "%" not in self.hostname and not is_host(self.hostname):
             yield "hostname", f"expected HOST:PORT, got {self.hostname!r}"
         if self.post_path != "/" and not self.use_post:
             yield "post_path", "expected use_post beside post_path"

@@ -162,6 +162,19 @@ class Bounds(ArrivalCase):
         client.send(GET[1:])
         self.assertEqual(self.size_of(client.read()), 1)
 
+    def test_a_client_is_silent_from_the_end_of_what_a_proxy_said_for_it(self):
+        def taken(arrival):
+            arrival.consume(3)
+            return CONTINUE
+
+        mesh = self.chosen(Looker(3, verdict=taken), Looker(silence_s=1.0))
+        client = self.connect(mesh)
+        mesh.advance(1.5)
+        client.send(b"PP!")
+        mesh.advance(0.5)
+        client.send(GET)
+        self.assertEqual(self.size_of(client.read()), 1)
+
     def test_no_more_than_64_kib_are_waited_for(self):
         mesh = self.chosen(Looker(10**9))
         client = self.connect(mesh)

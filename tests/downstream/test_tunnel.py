@@ -31,6 +31,11 @@ class TunnelTest(TcpCase):
         proxy.send(b"HTTP/1.0 100 Continue\r\n\r\n" + AGREED + b"220 hello")
         self.assertEqual(client.read(), b"220 hello")
 
+    def test_answers_that_say_nothing_are_passed_over_however_many(self):
+        mesh, client, proxy = self.tunnel()
+        proxy.send(b"HTTP/1.1 103\r\n\r\n" * 3000 + AGREED)
+        self.assertEqual(proxy.read(), b"early")
+
     def test_another_answer_is_a_connect_that_failed(self):
         for answer in (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", b"SSH-2.0\r\n\r\n", b"x" * 20000,
                        b"HTTP/1.1 502\r\n\r\n"):
@@ -41,6 +46,13 @@ class TunnelTest(TcpCase):
             self.assertTrue(self.noted.session.failure.startswith("tunnel: "))
             self.assertEqual(mesh.cluster.cells.connect_failures.value, 1)
             self.assertEqual(mesh.cluster.cells.active_connections.value, 0)
+
+    def test_a_field_that_would_be_two_lines_asks_nobody(self):
+        fields = (b"x", lambda session: b"a\r\nb"),
+        mesh = self.tcp(plan={"tunnel": Tunnel(host=lambda session: HOST, fields=fields)})
+        client = mesh.client(b"early")
+        self.assertNotEqual(client.end(), "open")
+        self.assertIn("tunnel: x: ", self.noted.session.failure)
 
     def test_the_next_attempt_asks_another_proxy(self):
         mesh, client, proxy = self.tunnel(upstreams=2, plan={"max_connect_attempts": 2})

@@ -81,6 +81,7 @@ class Proxying(NetworkFilterContract, SiteCase):
 
     def test_tunnels_that_cannot_be_are_faults(self):
         for key, options in (("hostname", {"hostname": "no-port"}), ("hostname", {"hostname": "%UNENDED:1"}),
+                             ("hostname", {"hostname": "a:99999"}), ("hostname", {"hostname": "a:0"}),
                              ("post_path", {"hostname": "a:1", "post_path": "/x"}),
                              ("headers_to_add", {"hostname": "a:1", "headers_to_add": (("host", "x"),)}),
                              ("headers_to_add", {"hostname": "a:1", "headers_to_add": (("x", "a\rb"),)})):

@@ -119,6 +119,9 @@ class IStream(Interface):
     def resume():
         """Read again."""
 
+    def half_close():
+        """Say that nothing more will be sent, once what waits has been; what the other side still says is received."""
+
     def close():
         """Give it up; what waits for the kernel is dropped, and the receiver hears no more."""
 

@@ -169,8 +169,9 @@ class Arrival:
         return with_socket(self.descriptor.fd, question)
 
     def consume(self, count: int) -> None:
-        """Take bytes away that are not the protocol's (a PROXY header)."""
+        """Take bytes away that are not the protocol's (a PROXY header): the client's own begin now."""
         self.data = self.data[count:]
+        self.began = self.world.poller.now
 
     def received_eof(self) -> None:
         """The client has gone before it was served."""

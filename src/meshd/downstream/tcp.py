@@ -242,6 +242,8 @@ class TcpConnection:
         self.descriptor.resume()
         early, self.early = self.early, b""
         relay.begin(make, early)
+        if self.descriptor.is_eof and not self.is_over:
+            relay.received_eof()
         if not self.is_over:
             self.arm()
 

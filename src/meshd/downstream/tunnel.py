@@ -46,16 +46,16 @@ class Tunnel:
         """Part of the answer's head."""
         self.data += data
         end = self.data.find(b"\r\n\r\n")
+        found = _STATUS.match(self.data)
+        while end >= 0 and found is not None and found[1] < b"200":  # as many as one likes
+            self.data = self.data[end + 4 :]
+            end = self.data.find(b"\r\n\r\n")
+            found = _STATUS.match(self.data)
         if end < 0:
             if len(self.data) > HEAD_BYTES:
                 self.end("the proxy's answer has no end")
-            return
-        found = _STATUS.match(self.data)
-        if found is None:
+        elif found is None:
             self.end("the proxy's answer is no HTTP/1.1")
-        elif found[1] < b"200":
-            after, self.data = self.data[end + 4 :], b""
-            self.received(after)
         elif found[1] < b"300":
             session = self.connection.session
             note_fields(session.plan.tunnel, session, Headers(self.data[found.end() - 2 : end]))

@@ -100,11 +100,13 @@ class Attempt:
             connection.release(is_reusable)
 
     def cancel(self) -> None:
-        """Give up: nothing of it will be reported any more."""
+        """Give up: nothing of it will be reported any more. A tunnel that is cut must not look whole."""
         if not self.is_ended:
             self.end()
             connection, self.connection = self.connection, None
             if connection is not None:
+                if self.is_tunnel and self.exchange.half_ended < 2 and not connection.is_multiplexed:
+                    connection.descriptor.abort()
                 connection.abort()
             else:
                 self.pool.give_up(self)

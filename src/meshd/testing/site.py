@@ -69,7 +69,7 @@ class FakeStream:
         self.address = address
         self.sent: list[bytes] = []
         self.pending_bytes = 0
-        self.is_paused = self.is_closed = False
+        self.is_paused = self.is_half_closed = self.is_closed = False
 
     def send(self, data: bytes) -> None:
         """Keep it."""
@@ -82,6 +82,10 @@ class FakeStream:
     def resume(self) -> None:
         """Note it."""
         self.is_paused = False
+
+    def half_close(self) -> None:
+        """Note it."""
+        self.is_half_closed = True
 
     def close(self) -> None:
         """Note it."""

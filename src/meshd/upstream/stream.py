@@ -194,6 +194,11 @@ class Stream:
         if self.is_ready:
             self.descriptor.resume()
 
+    def half_close(self) -> None:
+        """Send nothing more; the other side may."""
+        if self.is_ready:
+            self.descriptor.half_close()
+
     def close(self) -> None:
         """Give it up; what waits for the kernel is dropped. The receiver hears no more."""
         self.is_over = True

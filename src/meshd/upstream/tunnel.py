@@ -23,7 +23,7 @@ HEADERS_NOTE = "envoy.tcp_proxy.propagate_response_headers"
 
 
 def head_of(tunnel: Any, session: Any, scheme: bytes) -> RequestHead:
-    """Return the head that asks a proxy for a tunnel; raises ProtocolError where the host is none."""
+    """Return the head that asks a proxy for a tunnel; raises ProtocolError where the host or a field cannot be."""
     host = tunnel.host(session)
     authority.split(host)
     target = tunnel.post_path if tunnel.use_post else host
@@ -34,7 +34,10 @@ def head_of(tunnel: Any, session: Any, scheme: bytes) -> RequestHead:
     for name, render in tunnel.fields:
         value = render(session).strip()
         if value:
-            head.headers.add(name, value)
+            try:
+                head.headers.add(name, value)
+            except ValueError as error:  # what a client can put into a certificate, say
+                raise ProtocolError(f"{name.decode()}: {error}") from None
     return head
 
 

@@ -88,6 +88,9 @@ class Half:
             return
         if not descriptor.is_open:
             self.relay.check()
+        elif self.relay.reason and not descriptor.is_closing:
+            if not descriptor.pending:
+                self.relay.end(self.relay.reason)
         elif other.held:
             other.push()
         elif descriptor.pending_bytes <= self.relay.low_bytes:
@@ -211,14 +214,18 @@ class Relay:
             self.end(self.reason)
 
     def on_lost(self, half: Half, reason: str) -> None:
-        """One side broke: the other gets what is kept for it, or else a reset too, as what it has is not whole."""
+        """One side broke: the other gets what is kept for it, and a reset too, as what it has is not whole: unless the
+        upstream had said before that there is no more.
+        """
         if self.is_ended:
             return
         self.reason = reason
         other = half.other.descriptor
-        if half is self.up and other.pending and other.is_open and not half.held:
+        if half is self.up and half.is_eof and other.is_open:
             other.close()
             self.check()
+        elif half is self.up and other.pending and other.is_open and not half.held:
+            other.pause()  # until it has taken that
         elif other.is_closing and other.is_open:
             pass  # it has sent its end, and only takes what is left
         else:

@@ -88,6 +88,11 @@ class Session:
     def tell(self, view):
         self.told.append(view)
 
+    def refuse(self, flag=0, detail=""):
+        self.detail = detail
+        self.link.is_closed = True
+        self.server.lost("refused")
+
 
 class ProxyCase(unittest.TestCase):
     codec = "dubbo"
@@ -240,6 +245,12 @@ class Refusals(ProxyCase):
         self.assertTrue(session.link.is_closed)
         self.assertEqual((self.filter.cells.client_errors.value, session.flags), (1, flag.DPE))
 
+    def test_a_name_that_would_write_lines_into_logs(self):
+        for name in ("org.acme.A\n200", "org.acme.\x1b[31m", "org.acme.\0"):
+            session = self.client(request(1, service=name))
+            self.assertEqual((session.link.is_closed, session.detail), (True, "dubbo: service: a control character"))
+        self.assertEqual((self.told, self.site.streams), ([], []))
+
     def test_an_upstream_that_breaks_the_protocol(self):
         session = self.client(request(1))
         stream = self.open()
@@ -301,28 +312,6 @@ class Ends(ProxyCase):
         self.assertEqual(len(self.greeter.views), 1)
 
 
-class BackPressure(ProxyCase):
-    def test_an_upstream_that_does_not_keep_up_pauses_who_asks(self):
-        session = self.client(request(1))
-        stream = self.open()
-        stream.pending_bytes = 2**21
-        session.server.received(request(2))
-        self.assertTrue(session.link.is_paused)
-        stream.pending_bytes = 0
-        stream.receiver.drained()
-        self.assertFalse(session.link.is_paused)
-
-    def test_a_client_that_does_not_read_is_asked_for_no_more(self):
-        session = self.client(request(1))
-        stream = self.open()
-        session.link.pending_bytes = 2**21
-        stream.receiver.received(response(self.taken(stream)[0].id))
-        self.assertTrue(session.link.is_paused)
-        session.link.pending_bytes = 0
-        session.server.drained()
-        self.assertFalse(session.link.is_paused)
-
-
 class Sessions(ProxyCase):
     codec = "mqtt"
 
@@ -337,7 +326,10 @@ class Sessions(ProxyCase):
         session.server.received(b"\x30\x03anything")
         self.assertEqual((session.link.sent, stream.sent[-1]), (b"\x20\x02\0\0", b"\x30\x03anything"))
         session.server.received_eof()
-        self.assertTrue(stream.is_closed and session.link.is_closed)
+        self.assertTrue(stream.is_half_closed and not session.link.is_closed)
+        stream.receiver.received(b"\xd0\0")
+        stream.receiver.lost("closed")
+        self.assertEqual((session.link.sent[-2:], session.link.is_closed), (b"\xd0\0", True))
         self.assertEqual((self.count("ok"), self.told[0].response.status), (1, 200))
         self.check()
 
@@ -350,6 +342,13 @@ class Sessions(ProxyCase):
         self.assertTrue(session.link.is_closed)
         self.assertEqual((self.count("unavailable"), self.count("ok")), (1, 1))
         self.check()
+
+    def test_a_client_that_ends_before_its_broker_is_there_loses_nothing(self):
+        session = self.client(connect() + b"\x30\x02\0\0\xe0\0")
+        session.server.received_eof()
+        self.assertFalse(session.link.is_closed)
+        stream = self.open()
+        self.assertEqual((b"".join(stream.sent), stream.is_half_closed), (connect() + b"\x30\x02\0\0\xe0\0", True))
 
     def test_malformed_is_refused(self):
         session = self.client(connect(level=5, flags=3))
