@@ -44,7 +44,7 @@ class CommonSession(Session):
         self._gone = self._premature = 0  # streams
         self._max_open = settings.max_concurrent_streams
         self._max_pending = settings.max_outbound_frames
-        self._pending = 0  # heads and pieces of bodies since the last take
+        self._pending = 0  # heads since the last take, and queues of bodies that were empty before
 
     # what the engines have
 
@@ -312,8 +312,11 @@ class CommonSession(Session):
     def _drop(self, stream_id: int) -> None:
         """Forget a stream; its bytes need no credit any more, the connection's do."""
         self._forget_body(stream_id, self.streams.pop(stream_id))
+
+    def _forget_known(self) -> None:
+        """Keep a bound of what was reset, refused, or came after the last GOAWAY; called after each read."""
         known = self.gate.known
-        if len(known) > len(self.streams) + MAX_KEPT_STREAMS:
+        if len(known) > len(self.streams) + MAX_KEPT_STREAMS and not self.gate.is_within:
             known.clear()
             known.update(self.streams)
 

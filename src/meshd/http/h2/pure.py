@@ -64,6 +64,7 @@ class PureSession(CommonSession):
             return
         gate = self.gate
         self._read(gate.check(data))
+        self._forget_known()
         if gate.code or gate.flood is not None:
             self._end_at_gate()
 
@@ -292,9 +293,10 @@ class PureSession(CommonSession):
         queue = self._queues.get(stream_id)
         if queue is None or queue.is_last or self.is_closed:
             return 0
-        self._has_queued()
-        if self.is_closed:
-            return 0
+        if not queue.size:
+            self._has_queued()
+            if self.is_closed:
+                return 0
         queue.push(data)
         queue.is_last = is_last
         if queue.size > self.settings.write_high_bytes:
