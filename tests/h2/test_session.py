@@ -230,3 +230,17 @@ class BodilessTest(TestCase):
                 with self.subTest(engine=engine, status=status):
                     told, _ = self.told(engine, headers(1, ((b":status", status),), False), data(1, b"x"))
                     self.assertEqual(told, ["response", "reset"])
+
+
+class InterimTest(TestCase):
+    """A server may send 1xx, a few of them (as with HTTP/1.1: what is passed on is held by no window)."""
+
+    @paired()
+    def test_eight_pass(self, pair):
+        pair.client.request(get(), True)
+        pair.pump()
+        for _ in range(9):
+            pair.server.respond(1, ResponseHead(103, Headers()), False)
+        pair.pump()
+        self.assertEqual(pair.there.take(), [("informational", 1, 103)] * 8 + [("reset", 1, 1, True)])
+        self.assertEqual(pair.here.take()[1:], [("reset", 1, 1, False)])

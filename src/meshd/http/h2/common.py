@@ -13,6 +13,7 @@ from meshd.http.h2.code import (
 from meshd.http.h2.gate import Gate
 from meshd.http.h2.session import BODY, HEAD, UPGRADE, Session, Stream
 from meshd.http.head import RequestHead, ResponseHead
+from meshd.http.response import MAX_INFORMATIONAL
 
 FIRST_STREAMS = 100  # until the peer says; RFC 9113 6.5.2 recommends that it takes no less
 UNLIMITED = 2**32 - 1
@@ -163,7 +164,7 @@ class CommonSession(Session):
             self._refuse(stream_id, error, is_last)
             return
         if head.status < 200:
-            self.sink.on_informational(stream_id, head)
+            self._got_interim(stream_id, stream, head)
             return
         if stream.kind == HEAD or head.status == 304:
             head.content_length = 0
@@ -176,6 +177,13 @@ class CommonSession(Session):
         stream.is_answered = True
         stream.is_ended = is_last
         self.sink.on_response(stream_id, head, is_last)
+
+    def _got_interim(self, stream_id: int, stream: Stream, head: ResponseHead) -> None:
+        stream.interim += 1
+        if stream.interim > MAX_INFORMATIONAL:
+            self._refuse(stream_id, fields.malformed(f"expected at most {MAX_INFORMATIONAL} interim answers"), False)
+        else:
+            self.sink.on_informational(stream_id, head)
 
     def got_data(self, stream_id: int, data: bytes, is_last: bool) -> None:
         """Bytes of a body, perhaps none."""
