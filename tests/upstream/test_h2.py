@@ -125,7 +125,8 @@ class Ends(H2Case):
         self.assertEqual((mesh.last.flags, mesh.last.failure), (flag.UR, "reset by upstream: INTERNAL_ERROR"))
         server.answer(second, status=204)
         self.assertEqual(status_of(other.read()), 204)
-        self.assertEqual(mesh.cluster.stream_cells.rx_reset.value, 1)
+        cells = mesh.cluster.stream_cells
+        self.assertEqual((cells.rx_reset.value, cells.events["rx_reset"].value), (1, 1))
 
     def test_the_code_of_a_reset_says_more(self):
         for code, status, bit, word in (
@@ -218,6 +219,7 @@ class GoingAway(H2Case):
         self.assertEqual(head_of(first.read())[:2], (b"HTTP/1.1 202 Accepted", {b"content-length": b"0"}))
         self.assertEqual(server.peer.end(), "fin")
         self.assertEqual(mesh.cluster.stream_cells.close_notify.value, 1)
+        self.assertEqual(mesh.cluster.stream_cells.events["rx_reset"].value, 0)
 
     def test_an_idle_connection_is_replaced(self):
         mesh = self.h2()

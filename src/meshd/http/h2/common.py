@@ -258,7 +258,10 @@ class CommonSession(Session):
         if not self.is_server:
             self.is_finishing = True
             for stream_id in [stream_id for stream_id in self.streams if stream_id > last_stream_id]:
-                self.got_reset(stream_id, REFUSED_STREAM, False)
+                is_told = self.streams[stream_id].is_told
+                self._drop(stream_id)
+                if is_told:
+                    self.sink.on_reset(stream_id, REFUSED_STREAM, False)
         self.sink.on_goaway(last_stream_id, code, debug)
 
     # floods and errors

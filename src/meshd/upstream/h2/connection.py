@@ -215,8 +215,6 @@ class StreamConnection(UpstreamConnection):
     def on_reset(self, stream_id: int, code: int, is_local: bool) -> None:
         """A stream is gone: by the endpoint's RST_STREAM or GOAWAY, or because it broke the rules."""
         lease = self.leases.get(stream_id)
-        if not is_local:
-            self.stream_cells.events["rx_reset"].value += 1
         if lease is None:
             return
         self.touch(lease)
