@@ -4,6 +4,8 @@ from unittest import TestCase
 
 from meshd.http.h2.code import ENHANCE_YOUR_CALM, MAX_STREAM_ID
 from meshd.http.h2.settings import Settings
+from meshd.http.head import ResponseHead
+from meshd.http.headers import Headers
 from tests.h2.runner import MemoryTalk
 from tests.h2.wire import (
     ACK, END_HEADERS, GET, PADDED, POST, START, block, continuation, data, frame, goaway, headers, literal, ping,
@@ -142,6 +144,30 @@ class FloodTest(TestCase):
             talk.send(START + b"".join(headers(1 + 2 * at) for at in range(200)))
             self.assertIn("outbound_flood", talk.app.counts, engine)
             self.assertTrue(talk.session.is_closed)
+
+    def test_many_small_messages_that_wait_for_credit_are_no_flood(self):
+        for engine in ENGINES:
+            talk = MemoryTalk(engine, Settings(max_outbound_frames=50))
+            talk.send(START + settings((4, 0)) + headers(1, POST, False))
+            talk.session.respond(1, ResponseHead(200, Headers()), False)
+            for _ in range(1000):
+                talk.session.send(1, b"12345")
+                talk.read()
+            self.assertEqual((talk.app.counts, talk.session.queued(1)), ([], 5000), engine)
+
+    def test_streams_that_were_refused_are_kept_in_a_bound(self):
+        for engine in ENGINES:
+            talk = MemoryTalk(engine, Settings(max_concurrent_streams=1))
+            talk.send(START + window_update(0, 1 << 20))
+            for at in range(1, 8 * 1500, 8):
+                talk.send(headers(at, POST, False) + headers(at + 2) + data(at))
+                talk.read()
+                talk.send(headers(at + 4))
+                talk.read()
+                talk.send(headers(at + 6))
+                talk.read()
+            self.assertFalse(talk.session.is_closed)
+            self.assertLessEqual(len(talk.session.gate.known), 1001, engine)
 
     def test_clients_that_say_goaway_with_the_greatest_number(self):
         whole = goaway(MAX_STREAM_ID)

@@ -3,12 +3,13 @@
 from itertools import product
 from unittest import TestCase
 
+from meshd.http.h2.session import start
 from meshd.http.h2.settings import Settings
 from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
-from tests.h2.pair import Pair
+from tests.h2.pair import Log, Pair
 from tests.h2.runner import MemoryTalk
-from tests.h2.wire import GET, START, block, headers, literal
+from tests.h2.wire import GET, START, block, data, headers, literal, settings
 
 ENGINES = tuple(product(("fast", "pure"), repeat=2))
 
@@ -197,3 +198,49 @@ class MessagesTest(TestCase):
                          [("response", 1, 431, True), ("response", 3, 431, True)])
         self.assertEqual([event[1] for event in pair.here.take()], [5])
         self.assertEqual(pair.here.counts, ["header_overflow"] * 2)
+
+
+class BodilessTest(TestCase):
+    """204 and 304 have no body, whatever their content-length says (RFC 9110 8.6)."""
+
+    def told(self, engine, *frames):
+        """Return what a client is told of an answer, and its fields."""
+        log = Log()
+        log.session = session = start("client", Settings(), log, engine)
+        session.request(get(), True)
+        session.take()
+        session.receive(settings() + b"".join(frames))
+        session.take()
+        return [event[0] for event in log.events if event[0] != "settings"], log.heads.get(1)
+
+    def test_whatever_their_length_says(self):
+        for engine in ("fast", "pure"):
+            for status, length, is_good in ((b"304", b"100", True), (b"204", b"0", True), (b"204", b"5", False)):
+                with self.subTest(engine=engine, status=status, length=length):
+                    fields = (b":status", status), (b"content-length", length)
+                    told, head = self.told(engine, headers(1, fields, False), data(1, b""))
+                    self.assertEqual(told, ["response", "end", "closed"] if is_good else ["reset"])
+                    if is_good:
+                        self.assertEqual(head.content_length, 0)
+                        self.assertEqual(b"content-length" in head.headers, status == b"304")
+
+    def test_a_body_of_theirs_is_refused(self):
+        for engine in ("fast", "pure"):
+            for status in (b"204", b"304"):
+                with self.subTest(engine=engine, status=status):
+                    told, _ = self.told(engine, headers(1, ((b":status", status),), False), data(1, b"x"))
+                    self.assertEqual(told, ["response", "reset"])
+
+
+class InterimTest(TestCase):
+    """A server may send 1xx, a few of them (as with HTTP/1.1: what is passed on is held by no window)."""
+
+    @paired()
+    def test_eight_pass(self, pair):
+        pair.client.request(get(), True)
+        pair.pump()
+        for _ in range(9):
+            pair.server.respond(1, ResponseHead(103, Headers()), False)
+        pair.pump()
+        self.assertEqual(pair.there.take(), [("informational", 1, 103)] * 8 + [("reset", 1, 1, True)])
+        self.assertEqual(pair.here.take()[1:], [("reset", 1, 1, False)])

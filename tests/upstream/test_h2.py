@@ -125,7 +125,28 @@ class Ends(H2Case):
         self.assertEqual((mesh.last.flags, mesh.last.failure), (flag.UR, "reset by upstream: INTERNAL_ERROR"))
         server.answer(second, status=204)
         self.assertEqual(status_of(other.read()), 204)
-        self.assertEqual(mesh.cluster.stream_cells.rx_reset.value, 1)
+        cells = mesh.cluster.stream_cells
+        self.assertEqual((cells.rx_reset.value, cells.events["rx_reset"].value), (1, 1))
+
+    def test_the_code_of_a_reset_says_more(self):
+        for code, status, bit, word in (
+                (1, 502, flag.UPE, "protocol_error"), (7, 503, flag.UR, "remote_refused_stream_reset"),
+                (10, 503, flag.UR, "remote_error_with_CONNECT_request"), (8, 503, flag.UR, "remote_reset")):
+            mesh = self.h2()
+            client = mesh.client(GET)
+            server = self.server(mesh)
+            server.session.reset(server.requests()[0], code)
+            server.turn()
+            self.assertEqual(status_of(client.read()), status)
+            self.assertEqual((mesh.last.flags, mesh.last.detail),
+                             (bit, f"upstream_reset_before_response_started{{{word}}}"))
+            client = mesh.client(GET)
+            server.answer(server.requests()[1], b"part", is_last=False)
+            server.session.reset(server.requests()[1], code)
+            server.turn()
+            self.assertTrue(client.read().endswith(b"4\r\npart\r\n"))
+            self.assertEqual((mesh.last.flags, mesh.last.detail),
+                             (bit, f"upstream_reset_after_response_started{{{word}}}"))
 
     def test_a_reset_in_the_body_cuts_the_answer(self):
         mesh = self.h2()
@@ -198,6 +219,7 @@ class GoingAway(H2Case):
         self.assertEqual(head_of(first.read())[:2], (b"HTTP/1.1 202 Accepted", {b"content-length": b"0"}))
         self.assertEqual(server.peer.end(), "fin")
         self.assertEqual(mesh.cluster.stream_cells.close_notify.value, 1)
+        self.assertEqual(mesh.cluster.stream_cells.events["rx_reset"].value, 0)
 
     def test_an_idle_connection_is_replaced(self):
         mesh = self.h2()

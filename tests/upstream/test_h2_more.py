@@ -56,6 +56,17 @@ class Flow(H2Case):
 
 
 @both
+class Heads(H2Case):
+    def test_a_head_as_large_as_the_pool_allows_comes_in_as_many_frames_as_it_takes(self):
+        mesh = self.h2(pool={"max_head_bytes": 1 << 20})
+        client = mesh.client(GET)
+        server = self.server(mesh)
+        fields = [(b"x-%d" % number, b"a" * 50000) for number in range(8)]
+        server.answer(server.requests()[0], fields=fields)
+        self.assertEqual(client.read().count(b"a"), 400000)
+
+
+@both
 class Upgrades(H2Case):
     def open(self, settings=Settings(allow_connect=True)):
         mesh = self.h2(plan={"upgrades": (b"websocket",)})

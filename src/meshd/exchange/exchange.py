@@ -15,7 +15,7 @@ from meshd.api.exchange import IExchange
 from meshd.exchange import connect, forward, hedge, mirror, recovery
 from meshd.exchange.body import RequestBody, compose, read
 from meshd.exchange.held import Held, gather, release
-from meshd.exchange.reply import DETAILS, LATE_DETAILS, REPLY_HEADERS, answer_of, explain, refuse
+from meshd.exchange.reply import DETAILS, REPLY_HEADERS, answer_of, detail_of, explain, refuse
 from meshd.http import flag as flags
 
 
@@ -293,7 +293,7 @@ class Exchange:
         if self.response is not None:
             self.flags |= bit
             self.failure = reason
-            self.detail = LATE_DETAILS[bit]
+            self.detail = detail_of(bit, reason, True)
             self.end(False)
         else:
             forward.retry_failure(self, attempt, bit, reason, is_stale)
@@ -343,9 +343,9 @@ class Exchange:
 
     def fail(self, bit: int, reason: str) -> None:
         """Answer for the failure that ``bit`` names."""
-        status, detail = DETAILS[bit]
         self.failure = reason
-        self.reply(status, explain(self.flags | bit), REPLY_HEADERS.get(bit, ()), bit, detail)
+        detail = detail_of(bit, reason)
+        self.reply(DETAILS[bit][0], explain(self.flags | bit), REPLY_HEADERS.get(bit, ()), bit, detail)
 
     def drop_attempt(self) -> None:
         """Nothing more is wanted of the upstream."""

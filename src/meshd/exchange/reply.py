@@ -67,8 +67,19 @@ DETAILS = {
 }
 """Response flag -> (status, Envoy's response code detail) of the reply made for it."""
 
-LATE_DETAILS = {bit: detail.replace("_before_", "_after_") for bit, (_, detail) in DETAILS.items()}
-"""Response flag -> detail where the answer had begun and was cut."""
+RESETS = {
+    "reset by upstream: REFUSED_STREAM": "remote_refused_stream_reset",
+    "reset by upstream: CONNECT_ERROR": "remote_error_with_CONNECT_request",
+}
+"""Reason of a failure -> Envoy's word for it in the detail, where that is not the flag's."""
+
+
+def detail_of(bit: int, reason: str, is_late: bool = False) -> str:
+    """Return the response code detail of a failure; ``is_late``: the answer had begun, and was cut."""
+    detail = DETAILS[bit][1]
+    if reason in RESETS:
+        detail = detail.replace("remote_reset", RESETS[reason])
+    return detail.replace("_before_", "_after_") if is_late else detail
 
 
 def refuse(exchange: Any, name: str) -> None:

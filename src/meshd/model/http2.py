@@ -48,7 +48,10 @@ class Http2Options:
     max_inbound_window_update_frames_per_data_frame_sent: int = option(
         Integer(minimum=1), default=10, doc="flood limit: WINDOW_UPDATE frames for each DATA frame sent"
     )
-    max_continuations: int = option(Integer(), default=8, doc="flood limit: CONTINUATION frames of one head")
+    max_continuations: int = option(
+        Integer(), default=8,
+        doc="flood limit: CONTINUATION frames of one head, of 16 KiB each as a rule: heads above 144 KiB need more"
+    )
     max_premature_resets: int = option(
         Integer(minimum=1), default=500, doc="flood limit: of so many streams half may end in an early reset"
     )

@@ -6,6 +6,7 @@ from meshd.http.headers import Headers
 from tests.downstream.echo import Echo
 from tests.downstream.h2.client import H2Case, request
 from tests.exchange.mesh import GET, OK, status_of
+from tests.h2.wire import data, headers, rst, settings
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -118,6 +119,16 @@ class Fast(H2Case):
         peer.close()
         self.assertIn(("reset", stream, INTERNAL_ERROR, False), client.events())
         self.assertEqual(mesh.last.flags, flag.UC)
+
+    def test_what_came_together_with_the_cut_is_passed_on_before_the_reset(self):
+        mesh = self.mesh(cluster={"protocol": "http2"})
+        client = self.client(mesh)
+        stream = client.begin()
+        mesh.upstream.accept().send(settings() + headers(1, ((b":status", b"200"),), False)
+                                    + data(1, b"ok", False) + rst(1))
+        self.assertEqual([event[0] for event in client.events()], ["response", "reset"])
+        self.assertEqual(client.log.bodies[stream], b"ok")
+        self.assertEqual(mesh.last.flags, flag.UR)
 
     def test_a_client_that_is_gone_ends_all_of_its_streams(self):
         mesh = self.mesh()

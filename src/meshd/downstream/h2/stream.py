@@ -16,6 +16,7 @@ from meshd.http.headers import Headers
 
 UPGRADE_FAILED = "upgrade_failed"
 """Envoy's response code detail for an upgrade that is not passed on."""
+_ABANDONED = flags.DC | flags.DR | flags.DPE | flags.OM
 
 
 class Stream:
@@ -215,6 +216,8 @@ class Stream:
         connection = self.connection
         connection.cells.active_requests.value -= 1
         if not is_whole:
+            if not (connection.is_busy or exchange.flags & _ABANDONED):
+                connection.write_queued()  # what has been said of it goes before the reset
             connection.reset(self, CONNECT_ERROR if exchange.request.method == b"CONNECT" else INTERNAL_ERROR)
         elif not self.is_ended:
             connection.cut_short(self)

@@ -13,6 +13,7 @@ from meshd.http.h2.code import (
 from meshd.http.h2.gate import Gate
 from meshd.http.h2.session import BODY, HEAD, UPGRADE, Session, Stream
 from meshd.http.head import RequestHead, ResponseHead
+from meshd.http.response import MAX_INFORMATIONAL
 
 FIRST_STREAMS = 100  # until the peer says; RFC 9113 6.5.2 recommends that it takes no less
 UNLIMITED = 2**32 - 1
@@ -44,7 +45,7 @@ class CommonSession(Session):
         self._gone = self._premature = 0  # streams
         self._max_open = settings.max_concurrent_streams
         self._max_pending = settings.max_outbound_frames
-        self._pending = 0  # heads and pieces of bodies since the last take
+        self._pending = 0  # heads since the last take, and queues of bodies that were empty before
 
     # what the engines have
 
@@ -163,7 +164,7 @@ class CommonSession(Session):
             self._refuse(stream_id, error, is_last)
             return
         if head.status < 200:
-            self.sink.on_informational(stream_id, head)
+            self._got_interim(stream_id, stream, head)
             return
         if stream.kind == HEAD or head.status == 304:
             head.content_length = 0
@@ -176,6 +177,13 @@ class CommonSession(Session):
         stream.is_answered = True
         stream.is_ended = is_last
         self.sink.on_response(stream_id, head, is_last)
+
+    def _got_interim(self, stream_id: int, stream: Stream, head: ResponseHead) -> None:
+        stream.interim += 1
+        if stream.interim > MAX_INFORMATIONAL:
+            self._refuse(stream_id, fields.malformed(f"expected at most {MAX_INFORMATIONAL} interim answers"), False)
+        else:
+            self.sink.on_informational(stream_id, head)
 
     def got_data(self, stream_id: int, data: bytes, is_last: bool) -> None:
         """Bytes of a body, perhaps none."""
@@ -250,7 +258,10 @@ class CommonSession(Session):
         if not self.is_server:
             self.is_finishing = True
             for stream_id in [stream_id for stream_id in self.streams if stream_id > last_stream_id]:
-                self.got_reset(stream_id, REFUSED_STREAM, False)
+                is_told = self.streams[stream_id].is_told
+                self._drop(stream_id)
+                if is_told:
+                    self.sink.on_reset(stream_id, REFUSED_STREAM, False)
         self.sink.on_goaway(last_stream_id, code, debug)
 
     # floods and errors
@@ -312,8 +323,11 @@ class CommonSession(Session):
     def _drop(self, stream_id: int) -> None:
         """Forget a stream; its bytes need no credit any more, the connection's do."""
         self._forget_body(stream_id, self.streams.pop(stream_id))
+
+    def _forget_known(self) -> None:
+        """Keep a bound of what was reset, refused, or came after the last GOAWAY; called after each read."""
         known = self.gate.known
-        if len(known) > len(self.streams) + MAX_KEPT_STREAMS:
+        if len(known) > len(self.streams) + MAX_KEPT_STREAMS and not self.gate.is_within:
             known.clear()
             known.update(self.streams)
 

@@ -51,6 +51,7 @@ class FastSession(CommonSession):
             self._fail(error)
             return
         self._dispatch()
+        self._forget_known()
         if gate.code or gate.flood is not None:
             self._end_at_gate()
 
@@ -142,7 +143,6 @@ class FastSession(CommonSession):
         stream = self.streams.get(stream_id)
         if stream is None or self.is_closed or stream.is_closed:
             return 0
-        self._has_queued()
         try:
             if is_last:
                 self._send_data(stream_id, data, end_stream=True)
@@ -151,6 +151,8 @@ class FastSession(CommonSession):
             queued = self._queued(stream_id)
         except NGH2Error:
             return 0  # the stream is gone, of which an event will tell
+        if queued <= len(data):
+            self._has_queued()
         if queued > self._high and not stream.is_over:
             stream.is_over = True
             self._over.append(stream_id)

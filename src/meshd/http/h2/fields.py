@@ -234,9 +234,18 @@ def read_response(fields: Fields, is_last: bool, limits) -> ResponseHead:
         head.content_length = 0
     elif scan[0] & LENGTH:
         head.content_length = framing.read_length(headers.low[scan[3]:scan[4]])
+        if head.status == 204:
+            _read_none(head)
     elif is_last or head.status == 204 or head.status == 304:
         head.content_length = 0
     return head
+
+
+def _read_none(head: ResponseHead) -> None:
+    """A 204 has no content-length (RFC 9110 8.6): take out one that says so, refuse others, as libnghttp2 does."""
+    if head.content_length:
+        raise malformed(f"content-length: {head.content_length}: expected none with 204")
+    head.headers.remove(b"content-length")
 
 
 def read_trailers(fields: Fields, limits) -> Headers:

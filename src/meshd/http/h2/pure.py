@@ -21,11 +21,12 @@ from meshd.http.h2.code import (
     PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, SETTINGS, WINDOW_UPDATE,
 )
 from meshd.http.h2.common import MAX_KEPT_STREAMS, ROOM, CommonSession, goaway
-from meshd.http.h2.session import BODY
+from meshd.http.h2.session import HEAD, UPGRADE
 from meshd.http.h2.settings import first_settings
 from meshd.http.headers import Headers
 
 _words = Struct(">II").unpack_from
+_NO_BODY = ((b"content-length", b"0"),)
 
 
 class PureSession(CommonSession):
@@ -64,6 +65,7 @@ class PureSession(CommonSession):
             return
         gate = self.gate
         self._read(gate.check(data))
+        self._forget_known()
         if gate.code or gate.flood is not None:
             self._end_at_gate()
 
@@ -184,8 +186,9 @@ class PureSession(CommonSession):
         if self._is_strict(event.stream_id, section):
             self.got_response(event.stream_id, section, is_last)
             stream = self.streams.get(event.stream_id)
-            if stream is not None and stream.is_answered and stream.kind == BODY and not is_last:
-                self._expect(event.stream_id, section)
+            if stream is not None and stream.is_answered and stream.kind != UPGRADE and not is_last:
+                has_none = stream.kind == HEAD or section[0][1] in (b"204", b"304")
+                self._expect(event.stream_id, _NO_BODY if has_none else section)
             self._ended(event)
 
     def _on_trailers(self, event) -> None:
@@ -292,9 +295,10 @@ class PureSession(CommonSession):
         queue = self._queues.get(stream_id)
         if queue is None or queue.is_last or self.is_closed:
             return 0
-        self._has_queued()
-        if self.is_closed:
-            return 0
+        if not queue.size:
+            self._has_queued()
+            if self.is_closed:
+                return 0
         queue.push(data)
         queue.is_last = is_last
         if queue.size > self.settings.write_high_bytes:

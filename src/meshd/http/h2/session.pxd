@@ -8,6 +8,7 @@ cdef class Stream:
     cdef public bint is_closed
     cdef public long long held
     cdef public int kind
+    cdef public int interim
     cdef public double begun
 
 

@@ -145,15 +145,15 @@ class Session:
 class Stream:
     """What a session keeps of one stream. ``is_told``: the sink knows it and is told of what happens.
 
-    ``held``: bytes of its body that were not consumed. ``kind`` is the answer's: 0 has a body, 1 has none (HEAD),
-    2 grants an upgrade.
+    ``held``: bytes of its body that were not consumed. ``interim`` counts 1xx answers. ``kind`` is the answer's: 0 has
+    a body, 1 has none (HEAD), 2 grants an upgrade.
     """
 
-    __slots__ = ("begun", "held", "is_answered", "is_closed", "is_ended", "is_over", "is_told", "kind")
+    __slots__ = ("begun", "held", "interim", "is_answered", "is_closed", "is_ended", "is_over", "is_told", "kind")
 
     def __init__(self, is_told: bool, kind: int, begun: float) -> None:
         self.is_told = is_told
         self.kind = kind
         self.begun = begun
         self.is_answered = self.is_over = self.is_ended = self.is_closed = False
-        self.held = 0
+        self.held = self.interim = 0

@@ -7,7 +7,7 @@ takes no more requests (GOAWAY, age, number, retired) is ``is_leaving`` and clos
 from typing import Any
 
 from meshd.http import flag
-from meshd.http.h2.code import NO_ERROR, REFUSED_STREAM
+from meshd.http.h2.code import NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM
 from meshd.http.h2.session import CLIENT, start
 from meshd.upstream.connection import UpstreamConnection
 from meshd.upstream.h2.lease import Lease
@@ -215,8 +215,6 @@ class StreamConnection(UpstreamConnection):
     def on_reset(self, stream_id: int, code: int, is_local: bool) -> None:
         """A stream is gone: by the endpoint's RST_STREAM or GOAWAY, or because it broke the rules."""
         lease = self.leases.get(stream_id)
-        if not is_local:
-            self.stream_cells.events["rx_reset"].value += 1
         if lease is None:
             return
         self.touch(lease)
@@ -225,7 +223,7 @@ class StreamConnection(UpstreamConnection):
             return
         self.stream_cells.rx_reset.value += 1
         lease.is_refused = code == REFUSED_STREAM
-        lease.fail(flag.UR, f"reset by upstream: {name_of(code)}", False)
+        lease.fail(flag.UPE if code == PROTOCOL_ERROR else flag.UR, f"reset by upstream: {name_of(code)}", False)
 
     def on_closed(self, stream_id: int) -> None:
         """Both sides have ended a stream: there may be room for another."""

@@ -13,6 +13,10 @@ from meshd.http.h2.settings import Settings
 from meshd.upstream.h2.connection import MAX_REQUESTS, StreamConnection
 from meshd.upstream.pool import Pool
 
+FRAME_BYTES = 16384
+MAX_CONTINUATIONS = 8
+"""CONTINUATION frames of one head, at least (nghttp2's limit); as many as make the largest head."""
+
 
 class StreamPool(Pool):
     """``ready`` are the connections that take one more request now, ``max_streams`` the requests of one connection by
@@ -194,6 +198,7 @@ def settings_of(spec: Any) -> Settings:
         initial_stream_window_size=http2.initial_stream_window_size,
         initial_connection_window_size=http2.initial_connection_window_size,
         max_head_bytes=pool.max_head_bytes, max_fields=pool.max_fields,
+        max_continuations=max(MAX_CONTINUATIONS, pool.max_head_bytes // FRAME_BYTES),
         write_high_bytes=pool.buffer_high_bytes, write_low_bytes=pool.buffer_low_bytes,
         max_outbound_frames=http2.max_outbound_frames,
         max_outbound_control_frames=http2.max_outbound_control_frames,
