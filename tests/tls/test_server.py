@@ -1,6 +1,8 @@
 """TLS towards clients: which certificate is shown, who is let in, and what comes back for a session."""
 
 import ssl
+import time
+from unittest import mock
 
 from meshd.model.tls import SanMatch, Validation
 from tests.pki import Authority, ExtendedKeyUsageOID
@@ -181,6 +183,18 @@ class Sessions(TlsCase):
         self.visit(tls, context, session)
         self.assertTrue(self.layer.security.is_resumed)
         self.assertEqual(self.layer.security.peer.spiffe_id, "spiffe://mesh/ns/a/sa/c")
+
+    def test_who_has_expired_comes_not_back_with_a_short_one(self):
+        leaf = self.root.leaf("uri:spiffe://mesh/ns/a/sa/c")
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            tls = self.server(client_certificate="required", validation=self.validation())
+            context = self.peer_context(leaf=leaf)
+            context.maximum_version = version
+            session = self.visit(tls, context)
+            with mock.patch.object(self.world.clock, "wall", lambda: time.time() + 40 * 86400):
+                self.visit(tls, context, session)
+            self.assertIn("certificate has expired", self.layer.owner.said[0])
+        self.assertEqual(tls.cells.fail_verify_error.value, 2)
 
     def test_a_session_of_another_listener_or_of_before_a_change_is_worth_nothing(self):
         first, context = self.server(), self.peer_context()

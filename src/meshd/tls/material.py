@@ -94,11 +94,11 @@ def load_pair(context: ssl.SSLContext, path: str, chain: bytes, key_path: str, k
     """Put a chain and its key into ``context``. Raises BadSecret where they do not belong together."""
     if b"ENCRYPTED" in key:
         raise BadSecret(key_path, "the key is encrypted, expected one that is not", "key_file")
-    with memory_file(chain.rstrip() + b"\n" + key) as joined:
-        try:
+    try:
+        with memory_file(chain.rstrip() + b"\n" + key) as joined:
             context.load_cert_chain(joined, password="")
-        except (ssl.SSLError, OSError, ValueError) as error:
-            raise BadSecret(key_path, _why(error, path), "key_file") from None
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise BadSecret(key_path, _why(error, path), "key_file") from None
 
 
 def _why(error: Exception, path: str) -> str:
