@@ -30,7 +30,8 @@ class SecretStore:
         self._errors = metrics.counter(
             "meshd_secret_errors_total", "times that changed files of TLS could not be used").cell()
         self._expiry = metrics.gauge(
-            EXPIRY, "when a certificate in use expires, the first of its file, epoch seconds", ("kind", "name", "spiffe_id"), "host")
+            EXPIRY, "when a certificate in use expires, the first of its file, epoch seconds",
+            ("kind", "name", "spiffe_id"), "host")
 
     def add(self, owner: Any) -> None:
         """Look after ``owner`` as long as it lives and no newer one has its place (``where``).
