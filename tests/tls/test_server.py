@@ -4,7 +4,8 @@ import ssl
 import time
 from unittest import mock
 
-from meshd.model.tls import SanMatch, Validation
+from meshd.model.tls import Certificate, DownstreamTls, SanMatch, Validation
+from meshd.tls.server import ServerTls
 from tests.pki import Authority, ExtendedKeyUsageOID
 from tests.tls.side import TlsCase
 
@@ -67,6 +68,20 @@ class Choosing(TlsCase):
     def test_a_chain_of_several_is_shown_as_it_is(self):
         leaf = Authority("between", above=self.root).leaf("a.example")
         self.assertEqual(len(self.chain(leaf, [self.root])), 2)
+
+    def test_one_file_may_hold_both_and_the_chain_is_shown_once(self):
+        leaf = Authority("between", above=self.root).leaf("a.example")
+        old = self.root.leaf("old")
+        for text in (leaf.pem + leaf.key_pem, leaf.key_pem + leaf.pem):
+            path = self.file("both", text)
+            key = self.file("key", leaf.key_pem + old.pem)
+            for certificate in (Certificate(certificate_file=path, key_file=path),
+                                Certificate(certificate_file=path, key_file=key),
+                                Certificate(certificate_file=self.file("other", leaf.pem + old.key_pem), key_file=key)):
+                tls = ServerTls(DownstreamTls(certificates=(certificate,)), "listener it", "", self.world, self.cells())
+                layer, peer = self.serve(tls)
+                self.settle(peer)
+                self.assertEqual(len(peer.engine._sslobj.get_unverified_chain()), 2)
 
     def test_openssl_chooses_where_two_authorities_have_one_name(self):
         shown = self.chain(self.leaf, [Authority(), self.root])

@@ -241,6 +241,19 @@ class Bad(TlsCase):
         for mixed in ((files[0], other[1]), (other[0], files[1])):
             self.refuse("not the key of the certificate in", Certificate(certificate_file=mixed[0], key_file=mixed[1]))
 
+    def test_a_pipe_keeps_nobody_waiting(self):
+        os.mkfifo(self.folder / "pipe")
+        pipe = str(self.folder / "pipe")
+        self.refuse("pipe: expected a regular file", Certificate(certificate_file=pipe, key_file=pipe))
+
+    def test_half_written(self):
+        files = self.leaf.write(self.folder)
+        chain = self.leaf.pem + self.root.pem
+        for end in (len(self.leaf.pem) + 12, len(chain) - 100, len(chain) - 10):
+            error = self.refuse("not a certificate: the file is cut off", Certificate(
+                certificate_file=self.file("half", chain[:end]), key_file=files[1]))
+            self.assertEqual(error.attribute, "certificate_file")
+
     def test_no_pem_and_an_encrypted_key(self):
         files = self.leaf.write(self.folder)
         self.refuse("expected a certificate in PEM", Certificate(

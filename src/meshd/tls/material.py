@@ -7,11 +7,12 @@ what is used, however the files change meanwhile.
 import contextlib
 import os
 import ssl
+import stat
 from collections.abc import Iterator
 from typing import Any
 
 from meshd.errors import MeshdError
-from meshd.wire.tls.certificate import Certificate, certificates
+from meshd.wire.tls.certificate import Certificate, certificates, no_certificates, only_certificates
 
 MAX_BYTES = 8 * 1024 * 1024
 """No file of certificates is larger: the system's authorities are some 250 KiB."""
@@ -58,13 +59,20 @@ def _named(folder: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
 def read(path: str, attribute: str = "") -> bytes:
     """Return a file's bytes. Raises BadSecret."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadSecret(path, "expected a regular file", attribute)
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise BadSecret(path, (error.strerror or str(error)).lower(), attribute) from None
     if len(data) > MAX_BYTES:
         raise BadSecret(path, f"expected at most {MAX_BYTES} bytes", attribute)
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for who might write into it, if it is a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_certificates(path: str, attribute: str) -> tuple[bytes, list[Certificate]]:
@@ -91,11 +99,14 @@ def memory_file(data: bytes) -> Iterator[str]:
 
 
 def load_pair(context: ssl.SSLContext, path: str, chain: bytes, key_path: str, key: bytes) -> None:
-    """Put a chain and its key into ``context``. Raises BadSecret where they do not belong together."""
+    """Put a chain and its key into ``context``. Raises BadSecret where they do not belong together.
+
+    Each file may hold more than is asked of it: both may be one.
+    """
     if b"ENCRYPTED" in key:
         raise BadSecret(key_path, "the key is encrypted, expected one that is not", "key_file")
     try:
-        with memory_file(chain.rstrip() + b"\n" + key) as joined:
+        with memory_file(only_certificates(chain) + no_certificates(key)) as joined:
             context.load_cert_chain(joined, password="")
     except (ssl.SSLError, OSError, ValueError) as error:
         raise BadSecret(key_path, _why(error, path), "key_file") from None

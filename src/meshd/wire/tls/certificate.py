@@ -34,6 +34,7 @@ _KEYS = {
 }
 _ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 MAX_NAMES = 1000
 """Names that are read of one certificate."""
 
@@ -120,6 +121,8 @@ class Certificate:
 def certificates(pem: bytes) -> list[Certificate]:
     """Return those in ``pem``, in its order. Raises ValueError where one cannot be read."""
     found = []
+    if pem.count(b"-----BEGIN ") != len(_BLOCK.findall(pem)):
+        raise ValueError("the file is cut off")
     for match in _PEM.finditer(pem):
         try:
             data = base64.b64decode(b"".join(match[1].split()), validate=True)
@@ -127,6 +130,16 @@ def certificates(pem: bytes) -> list[Certificate]:
             raise ValueError("a certificate is not base64") from None
         found.append(Certificate(data))
     return found
+
+
+def only_certificates(pem: bytes) -> bytes:
+    """Return ``pem`` less all that is no certificate."""
+    return b"\n".join(match[0] for match in _PEM.finditer(pem)) + b"\n"
+
+
+def no_certificates(pem: bytes) -> bytes:
+    """Return ``pem`` less its certificates."""
+    return _PEM.sub(b"", pem)
 
 
 def _alternative_names(rows: Reader) -> tuple[tuple[str, str], ...]:
