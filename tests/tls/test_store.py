@@ -179,6 +179,27 @@ class IstioNames(TlsCase):
         self.assertEqual(tls.choice.default.local.fingerprint, hashlib.sha256(new.der).hexdigest())
 
 
+class Apart(TlsCase):
+    """Authorities in a folder of their own."""
+
+    def test_they_go_before_the_issuer_s(self):
+        theirs = Authority("clients")
+        for name, root in (("shop", self.root), ("shop-cacert", theirs)):
+            (self.folder / name).mkdir()
+            (self.folder / name / "ca.crt").write_bytes(root.pem)
+        self.leaf.write(self.folder / "shop")
+        spec = DownstreamTls(certificates=(Certificate(secret="shop"),), client_certificate="required",
+                             validation=Validation(secret="shop"))
+        tls = ServerTls(spec, "listener it", str(self.folder), self.world, self.cells())
+        for leaf, word in ((theirs.leaf("x"), "secured"), (self.root.leaf("x"), "lost")):
+            layer, peer = self.serve(tls, context=self.peer_context(leaf=leaf))
+            self.settle(peer)
+            self.assertEqual(layer.owner.said[-1], word)
+        (self.folder / "shop-cacert" / "ca.crt").unlink()
+        self.assertFalse(tls.refresh())
+        self.assertIn("shop-cacert/ca.crt: no such file", tls.facts()["error"])
+
+
 class Lists(TlsCase):
     """Revocation lists that are gone: the revoked are not let in until somebody asks for that."""
 

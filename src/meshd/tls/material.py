@@ -20,7 +20,8 @@ PAIRS = (("tls.crt", "tls.key"), ("cert-chain.pem", "key.pem"))
 AUTHORITIES = (("ca.crt", "ca.crl"), ("root-cert.pem", "ca-crl.pem"))
 """Names of files in a secret's folder: Kubernetes', and those that Istio gives a workload outside of it."""
 CA_FOLDER = "-cacert"
-"""A folder beside the secret's that holds its authorities, as Istio has it."""
+"""A folder beside the secret's that holds its authorities, as Istio has it: where it is there, those of the secret
+itself (who has issued it, often) count for nothing."""
 
 
 class BadSecret(MeshdError):
@@ -44,9 +45,7 @@ def authority_paths(spec: Any, directory: str) -> tuple[str | None, str | None]:
     if spec.secret is None:
         return spec.ca_file, spec.crl_file
     folder = os.path.join(directory, spec.secret)
-    path, lists = _named(folder, AUTHORITIES)
-    if not os.path.exists(path) and os.path.isdir(folder + CA_FOLDER):
-        path, lists = _named(folder + CA_FOLDER, AUTHORITIES)
+    path, lists = _named(folder + CA_FOLDER if os.path.isdir(folder + CA_FOLDER) else folder, AUTHORITIES)
     return path, lists if os.path.exists(lists) else None
 
 
