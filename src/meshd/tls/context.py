@@ -45,6 +45,20 @@ def make(spec: Any, side: int, alpn: tuple[str, ...]) -> Context:
     return context
 
 
+def unknown_ciphers(names: tuple[str, ...]) -> list[str]:
+    """Return which of ``cipher_suites`` OpenSSL knows nothing by; it passes over them. Words that take others away, or
+    that sort, are not asked about.
+    """
+    context, found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), []
+    for name in names:
+        try:
+            if name[0] not in "!-+@":
+                context.set_ciphers(name)
+        except ssl.SSLError:
+            found.append(name)
+    return found
+
+
 class Authorities:
     """Who is trusted, read once and given to each context. ``found`` are the certificates, for pages and metrics."""
 

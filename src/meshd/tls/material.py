@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from meshd.errors import MeshdError
-from meshd.wire.tls.certificate import Certificate, certificates, no_certificates, only_certificates
+from meshd.wire.tls.certificate import Certificate, certificates, no_certificates, only_certificates, revocations
 
 MAX_BYTES = 8 * 1024 * 1024
 """No file of certificates is larger: the system's authorities are some 250 KiB."""
@@ -129,11 +129,21 @@ def load_authorities(context: ssl.SSLContext, path: str, data: bytes) -> None:
         raise BadSecret(path, f"cannot be read as certificates ({error.reason or error})", "ca_file") from None
 
 
+def read_lists(path: str) -> tuple[bytes, list[tuple[str, float]]]:
+    """Return a PEM file of revocation lists and what ``revocations`` says of them. Raises BadSecret."""
+    data = read(path, "crl_file")
+    try:
+        found = revocations(data)
+    except ValueError as error:
+        raise BadSecret(path, f"not a revocation list: {error}", "crl_file") from None
+    if not found:
+        raise BadSecret(path, "expected a revocation list in PEM", "crl_file")
+    return data, found
+
+
 def load_lists(context: ssl.SSLContext, path: str, only_leaf: bool) -> None:
     """Refuse what the revocation lists at ``path`` name. Raises BadSecret."""
-    data = read(path, "crl_file")
-    if b"-----BEGIN X509 CRL-----" not in data:
-        raise BadSecret(path, "expected a revocation list in PEM", "crl_file")
+    data, _ = read_lists(path)
     try:
         with memory_file(data) as file:
             context.load_verify_locations(cafile=file)

@@ -34,6 +34,7 @@ _KEYS = {
 }
 _ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+_LIST = re.compile(rb"-----BEGIN X509 CRL-----(.*?)-----END X509 CRL-----", re.DOTALL)
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 MAX_NAMES = 1000
 """Names that are read of one certificate."""
@@ -120,16 +121,35 @@ class Certificate:
 
 def certificates(pem: bytes) -> list[Certificate]:
     """Return those in ``pem``, in its order. Raises ValueError where one cannot be read."""
+    return [Certificate(data) for data in _decoded(pem, _PEM)]
+
+
+def revocations(pem: bytes) -> list[tuple[str, float]]:
+    """Return (issuer, when the next one is due in epoch seconds, 0.0 where that is not said) of the revocation lists in
+    ``pem`` (RFC 5280 5.1). Raises ValueError where one cannot be read.
+    """
     found = []
+    for data in _decoded(pem, _LIST):
+        try:
+            body = Reader(data).open(der.SEQUENCE).open(der.SEQUENCE)
+            if body.peek() == der.INTEGER:
+                body.next()
+            body.take(der.SEQUENCE)
+            issuer = _name(body.open(der.SEQUENCE))
+            der.seconds(body)
+            found.append((issuer, der.seconds(body) if body.peek() in (der.UTC, der.GENERAL) else 0.0))
+        except (IndexError, OverflowError, UnicodeError) as error:
+            raise ValueError(f"not a revocation list: {error}") from None
+    return found
+
+
+def _decoded(pem: bytes, block: re.Pattern[bytes]) -> list[bytes]:
     if pem.count(b"-----BEGIN ") != len(_BLOCK.findall(pem)):
         raise ValueError("the file is cut off")
-    for match in _PEM.finditer(pem):
-        try:
-            data = base64.b64decode(b"".join(match[1].split()), validate=True)
-        except binascii.Error:
-            raise ValueError("a certificate is not base64") from None
-        found.append(Certificate(data))
-    return found
+    try:
+        return [base64.b64decode(b"".join(match[1].split()), validate=True) for match in block.finditer(pem)]
+    except binascii.Error:
+        raise ValueError("it is not base64") from None
 
 
 def only_certificates(pem: bytes) -> bytes:
