@@ -198,6 +198,7 @@ class Sessions(TlsCase):
         self.visit(tls, context, session)
         self.assertTrue(self.layer.security.is_resumed)
         self.assertEqual(self.layer.security.peer.spiffe_id, "spiffe://mesh/ns/a/sa/c")
+        self.assertEqual([one.der for one in self.layer.security.peer_chain], [leaf.der])
 
     def test_who_has_expired_comes_not_back_with_a_short_one(self):
         leaf = self.root.leaf("uri:spiffe://mesh/ns/a/sa/c")
