@@ -81,6 +81,7 @@ class Names(TlsCase):
         auto = self.client(sni=None)
         self.assertEqual(auto.name_for("Shop.Example:8443", "10.0.0.1:443"), "shop.example")
         self.assertEqual(auto.name_for("", "shop.example:443"), "shop.example")
+        self.assertEqual((auto.name_for("a.b.:80", "x:1"), auto.name_for("", "x.:1")), ("a.b", "x"))
         self.assertEqual(auto.name_for("[::1]:80", ""), "::1")
         self.assertEqual(auto.name_for("", "unix:/run/x"), "")
         self.assertEqual(self.client().name_for("shop.example", "x:1"), "a.example")

@@ -75,12 +75,14 @@ class ClientTls(Live):
         return rows
 
     def name_for(self, host: str, address: str) -> str:
-        """Return the name to ask for: the configured one, the host of a request, the endpoint's own name, or ""."""
+        """Return the name to ask for: the configured one, the host of a request, the endpoint's own name, or "". The
+        dot at the end of a name is no part of it (RFC 6066 3).
+        """
         if self.spec.sni is not None:
             return self.spec.sni
         if not self.is_auto:
             return ""
-        return bare(host) or ("" if address.startswith("unix:") else bare(address))
+        return bare(host).rstrip(".") or ("" if address.startswith("unix:") else bare(address).rstrip("."))
 
     def connect(self, fd: int, owner: Any, name: str, address: str, timeout_s: float,
                 alpn: tuple[str, ...] = ()) -> TlsDescriptor:
