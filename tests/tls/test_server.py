@@ -2,9 +2,11 @@
 
 import ssl
 import time
+import unittest
 from unittest import mock
 
 from meshd.model.tls import Certificate, DownstreamTls, SanMatch, Validation
+from meshd.tls import direct
 from meshd.tls.server import ServerTls
 from tests.pki import Authority, ExtendedKeyUsageOID
 from tests.tls.side import TlsCase
@@ -221,8 +223,15 @@ class Sessions(TlsCase):
         self.visit(first, context, session)
         self.assertFalse(self.layer.security.is_resumed)
 
+    @unittest.skipIf(direct.control is None, "OpenSSL cannot be asked directly")
     def test_without_tickets_there_is_nothing_to_come_back_with(self):
-        tls, context = self.server(session_tickets=False), self.peer_context()
-        session = self.visit(tls, context)
-        self.visit(tls, context, session)
-        self.assertFalse(self.layer.security.is_resumed)
+        for gives, takes in ((False, True), (True, False), (False, False)):
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                tls, context = self.server(session_tickets=gives), self.peer_context()
+                context.maximum_version = version
+                context.options |= 0 if takes else ssl.OP_NO_TICKET
+                session = self.visit(tls, context)
+                if session is not None and (not gives or version == ssl.TLSVersion.TLSv1_2):
+                    self.visit(tls, context, session)
+                    self.assertFalse(self.layer.security.is_resumed, (gives, takes, version))
+            self.assertEqual(tls.choice.default.session_stats()["number"], 0)

@@ -4,7 +4,7 @@ import ssl
 from typing import Any
 
 from meshd.errors import MeshdError
-from meshd.tls import groups, material
+from meshd.tls import direct, groups, material
 from meshd.wire.tls.certificate import Certificate
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -37,6 +37,7 @@ def make(spec: Any, side: int, alpn: tuple[str, ...]) -> Context:
     if alpn:
         context.set_alpn_protocols(list(alpn))
     if side == ssl.PROTOCOL_TLS_SERVER:
+        direct.keep_no_sessions(context)
         if spec.session_tickets:
             context.num_tickets = TICKETS
         else:

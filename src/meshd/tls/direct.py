@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 _KNOWN_LAYOUT = sys.implementation.name == "cpython" and (3, 11) <= sys.version_info[:2] <= (3, 14)
 _MODE, _NO_AUTO_CHAIN = 33, 8
+_CACHE_MODE, _CACHE_OFF = 44, 0
 
 
 def _library() -> Callable[[ssl.SSLContext, int, int, bytes | None], int] | None:
@@ -37,6 +38,15 @@ def _library() -> Callable[[ssl.SSLContext, int, int, bytes | None], int] | None
 
 
 control = _library()
+
+
+def keep_no_sessions(context: ssl.SSLContext) -> None:
+    """Let ``context``, a server's, remember no sessions: who comes back does so by ticket.
+
+    Else OpenSSL would keep 20,480 of clients of TLS 1.2 without tickets, 10 KB each with a client's certificate.
+    """
+    if control is not None:
+        control(context, _CACHE_MODE, _CACHE_OFF, None)
 
 
 def keep_chain(context: ssl.SSLContext) -> None:
