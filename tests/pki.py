@@ -89,10 +89,10 @@ class Authority:
         between = (self.certificate,) if self.above is not None else ()
         return Leaf(builder.sign(self.key, hashes.SHA256()), key, between)
 
-    def revoke(self, *leaves):
+    def revoke(self, *leaves, days=1):
         """Return a list of the revoked, as PEM."""
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.name).last_update(
-            now() - datetime.timedelta(minutes=1)).next_update(now() + datetime.timedelta(days=1))
+            now() - datetime.timedelta(days=2)).next_update(now() + datetime.timedelta(days=days))
         for leaf in leaves:
             builder = builder.add_revoked_certificate(x509.RevokedCertificateBuilder().serial_number(
                 leaf.certificate.serial_number).revocation_date(now()).build())

@@ -90,6 +90,20 @@ class Checking(unittest.TestCase):
         self.assertEqual(self.faults(start + "{ca_file: a/ca.crt, crl_file: a/ca.crt}}"),
                          [("MSH0120", "listeners[0].tls.validation.crl_file")])
 
+    def test_a_list_that_has_expired_is_a_warning(self):
+        (self.folder / "a" / "ca.crl").write_bytes(self.root.revoke())
+        text = "{certificates: [{secret: a}], client_certificate: required, validation: {secret: a}}"
+        self.assertEqual(self.faults(text), [])
+        (self.folder / "a" / "ca.crl").write_bytes(self.root.revoke(days=-1))
+        self.assertEqual(self.faults(text), [("MSH0121", "listeners[0].tls.validation.secret")])
+        self.assertIn("the revocation list of CN=test root has expired at", str(self.found[0]))
+
+    def test_ciphers_that_nobody_knows_are_said(self):
+        text = "{certificates: [{secret: a}], cipher_suites: [ECDHE-RSA-AES128-GCM-SHA256, %s]}"
+        self.assertEqual(self.faults(text % "'!aNULL'"), [])
+        self.assertEqual(self.faults(text % "TLS_AES_128_GCM_SHA256"), [("MSH0118", "listeners[0].tls.cipher_suites")])
+        self.assertIn("'TLS_AES_128_GCM_SHA256': OpenSSL knows no such cipher", str(self.found[0]))
+
     def test_what_the_model_refuses(self):
         for text, word in (
                 ("{certificates: []}", "MSH0112"),

@@ -60,6 +60,15 @@ def test_curl_speaks_both_versions_and_sees_the_right_certificate(mesh):
         assert "Cipher is (NONE)" in s_client(daemon.port, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
 
 
+def test_names_that_are_none_are_refused_or_shown_the_first_and_fill_no_log(mesh):
+    with Daemon(hello(mesh)) as daemon:
+        for name in ("a..test", ".shop.test", "x" * 70 + ".test", "SHOP.TEST.", "*"):
+            assert "CN = localhost" in s_client(daemon.port, "-servername", name), name
+        assert "alert" in s_client(daemon.port, "-servername", "\u00e9.test")
+        assert daemon.metric("envoy_listener_ssl_connection_error") == 1
+        assert "Exception" not in daemon.log()
+
+
 def test_rsa_and_ecdsa_are_chosen_by_what_the_client_takes(mesh):
     mesh.issue("rsa", "shop.test", kind="rsa")
     listener = {"tls": {"certificates": [{"secret": "rsa"}, {"secret": "server"}]}}

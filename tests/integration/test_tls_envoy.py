@@ -4,8 +4,9 @@ import contextlib
 import ssl
 
 import pytest
+from cryptography import x509
 
-from meshd.wire.tls.certificate import Certificate
+from meshd.wire.tls.certificate import _SHORT, Certificate
 from tests.integration.harness.client import ask
 from tests.integration.harness.daemon import Daemon, one_cluster
 from tests.integration.harness.envoy import Envoy, envoy_program
@@ -16,7 +17,8 @@ from tests.pki import Authority
 
 MODES = ("sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only")
 DETAILS = {"subject": True, "cert": True, "chain": True, "dns": True, "uri": True}
-FORGED = b"GET / HTTP/1.1\r\nhost: shop.test\r\nx-forwarded-client-cert: By=x;Hash=y\r\nconnection: close\r\n\r\n"
+LINE = b"x-forwarded-client-cert: By=x;Hash=y\r\n"
+FORGED = b"GET / HTTP/1.1\r\nhost: shop.test\r\n" + LINE + b"connection: close\r\n\r\n"
 
 
 def file(path):
@@ -70,15 +72,21 @@ def heads_of(stack):
 
 
 def field(head):
-    """Return the value of x-forwarded-client-cert in a head, b"" without."""
-    for line in head.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"x-forwarded-client-cert":
-            return value.strip()
-    return b""
+    """Return the values of x-forwarded-client-cert in a head, joined as Envoy does, b"" without."""
+    lines = [line.partition(b":") for line in head.split(b"\r\n")]
+    return b",".join(value.strip() for name, _, value in lines if name.lower() == b"x-forwarded-client-cert")
+
+
+def odd_subject():
+    """Return a name with what has to be escaped, and with types that have a name of their own or none."""
+    rows = [("2.5.4.10", 'A "b", \\ +c;<d>=#'), ("2.5.4.3", " #e\r\nf: g "), ("2.5.4.11", "Z\u00fcrich"),
+            ("1.2.3.4", "h")]
+    rows += [(one, "i") for one in _SHORT if one not in ("2.5.4.3", "2.5.4.6", "2.5.4.10", "2.5.4.11")]
+    return x509.Name([x509.NameAttribute(x509.ObjectIdentifier(one), value) for one, value in rows])
 
 
 def test_the_field_is_the_same_in_every_mode(mesh):
+    mesh.issue("odd", "a.test", 'uri:spiffe://a/b,By=c;Hash="d"', "uri:spiffe://e/f", "*.b.test", subject=odd_subject())
     with contextlib.ExitStack() as stack:
         upstream, heads = heads_of(stack)
         host, _, port = upstream.address.rpartition(":")
@@ -93,8 +101,8 @@ def test_the_field_is_the_same_in_every_mode(mesh):
             configuration = one_cluster(upstream.address, secrets=mesh.settings(),
                                         listener={"tls": mesh.serving("optional"), "http": http})
             with Daemon(configuration) as daemon:
-                for client in ("client", None):
-                    for data in (FORGED, FORGED.replace(b"x-forwarded-client-cert: By=x;Hash=y\r\n", b"")):
+                for client in ("client", "odd", None):
+                    for data in (FORGED, FORGED.replace(LINE, b""), FORGED.replace(LINE, LINE * 2)):
                         found = []
                         for place in (ports[mode], daemon.port):
                             heads.clear()

@@ -1,6 +1,8 @@
 """TLS towards endpoints: who is believed, which name is asked for, sessions."""
 
 import ssl
+import time
+from unittest import mock
 
 from meshd.model.tls import SanMatch, Validation
 from meshd.tls.client import of_mesh
@@ -79,6 +81,7 @@ class Names(TlsCase):
         auto = self.client(sni=None)
         self.assertEqual(auto.name_for("Shop.Example:8443", "10.0.0.1:443"), "shop.example")
         self.assertEqual(auto.name_for("", "shop.example:443"), "shop.example")
+        self.assertEqual((auto.name_for("a.b.:80", "x:1"), auto.name_for("", "x.:1")), ("a.b", "x"))
         self.assertEqual(auto.name_for("[::1]:80", ""), "::1")
         self.assertEqual(auto.name_for("", "unix:/run/x"), "")
         self.assertEqual(self.client().name_for("shop.example", "x:1"), "a.example")
@@ -130,6 +133,27 @@ class Resumption(TlsCase):
         strangers = [known(self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)) for _ in range(4)]
         self.assertEqual([session is None for _, session in strangers], [False, False, True, True])
         self.assertEqual(known(good), (False, None))
+
+    def test_one_that_breaks_the_connection_is_not_offered_again(self):
+        tls = self.client()
+        for count in (1, 2, 3):
+            good = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)
+            self.assertFalse(self.visit(tls, good))
+            layer, peer = self.call(tls, context=good)
+            self.settle(peer)
+            self.assertTrue(layer.security.is_resumed)
+            peer.sock.close()
+            self.world.turn()
+            self.assertEqual((layer.owner.said[-1], tls.sessions["10.0.0.1:443", "a.example"][:2]), (
+                "eof", (None, count)))
+        self.assertEqual([self.visit(tls, good), self.visit(tls, good)], [False, False])
+
+    def test_one_of_a_certificate_that_has_expired_is_not_offered(self):
+        context = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)
+        tls = self.client()
+        self.visit(tls, context)
+        with mock.patch.object(self.world.clock, "wall", lambda: time.time() + 40 * 86400):
+            self.assertFalse(self.visit(tls, context))
 
     def test_not_where_that_is_off_nor_with_other_files(self):
         context = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)

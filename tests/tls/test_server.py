@@ -1,8 +1,13 @@
 """TLS towards clients: which certificate is shown, who is let in, and what comes back for a session."""
 
 import ssl
+import time
+import unittest
+from unittest import mock
 
-from meshd.model.tls import SanMatch, Validation
+from meshd.model.tls import Certificate, DownstreamTls, SanMatch, Validation
+from meshd.tls import direct
+from meshd.tls.server import ServerTls
 from tests.pki import Authority, ExtendedKeyUsageOID
 from tests.tls.side import TlsCase
 
@@ -65,6 +70,20 @@ class Choosing(TlsCase):
     def test_a_chain_of_several_is_shown_as_it_is(self):
         leaf = Authority("between", above=self.root).leaf("a.example")
         self.assertEqual(len(self.chain(leaf, [self.root])), 2)
+
+    def test_one_file_may_hold_both_and_the_chain_is_shown_once(self):
+        leaf = Authority("between", above=self.root).leaf("a.example")
+        old = self.root.leaf("old")
+        for text in (leaf.pem + leaf.key_pem, leaf.key_pem + leaf.pem):
+            path = self.file("both", text)
+            key = self.file("key", leaf.key_pem + old.pem)
+            for certificate in (Certificate(certificate_file=path, key_file=path),
+                                Certificate(certificate_file=path, key_file=key),
+                                Certificate(certificate_file=self.file("other", leaf.pem + old.key_pem), key_file=key)):
+                tls = ServerTls(DownstreamTls(certificates=(certificate,)), "listener it", "", self.world, self.cells())
+                layer, peer = self.serve(tls)
+                self.settle(peer)
+                self.assertEqual(len(peer.engine._sslobj.get_unverified_chain()), 2)
 
     def test_openssl_chooses_where_two_authorities_have_one_name(self):
         shown = self.chain(self.leaf, [Authority(), self.root])
@@ -181,6 +200,19 @@ class Sessions(TlsCase):
         self.visit(tls, context, session)
         self.assertTrue(self.layer.security.is_resumed)
         self.assertEqual(self.layer.security.peer.spiffe_id, "spiffe://mesh/ns/a/sa/c")
+        self.assertEqual([one.der for one in self.layer.security.peer_chain], [leaf.der])
+
+    def test_who_has_expired_comes_not_back_with_a_short_one(self):
+        leaf = self.root.leaf("uri:spiffe://mesh/ns/a/sa/c")
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            tls = self.server(client_certificate="required", validation=self.validation())
+            context = self.peer_context(leaf=leaf)
+            context.maximum_version = version
+            session = self.visit(tls, context)
+            with mock.patch.object(self.world.clock, "wall", lambda: time.time() + 40 * 86400):
+                self.visit(tls, context, session)
+            self.assertIn("certificate has expired", self.layer.owner.said[0])
+        self.assertEqual(tls.cells.fail_verify_error.value, 2)
 
     def test_a_session_of_another_listener_or_of_before_a_change_is_worth_nothing(self):
         first, context = self.server(), self.peer_context()
@@ -191,8 +223,15 @@ class Sessions(TlsCase):
         self.visit(first, context, session)
         self.assertFalse(self.layer.security.is_resumed)
 
+    @unittest.skipIf(direct.control is None, "OpenSSL cannot be asked directly")
     def test_without_tickets_there_is_nothing_to_come_back_with(self):
-        tls, context = self.server(session_tickets=False), self.peer_context()
-        session = self.visit(tls, context)
-        self.visit(tls, context, session)
-        self.assertFalse(self.layer.security.is_resumed)
+        for gives, takes in ((False, True), (True, False), (False, False)):
+            for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+                tls, context = self.server(session_tickets=gives), self.peer_context()
+                context.maximum_version = version
+                context.options |= 0 if takes else ssl.OP_NO_TICKET
+                session = self.visit(tls, context)
+                if session is not None and (not gives or version == ssl.TLSVersion.TLSv1_2):
+                    self.visit(tls, context, session)
+                    self.assertFalse(self.layer.security.is_resumed, (gives, takes, version))
+            self.assertEqual(tls.choice.default.session_stats()["number"], 0)

@@ -86,12 +86,53 @@ class Renewal(TlsCase):
         os.replace(self.folder / "new", link)
         self.store.look()
         self.assertEqual(self.shown(), second.der)
+        (self.folder / "two" / "tls.crt").write_bytes(b"half of it")
+        self.store.look()
+        self.assertIn("expected a certificate", self.tls.facts()["error"])
+        (self.folder / "three").mkdir()
+        for target in ("three", "two"):
+            second.write(self.folder / target)
+        self.store.look()
+        for target, words in (("absent", "no such file"), ("two", "")):
+            (self.folder / "new").symlink_to(target)
+            os.replace(self.folder / "new", link)
+            self.store.look()
+            self.assertIn(words, self.tls.facts()["error"])
+        self.assertEqual((self.tls.facts()["error"], self.value("meshd_secret_errors_total")), ("", 2))
 
     def test_when_it_expires_is_a_metric(self):
         expiry = self.world.metrics.value(
             "meshd_cert_expiry_timestamp_seconds", "cert_chain", str(self.folder_of / "tls.crt"),
             "spiffe://mesh/ns/a/sa/b")
         self.assertAlmostEqual(expiry, time.time() + 30 * 86400, delta=3600)
+
+    def test_of_several_in_a_file_the_first_to_expire_counts(self):
+        between = Authority("between", above=self.root)
+        leaf = between.leaf("a.example", days=5)
+        leaf.write(self.folder_of)
+        (self.folder / "ca.crt").write_bytes(self.root.pem + between.pem)
+        self.store.look()
+        expiry = self.world.metrics.value(
+            "meshd_cert_expiry_timestamp_seconds", "cert_chain", str(self.folder_of / "tls.crt"), "")
+        self.assertAlmostEqual(expiry, time.time() + 5 * 86400, delta=3600)
+
+    def test_one_that_raises_does_not_end_the_looking(self):
+        class Broken:
+            where, trouble, loaded, number = "listener broken", "", (), 0
+
+            def refresh(self, is_asked):
+                raise RuntimeError("nobody has thought of this")
+
+        broken = Broken()
+        self.store.add(broken)
+        with self.assertRaises(RuntimeError):
+            self.world.advance(1.1)
+        new = self.root.leaf("a.example")
+        new.write(self.folder_of)
+        with self.assertRaises(RuntimeError):
+            self.world.advance(1.1)
+        self.world.advance(0.1)
+        self.assertEqual(self.shown(), new.der)
 
     def test_pages_name_all_but_the_key(self):
         rows = self.store.rows()
@@ -138,6 +179,62 @@ class IstioNames(TlsCase):
         self.assertEqual(tls.choice.default.local.fingerprint, hashlib.sha256(new.der).hexdigest())
 
 
+class Apart(TlsCase):
+    """Authorities in a folder of their own."""
+
+    def test_they_go_before_the_issuer_s(self):
+        theirs = Authority("clients")
+        for name, root in (("shop", self.root), ("shop-cacert", theirs)):
+            (self.folder / name).mkdir()
+            (self.folder / name / "ca.crt").write_bytes(root.pem)
+        self.leaf.write(self.folder / "shop")
+        spec = DownstreamTls(certificates=(Certificate(secret="shop"),), client_certificate="required",
+                             validation=Validation(secret="shop"))
+        tls = ServerTls(spec, "listener it", str(self.folder), self.world, self.cells())
+        for leaf, word in ((theirs.leaf("x"), "secured"), (self.root.leaf("x"), "lost")):
+            layer, peer = self.serve(tls, context=self.peer_context(leaf=leaf))
+            self.settle(peer)
+            self.assertEqual(layer.owner.said[-1], word)
+        (self.folder / "shop-cacert" / "ca.crt").unlink()
+        self.assertFalse(tls.refresh())
+        self.assertIn("shop-cacert/ca.crt: no such file", tls.facts()["error"])
+
+
+class Lists(TlsCase):
+    """Revocation lists that are gone: the revoked are not let in until somebody asks for that."""
+
+    def test_they_stay_in_force(self):
+        folder = self.folder / "shop"
+        folder.mkdir()
+        self.leaf.write(folder)
+        revoked = self.root.leaf("x")
+        (folder / "ca.crt").write_bytes(self.root.pem)
+        (folder / "ca.crl").write_bytes(self.root.revoke(revoked))
+        store = SecretStore(self.world, 1.0)
+        spec = DownstreamTls(certificates=(Certificate(secret="shop"),), client_certificate="required",
+                             validation=Validation(secret="shop"))
+        tls = ServerTls(spec, "listener it", str(self.folder), self.world, self.cells())
+        store.add(tls)
+        store.start()
+        self.addCleanup(store.stop)
+
+        def is_let_in():
+            layer, peer = self.serve(tls, context=self.peer_context(leaf=revoked))
+            self.settle(peer)
+            return layer.owner.said == ["secured"]
+
+        (folder / "ca.crl").rename(folder / "away")
+        self.world.advance(1.1)
+        self.assertFalse(is_let_in())
+        self.assertIn("ca.crl: the revocation lists are gone", tls.facts()["error"])
+        (folder / "ca.crl").write_bytes((folder / "away").read_bytes())
+        self.world.advance(1.1)
+        self.assertEqual((is_let_in(), tls.facts()["error"]), (False, ""))
+        (folder / "ca.crl").unlink()
+        store.look()
+        self.assertTrue(is_let_in())
+
+
 class Bad(TlsCase):
     """What cannot be used at the start is an error that names the file."""
 
@@ -164,6 +261,19 @@ class Bad(TlsCase):
         other = Authority("x").leaf("x", kind="rsa").write(self.folder, "other")
         for mixed in ((files[0], other[1]), (other[0], files[1])):
             self.refuse("not the key of the certificate in", Certificate(certificate_file=mixed[0], key_file=mixed[1]))
+
+    def test_a_pipe_keeps_nobody_waiting(self):
+        os.mkfifo(self.folder / "pipe")
+        pipe = str(self.folder / "pipe")
+        self.refuse("pipe: expected a regular file", Certificate(certificate_file=pipe, key_file=pipe))
+
+    def test_half_written(self):
+        files = self.leaf.write(self.folder)
+        chain = self.leaf.pem + self.root.pem
+        for end in (len(self.leaf.pem) + 12, len(chain) - 100, len(chain) - 10):
+            error = self.refuse("not a certificate: the file is cut off", Certificate(
+                certificate_file=self.file("half", chain[:end]), key_file=files[1]))
+            self.assertEqual(error.attribute, "certificate_file")
 
     def test_no_pem_and_an_encrypted_key(self):
         files = self.leaf.write(self.folder)

@@ -17,7 +17,10 @@ class TLSCertificate:
 
     server_certificate: str = option(Text(), default="", doc="file of the certificate")
     private_key: str = option(Text(), default="", doc="file of its key")
-    ca_certificates: str = option(Text(), default="", doc="file of the CAs of clients")
+    ca_certificates: str = option(
+        Text(), default="", doc="file of the CAs of clients",
+        unsupported="clients are asked for certificates of the server's own caCertificates"
+    )
 
 
 @camel_config

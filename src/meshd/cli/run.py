@@ -27,6 +27,7 @@ from meshd.host.launch import Launch
 from meshd.host.notify import Notify
 from meshd.hot.ledger import LOCKING
 from meshd.overload import heap
+from meshd.tls import odd_name
 
 UMASK = 0o027
 
@@ -76,6 +77,7 @@ def run(arguments: Any) -> int:
 def install_reactor() -> Any:
     """Return the process's reactor, and prepare the process for it."""
     heap.keep()
+    odd_name.keep_quiet()
     faulthandler.enable()  # systemd's watchdog ends a hung process by SIGABRT: the journal then shows where it hung
     from twisted.internet import epollreactor
     epollreactor.install()

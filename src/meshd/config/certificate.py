@@ -13,6 +13,7 @@ from meshd.document.value import missing_hint
 from meshd.model.snapshot import Secrets, Snapshot
 from meshd.model.tls import Certificate, DownstreamTls, UpstreamTls, Validation
 from meshd.tls import groups, material
+from meshd.tls.context import unknown_ciphers
 from meshd.tls.material import BadSecret
 
 SECTIONS = (Certificate, Validation)
@@ -23,6 +24,7 @@ AUTHORITIES = ("ca_file", "crl_file", "secret")
 def check_certificates(context: Context, now_s: float) -> None:
     """Add the faults of all files of TLS; ``now_s`` is the time of day in epoch seconds."""
     _warn_of_groups(context)
+    _warn_of_ciphers(context)
     seen = [one for one in context.seen if one.cls in SECTIONS]
     if not seen:
         return
@@ -46,6 +48,13 @@ def _warn_of_groups(context: Context) -> None:
             context.fault("MSH0123", one.node.get("ecdh_curves") or one.node, f"{one.path}.ecdh_curves",
                           "this Python can choose one group only: OpenSSL's own list is offered",
                           CODES["MSH0123"].severity, hint="give one, or use a Python that is linked with libssl")
+
+
+def _warn_of_ciphers(context: Context) -> None:
+    for one in context.seen:
+        node = one.node.get("cipher_suites") if one.cls in (DownstreamTls, UpstreamTls) else None
+        for name in unknown_ciphers(one.values.get("cipher_suites", ())) if node is not None else ():
+            context.unsupported(node, f"{one.path}.cipher_suites", f"{name!r}: OpenSSL knows no such cipher of TLS 1.2")
 
 
 class _Spec:
@@ -91,6 +100,7 @@ def _look_at_authorities(spec: Any, directory: str, now_s: float, context: Conte
         found = material.read_certificates(path, "ca_file")[1] if path is not None else []
         if lists is not None:
             material.load_lists(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), lists, True)
+            yield from _overdue(lists, places[1], now_s)
     except BadSecret as error:
         yield "MSH0120", places[error.attribute == "crl_file"], str(error), ""
         return
@@ -108,6 +118,13 @@ def _times(path: Any, found: list, place: str, now_s: float) -> Rows:
             yield "MSH0121", place, f"{what} has expired at {_day(one.not_after_s)}", "renew it"
         elif one.not_before_s > now_s:
             yield "MSH0121", place, f"{what} is not valid before {_day(one.not_before_s)}", "is the clock right?"
+
+
+def _overdue(path: str, place: str, now_s: float) -> Rows:
+    for issuer, next_s in material.read_lists(path)[1]:
+        if next_s and next_s < now_s:
+            yield ("MSH0121", place, f"{path}: the revocation list of {issuer} has expired at {_day(next_s)}: whoever "
+                   "shows a certificate of that authority is refused", "renew it")
 
 
 def _day(seconds: float) -> str:

@@ -63,7 +63,7 @@ CODES = {
     "MSH0117": _code("a plugin's own check of its configuration failed unexpectedly"),
     "MSH0118": _code("a field is accepted, and does nothing yet", severity=WARNING),
     "MSH0120": _code("a certificate, key, authority or revocation list cannot be used"),
-    "MSH0121": _code("a certificate has expired, or is not valid yet", severity=WARNING),
+    "MSH0121": _code("a certificate or revocation list has expired, or is not valid yet", severity=WARNING),
     "MSH0122": _code("a key may be read by everybody on this machine", severity=WARNING),
     "MSH0123": _code("several groups cannot be chosen here: OpenSSL's own list is offered", severity=WARNING),
     "MSH0201": _code("something is referred to that is not configured"),

@@ -27,7 +27,7 @@ class ClientCert:
             headers.remove(NAME)
         elif self.mode != FORWARD_ONLY:
             value = self.value(security)
-            before = headers.joined(NAME) if self.mode == APPEND_FORWARD else b""
+            before = b",".join(headers.get_all(NAME)) if self.mode == APPEND_FORWARD else b""
             headers.set(NAME, before + b"," + value if before else value)
 
     def value(self, security: Any) -> bytes:

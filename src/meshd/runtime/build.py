@@ -71,7 +71,7 @@ class Construction:
             world, node=snapshot.node, claims=claims, environment=environment, build=self.assembly.build
         )
         self.runtime = Runtime(snapshot, registry, self.assembly.ground, self.assembly.built)
-        self.securing = Securing(world, snapshot.secrets.directory, self.faults)
+        self.securing = Securing(world, snapshot.secrets.directory, self.faults, self.runtime.secured)
 
     def run(self, previous: Runtime | None) -> Steps:
         """Make clusters, then sinks, then chains; raises ConfigurationError with every fault."""

@@ -45,7 +45,8 @@ class Runtime:
     ``discoveries`` are (discovery object, live cluster) pairs. A cluster that is the same in the next configuration is
     that runtime's too: ``shared`` names those that another runtime starts and ends, ``parts`` says what they are made
     of. Listeners are not part of it: they live on, and serve
-    by the chain of the runtime in force.
+    by the chain of the runtime in force. ``secured`` is the TLS that the world's secrets look after from the swap on:
+    until then, and where there is none, it is the old one's files that matter.
     """
 
     def __init__(self, snapshot: Snapshot, registry: Registry, ground: Ground, built: list[Built]) -> None:
@@ -60,6 +61,7 @@ class Runtime:
         self.workload: Any = None
         self.parts: dict[str, Parts] = {}
         self.shared: set[str] = set()
+        self.secured: list[Any] = []
         self.is_started = False
         self.ending: list[Deferred] = []
 
@@ -134,8 +136,11 @@ class Runtime:
     def take_over(self) -> set[str]:
         """The swap: pools and log reopening are this runtime's from now on, and the clusters whose names it returns."""
         self.ground.world.node = self.snapshot.node
-        if self.ground.world.secrets is not None:
-            self.ground.world.secrets.poll_s = self.snapshot.secrets.poll_s
+        secrets = self.ground.world.secrets
+        if secrets is not None:
+            secrets.poll_s = self.snapshot.secrets.poll_s
+            while self.secured:
+                secrets.add(self.secured.pop())
         self.ground.world.clusters = self.clusters
         taken, self.shared = self.shared, set()
         for name, cluster in self.clusters.items():
@@ -195,7 +200,7 @@ class Runtime:
         while self.built:
             untie(self.built.pop().made)
             yield
-        for parts in (self.discoveries, self.ground.reopeners):
+        for parts in (self.discoveries, self.ground.reopeners, self.secured):
             while parts:
                 parts.pop()
                 yield

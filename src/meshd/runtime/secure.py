@@ -1,4 +1,4 @@
-"""Live TLS for the runtime under construction: made of the model, looked after by the world's secrets.
+"""Live TLS for the runtime under construction: made of the model, to be looked after by the world's secrets.
 
 OpenSSL is imported where the first TLS is configured: a proxy without has no use for it.
 """
@@ -16,12 +16,14 @@ _WHERE = re.compile(r"(.+):(\d+):(\d+)")
 
 
 class Securing:
-    """``faults`` gets a Fault for each TLS that cannot be made; None is returned for it then."""
+    """``faults`` gets a Fault for each TLS that cannot be made; None is returned for it then. ``made`` gets the others.
+    """
 
-    def __init__(self, world: Any, directory: str, faults: list[Fault]) -> None:
+    def __init__(self, world: Any, directory: str, faults: list[Fault], made: list[Any]) -> None:
         self._world = world
         self._directory = directory
         self._faults = faults
+        self._made = made
 
     def client(self, spec: Any, alpn: tuple[str, ...] = ()) -> Any:
         """Return the ClientTls towards the endpoints of a cluster."""
@@ -43,8 +45,7 @@ class Securing:
         except MeshdError as error:
             self._faults.append(Fault(CODE, ERROR, f"{where}: tls: {error}", mark_of(spec.where)))
             return None
-        if self._world.secrets is not None:
-            self._world.secrets.add(made)
+        self._made.append(made)
         return made
 
 

@@ -19,10 +19,11 @@ from meshd.wire.tls.security import Security
 
 ISTIO = "istio"
 ISTIO_WORDS = {"h2": "istio-h2", "http/1.1": "istio-http/1.1"}
+NO_SESSION = (None, 0, 0.0)
 SESSIONS = 1024
 """Sessions kept for the endpoints of one cluster, one for each endpoint and name."""
 MISSES = 3
-"""So many sessions in a row that an endpoint has not taken, and it is offered none any more."""
+"""So many sessions in a row that an endpoint has not taken, or has broken with, and it is offered none any more."""
 
 
 class ClientTls(Live):
@@ -36,7 +37,8 @@ class ClientTls(Live):
         self.alpn = alpn if spec.alpn is None else spec.alpn
         self.is_auto = spec.sni is None and spec.auto_sni
         self.context: contexts.Context
-        self.sessions: OrderedDict[tuple[str, str], tuple[Any, int]] = OrderedDict()  # the session, misses in a row
+        self.sessions: OrderedDict[tuple[str, str], tuple[Any, int, float]] = OrderedDict()
+        # the session, misses in a row, when the endpoint's certificate expires (epoch seconds)
         is_named = not self.verifier.tests and spec.auto_san_validation
         self.checks_name = is_named and not (spec.insecure_skip_verify or self.goes_by_hash())
         self.load()
@@ -73,12 +75,14 @@ class ClientTls(Live):
         return rows
 
     def name_for(self, host: str, address: str) -> str:
-        """Return the name to ask for: the configured one, the host of a request, the endpoint's own name, or ""."""
+        """Return the name to ask for: the configured one, the host of a request, the endpoint's own name, or "". The
+        dot at the end of a name is no part of it (RFC 6066 3).
+        """
         if self.spec.sni is not None:
             return self.spec.sni
         if not self.is_auto:
             return ""
-        return bare(host) or ("" if address.startswith("unix:") else bare(address))
+        return bare(host).rstrip(".") or ("" if address.startswith("unix:") else bare(address).rstrip("."))
 
     def connect(self, fd: int, owner: Any, name: str, address: str, timeout_s: float,
                 alpn: tuple[str, ...] = ()) -> TlsDescriptor:
@@ -90,7 +94,10 @@ class ClientTls(Live):
         made = TlsDescriptor(fd, world.poller, owner, self)
         owner.descriptor = made
         key = (address, name)
-        session = self.sessions[key][0] if key in self.sessions else None
+        session, _, until_s = self.sessions.get(key, NO_SESSION)
+        if session is not None and until_s < world.clock.wall():
+            session = None
+            del self.sessions[key]
         wanted = alpn if alpn and self.spec.alpn is None else self.alpn
         if self.spec.mesh_alpn and self.spec.alpn is None:
             wanted = of_mesh(wanted)
@@ -112,16 +119,24 @@ class ClientTls(Live):
         if made.engine.context is not self.context:
             return
         key, was_offered = made.session_key
+        session, misses, until_s = self.sessions.get(key, NO_SESSION)
+        if made.security.is_resumed:
+            misses = 0
+        elif was_offered or session is None:
+            misses += was_offered
+            session = made.engine.session if misses < MISSES else None
+            peer = made.security.peer
+            until_s = peer.not_after_s if peer is not None else 0.0
+        self.sessions[key] = (session, misses, until_s)
+        if len(self.sessions) > SESSIONS:
+            self.sessions.popitem(last=False)
+
+    def give_up(self, made: TlsDescriptor) -> None:
+        """A connection has broken before the first byte came: if it had offered a session, that may be why."""
+        key, was_offered = made.session_key
         known = self.sessions.get(key)
-        if known is None:
-            self.sessions[key] = (made.engine.session, 0)
-            if len(self.sessions) > SESSIONS:
-                self.sessions.popitem(last=False)
-        elif made.security.is_resumed:
-            self.sessions[key] = (known[0], 0)
-        elif was_offered:
-            misses = known[1] + 1
-            self.sessions[key] = (made.engine.session if misses < MISSES else None, misses)
+        if was_offered and known is not None:
+            self.sessions[key] = (None, known[1] + 1, 0.0)
 
     def expected(self, security: Security) -> str:
         """Return the name that the endpoint's certificate must have, "" for any."""

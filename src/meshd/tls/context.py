@@ -4,7 +4,7 @@ import ssl
 from typing import Any
 
 from meshd.errors import MeshdError
-from meshd.tls import groups, material, suites
+from meshd.tls import direct, groups, material, suites
 from meshd.wire.tls.certificate import Certificate
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -38,12 +38,27 @@ def make(spec: Any, side: int, alpn: tuple[str, ...]) -> Context:
     if alpn:
         context.set_alpn_protocols(list(alpn))
     if side == ssl.PROTOCOL_TLS_SERVER:
+        direct.keep_no_sessions(context)
         if spec.session_tickets:
             context.num_tickets = TICKETS
         else:
             context.num_tickets = 0
             context.options |= ssl.OP_NO_TICKET
     return context
+
+
+def unknown_ciphers(names: tuple[str, ...]) -> list[str]:
+    """Return which of ``cipher_suites`` OpenSSL knows nothing by; it passes over them. Words that take others away, or
+    that sort, are not asked about.
+    """
+    context, found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), []
+    for name in names:
+        try:
+            if name[0] not in "!-+@":
+                context.set_ciphers(name)
+        except ssl.SSLError:
+            found.append(name)
+    return found
 
 
 class Authorities:

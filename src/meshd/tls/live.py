@@ -40,6 +40,7 @@ class Live:
         self.expiries: list[Any] = []
         self.number = 0
         self._seen: tuple = ()
+        self._lists: str | None = None
 
     def paths(self) -> tuple[str, ...]:
         """Return the files that it is made of."""
@@ -49,6 +50,11 @@ class Live:
         if self.spec.validation is not None:
             found += material.authority_paths(self.spec.validation, self.directory)
         return tuple(path for path in found if path is not None)
+
+    def lists(self) -> str | None:
+        """Return the file of the revocation lists, None where there is none."""
+        validation = self.spec.validation
+        return None if validation is None else material.authority_paths(validation, self.directory)[1]
 
     def goes_by_hash(self) -> bool:
         """Say whether hashes alone decide whom to trust."""
@@ -67,20 +73,29 @@ class Live:
 
     def load(self) -> None:
         """Read all files; the first time, and whenever one has changed. Raises MeshdError, with the old in force."""
-        seen = material.signature(self.paths())
+        seen, lists = material.signature(self.paths()), self.lists()
         self.loaded = self.make()
-        self._seen = seen
+        self._seen, self._lists = seen, lists
         self.loaded_s = self.world.clock.wall()
 
     def again(self) -> None:
         """Load at the next look, whether a file has changed or not."""
         self._seen = ()
 
-    def refresh(self) -> bool | None:
-        """Load again if a file has changed; return whether that worked, None where nothing has changed."""
+    def refresh(self, is_asked: bool = False) -> bool | None:
+        """Load again if a file has changed; return whether that worked, None where nothing has changed.
+
+        A folder's revocation lists that are gone leave the old in force until somebody asks (``is_asked``), since who
+        replaces the file may be between its deletion and the new one.
+        """
         if material.signature(self.paths()) == self._seen:
+            if self.trouble:
+                self.trouble = ""
+                self.world.log.info("{where}: tls: files are again those in force", where=self.where)
             return None
         try:
+            if self._lists is not None and self.lists() is None and not is_asked:
+                raise material.BadSecret(self._lists, "the revocation lists are gone; a reload goes on without them")
             self.load()
         except MeshdError as error:
             if self.trouble != str(error):
@@ -101,11 +116,15 @@ class Live:
         """Return why a connection that OpenSSL has taken is refused, "" where it is not; count it."""
         cells = self.cells
         try:
-            peer = security.peer if self.verifier.is_asked or self.is_client_side else None
+            is_old = security.is_resumed and not self.is_client_side  # OpenSSL does not look at its dates again
+            peer = security.peer if self.verifier.is_asked or self.is_client_side or is_old else None
         except ValueError as error:
             cells.fail_verify_error.value += 1
             return f"TLS_error: verify cert failed: {error}"
         if peer is not None:
+            if is_old and peer.not_after_s < self.world.clock.wall():
+                cells.fail_verify_error.value += 1
+                return "TLS_error: verify cert failed: certificate has expired"
             reason, attribute = self.verifier.check(peer, self.expected(security))
             if reason:
                 getattr(cells, attribute).value += 1

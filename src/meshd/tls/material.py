@@ -7,11 +7,12 @@ what is used, however the files change meanwhile.
 import contextlib
 import os
 import ssl
+import stat
 from collections.abc import Iterator
 from typing import Any
 
 from meshd.errors import MeshdError
-from meshd.wire.tls.certificate import Certificate, certificates
+from meshd.wire.tls.certificate import Certificate, certificates, no_certificates, only_certificates, revocations
 
 MAX_BYTES = 8 * 1024 * 1024
 """No file of certificates is larger: the system's authorities are some 250 KiB."""
@@ -19,7 +20,8 @@ PAIRS = (("tls.crt", "tls.key"), ("cert-chain.pem", "key.pem"))
 AUTHORITIES = (("ca.crt", "ca.crl"), ("root-cert.pem", "ca-crl.pem"))
 """Names of files in a secret's folder: Kubernetes', and those that Istio gives a workload outside of it."""
 CA_FOLDER = "-cacert"
-"""A folder beside the secret's that holds its authorities, as Istio has it."""
+"""A folder beside the secret's that holds its authorities, as Istio has it: where it is there, those of the secret
+itself (who has issued it, often) count for nothing."""
 
 
 class BadSecret(MeshdError):
@@ -43,9 +45,7 @@ def authority_paths(spec: Any, directory: str) -> tuple[str | None, str | None]:
     if spec.secret is None:
         return spec.ca_file, spec.crl_file
     folder = os.path.join(directory, spec.secret)
-    path, lists = _named(folder, AUTHORITIES)
-    if not os.path.exists(path) and os.path.isdir(folder + CA_FOLDER):
-        path, lists = _named(folder + CA_FOLDER, AUTHORITIES)
+    path, lists = _named(folder + CA_FOLDER if os.path.isdir(folder + CA_FOLDER) else folder, AUTHORITIES)
     return path, lists if os.path.exists(lists) else None
 
 
@@ -58,13 +58,20 @@ def _named(folder: str, names: tuple[tuple[str, str], ...]) -> tuple[str, str]:
 def read(path: str, attribute: str = "") -> bytes:
     """Return a file's bytes. Raises BadSecret."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadSecret(path, "expected a regular file", attribute)
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise BadSecret(path, (error.strerror or str(error)).lower(), attribute) from None
     if len(data) > MAX_BYTES:
         raise BadSecret(path, f"expected at most {MAX_BYTES} bytes", attribute)
     return data
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for who might write into it, if it is a pipe."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def read_certificates(path: str, attribute: str) -> tuple[bytes, list[Certificate]]:
@@ -91,14 +98,17 @@ def memory_file(data: bytes) -> Iterator[str]:
 
 
 def load_pair(context: ssl.SSLContext, path: str, chain: bytes, key_path: str, key: bytes) -> None:
-    """Put a chain and its key into ``context``. Raises BadSecret where they do not belong together."""
+    """Put a chain and its key into ``context``. Raises BadSecret where they do not belong together.
+
+    Each file may hold more than is asked of it: both may be one.
+    """
     if b"ENCRYPTED" in key:
         raise BadSecret(key_path, "the key is encrypted, expected one that is not", "key_file")
-    with memory_file(chain.rstrip() + b"\n" + key) as joined:
-        try:
+    try:
+        with memory_file(only_certificates(chain) + no_certificates(key)) as joined:
             context.load_cert_chain(joined, password="")
-        except (ssl.SSLError, OSError, ValueError) as error:
-            raise BadSecret(key_path, _why(error, path), "key_file") from None
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise BadSecret(key_path, _why(error, path), "key_file") from None
 
 
 def _why(error: Exception, path: str) -> str:
@@ -119,11 +129,21 @@ def load_authorities(context: ssl.SSLContext, path: str, data: bytes) -> None:
         raise BadSecret(path, f"cannot be read as certificates ({error.reason or error})", "ca_file") from None
 
 
+def read_lists(path: str) -> tuple[bytes, list[tuple[str, float]]]:
+    """Return a PEM file of revocation lists and what ``revocations`` says of them. Raises BadSecret."""
+    data = read(path, "crl_file")
+    try:
+        found = revocations(data)
+    except ValueError as error:
+        raise BadSecret(path, f"not a revocation list: {error}", "crl_file") from None
+    if not found:
+        raise BadSecret(path, "expected a revocation list in PEM", "crl_file")
+    return data, found
+
+
 def load_lists(context: ssl.SSLContext, path: str, only_leaf: bool) -> None:
     """Refuse what the revocation lists at ``path`` name. Raises BadSecret."""
-    data = read(path, "crl_file")
-    if b"-----BEGIN X509 CRL-----" not in data:
-        raise BadSecret(path, "expected a revocation list in PEM", "crl_file")
+    data, _ = read_lists(path)
     try:
         with memory_file(data) as file:
             context.load_verify_locations(cafile=file)

@@ -30,7 +30,8 @@ class SecretStore:
         self._errors = metrics.counter(
             "meshd_secret_errors_total", "times that changed files of TLS could not be used").cell()
         self._expiry = metrics.gauge(
-            EXPIRY, "when a certificate in use expires, epoch seconds", ("kind", "name", "spiffe_id"), "host")
+            EXPIRY, "when a certificate in use expires, the first of its file, epoch seconds",
+            ("kind", "name", "spiffe_id"), "host")
 
     def add(self, owner: Any) -> None:
         """Look after ``owner`` as long as it lives and no newer one has its place (``where``).
@@ -65,32 +66,38 @@ class SecretStore:
             call.cancel()
 
     def look(self) -> None:
-        """Look now, at all."""
+        """Look now, at all, because somebody has asked for it: what is gone on purpose may go."""
         for owner in self.in_force():
-            self._refresh(owner)
+            self._refresh(owner, is_asked=True)
 
     def _look(self) -> None:
         """Look at some; after the last of them, rest."""
         if not self._coming:
             self._coming = self.in_force()
-        for _ in range(min(SLICE, len(self._coming))):
-            self._refresh(self._coming.pop())
-        self._call = self.world.call_later(0 if self._coming else self.poll_s, self._look)
+        try:
+            for _ in range(min(SLICE, len(self._coming))):
+                self._refresh(self._coming.pop())
+        finally:  # whatever one of them has raised, the others are looked after
+            self._call = self.world.call_later(0 if self._coming else self.poll_s, self._look)
 
-    def _refresh(self, owner: Any) -> None:
+    def _refresh(self, owner: Any, is_asked: bool = False) -> None:
         before = owner.trouble
-        done = owner.refresh()
+        done = owner.refresh(is_asked)
         if done:
             self._updates.value += 1
             self._tell(owner)
-        elif owner.trouble != before:
+        elif owner.trouble and owner.trouble != before:
             self._errors.value += 1
 
     def _tell(self, owner: Any) -> None:
-        owner.expiries = []
+        first: dict[tuple[str, str, str], float] = {}
         for kind, path, one in owner.loaded:
-            cell = self._expiry.cell(kind, path, one.spiffe_id)
-            cell.value = one.not_after_s
+            key = kind, path, one.spiffe_id
+            first[key] = min(one.not_after_s, first.get(key, one.not_after_s))
+        owner.expiries = []
+        for key, not_after_s in first.items():
+            cell = self._expiry.cell(*key)
+            cell.value = not_after_s
             owner.expiries.append(cell)
 
     def rows(self) -> list[dict[str, Any]]:

@@ -19,13 +19,23 @@ _SHORT = {
     "2.5.4.3": "CN", "2.5.4.4": "SN", "2.5.4.5": "serialNumber", "2.5.4.6": "C", "2.5.4.7": "L", "2.5.4.8": "ST",
     "2.5.4.9": "street", "2.5.4.10": "O", "2.5.4.11": "OU", "2.5.4.12": "title", "2.5.4.42": "GN",
     "1.2.840.113549.1.9.1": "emailAddress", "0.9.2342.19200300.100.1.25": "DC", "0.9.2342.19200300.100.1.1": "UID",
+    "2.5.4.13": "description", "2.5.4.14": "searchGuide", "2.5.4.15": "businessCategory", "2.5.4.16": "postalAddress",
+    "2.5.4.17": "postalCode", "2.5.4.18": "postOfficeBox", "2.5.4.19": "physicalDeliveryOfficeName",
+    "2.5.4.20": "telephoneNumber", "2.5.4.21": "telexNumber", "2.5.4.26": "registeredAddress", "2.5.4.41": "name",
+    "2.5.4.43": "initials", "2.5.4.44": "generationQualifier", "2.5.4.45": "x500UniqueIdentifier",
+    "2.5.4.46": "dnQualifier", "2.5.4.51": "houseIdentifier", "2.5.4.54": "dmdName", "2.5.4.65": "pseudonym",
+    "2.5.4.72": "role", "1.2.840.113549.1.9.2": "unstructuredName", "1.2.840.113549.1.9.8": "unstructuredAddress",
+    "0.9.2342.19200300.100.1.3": "mail", "0.9.2342.19200300.100.1.41": "mobileTelephoneNumber",
 }
+"""BoringSSL's names, as Envoy writes them; what has none is written by its number, the value as DER."""
 _KEYS = {
     "1.2.840.113549.1.1.1": "RSA", "1.2.840.113549.1.1.10": "RSA-PSS", "1.2.840.10045.2.1": "ECDSA",
     "1.3.101.112": "Ed25519", "1.3.101.113": "Ed448",
 }
 _ENCODINGS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x14: "latin-1", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+_LIST = re.compile(rb"-----BEGIN X509 CRL-----(.*?)-----END X509 CRL-----", re.DOTALL)
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 MAX_NAMES = 1000
 """Names that are read of one certificate."""
 
@@ -111,14 +121,45 @@ class Certificate:
 
 def certificates(pem: bytes) -> list[Certificate]:
     """Return those in ``pem``, in its order. Raises ValueError where one cannot be read."""
+    return [Certificate(data) for data in _decoded(pem, _PEM)]
+
+
+def revocations(pem: bytes) -> list[tuple[str, float]]:
+    """Return (issuer, when the next one is due in epoch seconds, 0.0 where that is not said) of the revocation lists in
+    ``pem`` (RFC 5280 5.1). Raises ValueError where one cannot be read.
+    """
     found = []
-    for match in _PEM.finditer(pem):
+    for data in _decoded(pem, _LIST):
         try:
-            data = base64.b64decode(b"".join(match[1].split()), validate=True)
-        except binascii.Error:
-            raise ValueError("a certificate is not base64") from None
-        found.append(Certificate(data))
+            body = Reader(data).open(der.SEQUENCE).open(der.SEQUENCE)
+            if body.peek() == der.INTEGER:
+                body.next()
+            body.take(der.SEQUENCE)
+            issuer = _name(body.open(der.SEQUENCE))
+            der.seconds(body)
+            found.append((issuer, der.seconds(body) if body.peek() in (der.UTC, der.GENERAL) else 0.0))
+        except (IndexError, OverflowError, UnicodeError) as error:
+            raise ValueError(f"not a revocation list: {error}") from None
     return found
+
+
+def _decoded(pem: bytes, block: re.Pattern[bytes]) -> list[bytes]:
+    if pem.count(b"-----BEGIN ") != len(_BLOCK.findall(pem)):
+        raise ValueError("the file is cut off")
+    try:
+        return [base64.b64decode(b"".join(match[1].split()), validate=True) for match in block.finditer(pem)]
+    except binascii.Error:
+        raise ValueError("it is not base64") from None
+
+
+def only_certificates(pem: bytes) -> bytes:
+    """Return ``pem`` less all that is no certificate."""
+    return b"\n".join(match[0] for match in _PEM.finditer(pem)) + b"\n"
+
+
+def no_certificates(pem: bytes) -> bytes:
+    """Return ``pem`` less its certificates."""
+    return _PEM.sub(b"", pem)
 
 
 def _alternative_names(rows: Reader) -> tuple[tuple[str, str], ...]:

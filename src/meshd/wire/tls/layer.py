@@ -165,7 +165,7 @@ class TlsDescriptor(Descriptor):
         if failure:
             self.refuse(failure)
         elif is_end and self.is_open:
-            self.end()
+            self.over()
 
     def answer(self) -> None:
         """Send what OpenSSL answers by itself; a peer that makes us answer and reads nothing is given up."""
@@ -180,7 +180,18 @@ class TlsDescriptor(Descriptor):
             self.fail(self.tls.on_cut())
             return
         self.is_cut = True
+        self.over()
+
+    def over(self) -> None:
+        """The peer will send nothing more."""
+        self.doubt()
         self.end()
+
+    def doubt(self) -> None:
+        """It ends: where nothing has come, the session that it had offered is not offered again."""
+        if self.keeps_session:
+            self.keeps_session = False
+            self.tls.give_up(self)
 
     # Out
 
@@ -276,4 +287,5 @@ class TlsDescriptor(Descriptor):
     def fail(self, reason: str) -> None:
         """The socket is broken, or TLS is: give it up and tell the owner."""
         self.is_shut = True
+        self.doubt()
         Descriptor.fail(self, reason)

@@ -59,12 +59,16 @@ class Security:
 
     @property
     def peer_chain(self) -> list[Certificate]:
-        """All certificates that the peer has sent, its own first."""
+        """All certificates that the peer has sent, its own first; that alone after a short handshake, in which nothing
+        is sent, as OpenSSL's tickets have no more.
+        """
         ask = getattr(self.engine, "get_unverified_chain", None)
         if ask is not None:
-            return [Certificate(data) for data in ask()]
-        chain = self.engine._sslobj.get_unverified_chain() or ()  # public from Python 3.13 on
-        return certificates("".join(one.public_bytes() for one in chain).encode())
+            found = [Certificate(data) for data in ask()]
+        else:
+            chain = self.engine._sslobj.get_unverified_chain() or ()  # public from Python 3.13 on
+            found = certificates("".join(one.public_bytes() for one in chain).encode())
+        return found or ([self.peer] if self.peer is not None else [])
 
     @property
     def peer_digest(self) -> str:
