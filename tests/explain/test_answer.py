@@ -283,6 +283,7 @@ listeners:
       - name: ended
         match: {{transport_protocol: tls, server_names: [ended.example]}}
         tls: {{certificates: [{{secret: shop}}], client_certificate: optional, validation: {{secret: mesh}}}}
+        http: {{forward_client_cert_details: append_forward}}
         {chain % ("c", "c")}
       - {{name: bytes, match: {{server_names: [tcp.example]}}, network_filters: [{{tcp_proxy: {{cluster: users}}}}]}}
 """ + CLUSTERS)
@@ -299,10 +300,12 @@ listeners:
             answer(self.runtime, url="http://ended.example:8080/", client="203.0.113.1")
 
     def test_tls_that_ends_here(self):
-        found = answer(self.runtime, url="https://ended.example:8080/")
+        found = answer(self.runtime, url="https://ended.example:8080/", headers=["x-forwarded-client-cert: By=a"])
         self.assertEqual(found["tls"]["certificates"], ["shop"])
         self.assertEqual(found["tls"]["client_certificate"], "optional")
         self.assertIn("field x-forwarded-proto is set to https", found["edge"]["steps"])
+        self.assertEqual([step for step in found["edge"]["steps"] if "client-cert" in step], [
+            "field x-forwarded-client-cert: append_forward by the client's certificate, dropped where it has none"])
 
     def test_one_of_tcp_does_not_look_at_requests(self):
         with self.assertRaisesRegex(BadQuestion, "filter chain bytes of listener edge: it is of TCP"):

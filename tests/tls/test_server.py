@@ -34,6 +34,12 @@ class Choosing(TlsCase):
                            ("other", first), (None, first)):
             self.assertEqual(self.shown(tls, name), leaf.der, name)
 
+    def test_an_exact_name_goes_before_a_wildcard_of_the_other_kind_of_key(self):
+        wild, exact = self.root.leaf("*.example"), self.root.leaf("a.example", kind="rsa")
+        for tls in (self.server(wild, exact), self.server(exact, wild)):
+            self.assertEqual(self.shown(tls, "a.example"), exact.der)
+            self.assertEqual(self.shown(tls, "b.example"), wild.der)
+
     def test_by_the_clients_kinds_of_key(self):
         rsa, ecdsa = self.root.leaf("a.example", kind="rsa"), self.root.leaf("a.example")
         tls = self.server(rsa, ecdsa)

@@ -3,6 +3,8 @@
 from random import Random
 from typing import Any
 
+from meshd.downstream.client_cert import ALWAYS_FORWARD_ONLY, SANITIZE
+from meshd.downstream.client_cert import NAME as CLIENT_CERT
 from meshd.downstream.connection import UNDERSCORES
 from meshd.downstream.edge import Edge, take_connect
 from meshd.errors import ProtocolError
@@ -13,6 +15,9 @@ from meshd.http.head import RequestHead
 from meshd.http.headers import Headers
 from meshd.http.path import Redirect
 from meshd.http.request import RequestParser
+
+UNASKED = (SANITIZE, ALWAYS_FORWARD_ONLY)
+"""Modes of x-forwarded-client-cert that do not depend on who the client is."""
 
 
 class _Taker:
@@ -68,14 +73,20 @@ def _prepared(view: View, spec: Any) -> dict:
         view.answered = Answer(status=307, body=b"", headers=((b"location", redirect.target),), flags=0,
                                detail="path_normalization_redirect")
         return {"steps": [f"sent elsewhere: the path has escaped slashes, location {text(redirect.target)}"]}
-    return {"steps": list(_steps(target, before, view))}
+    mode = spec.http.forward_client_cert_details
+    asks = spec.tls is not None and spec.tls.client_certificate != "none" and mode not in UNASKED
+    return {"steps": list(_steps(target, before, view, mode if asks else ""))}
 
 
-def _steps(target: bytes, before: dict, view: View) -> Any:
+def _steps(target: bytes, before: dict, view: View, forwards: str) -> Any:
+    """``forwards`` is the mode of x-forwarded-client-cert where it depends on a certificate, which nobody has here."""
     request = view.request
     if request.target != target:
         yield f"path {text(target)} is normalised to {text(request.target)}"
     after = dict(request.headers)
+    if forwards:
+        before.pop(CLIENT_CERT, None)
+        yield f"field {text(CLIENT_CERT)}: {forwards} by the client's certificate, dropped where it has none"
     for name in before:
         if name not in after:
             yield f"field {text(name)} is dropped: only this mesh may set it"

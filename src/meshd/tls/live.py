@@ -159,7 +159,7 @@ class Live:
     def on_late(self, timeout_s: float) -> str:
         """Count a handshake that took too long; return the words for it."""
         self.cells.connection_error.value += 1
-        return f"TLS_error:no handshake within {timeout_s:g} s"
+        return f"TLS_error:no handshake within {round(timeout_s, 2):g} s"
 
     def on_cut(self) -> str:
         """Count a peer that left during the handshake; return the words for it."""

@@ -81,14 +81,14 @@ class ServerTls(Live):
 
         for number in range(len(pairs)):
             context_for((number,))  # a pair that does not fit is a fault even where it is never shown
+        fitting: dict[str, list[int]] = {}
+        for number, pair in enumerate(pairs):
+            for name in dict.fromkeys(pair.names()):
+                fitting.setdefault(name, []).append(number)
         tables: tuple[dict, dict] = ({}, {})
-        for name in dict.fromkeys(name for pair in pairs for name in pair.names()):
+        for name, numbers in fitting.items():
             is_wild = name.startswith("*.")
-            wildcard = "*." + name.partition(".")[2]
-            fitting = [number for number, pair in enumerate(pairs)
-                       if name in pair.names() or not is_wild and wildcard in pair.names()]
-            fitting.sort(key=lambda number: name not in pairs[number].names())
-            tables[is_wild][name[2:] if is_wild else name] = context_for(one_of_each(pairs, fitting))
+            tables[is_wild][name[2:] if is_wild else name] = context_for(one_of_each(pairs, numbers))
         self.choice = Choice(context_for(one_of_each(pairs, list(range(len(pairs))))), *tables)
         rows = [row for pair in pairs for row in chain_rows(pair.path, pair.found)]
         return rows + (authority_rows(authorities.path, authorities.found) if authorities is not None else [])
