@@ -124,6 +124,14 @@ def test_rules_that_others_have_emptied_are_a_problem(pair):
     assert (done.returncode, "it leads nowhere, somebody has changed it" in done.stdout) == (1, True)
 
 
+def test_the_path_knows_by_which_interface_it_goes(pair):
+    near = pair.near
+    for option, goes in (("--exclude-interfaces", "its own way"), ("--exclude-outbound-ports", "to meshd, port 15001")):
+        near.enable(option, "eth0" if "interfaces" in option else "81")
+        found = json.loads(near.ctl("path", f"{pair.far.address}:{APP}", "-o", "json").stdout)["items"][0]
+        assert found["goes"] == goes
+
+
 def test_networks_that_overlap_and_all_of_ipv4(pair):
     near, far = pair.near, pair.far
     near.enable("--include-outbound-cidrs", "0.0.0.0/0,198.18.0.0/15", "--exclude-outbound-cidrs",

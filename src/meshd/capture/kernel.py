@@ -102,6 +102,15 @@ def chains() -> list[dict]:
     return [one["chain"] for one in json.loads(done.stdout)["nftables"] if "hook" in one.get("chain", ())]
 
 
+def interface_to(address: str) -> str:
+    """Return the network interface by which this machine reaches an address; "" where that is not known."""
+    done = call(Step(("ip", "-j", "route", "get", address), may_fail=True))
+    try:
+        return json.loads(done.stdout)[0]["dev"]
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
 def loading(script: str) -> Step:
     """Return the step that loads a script."""
     return Step(("nft", "-f", "-"), script)

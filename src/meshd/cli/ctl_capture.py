@@ -267,7 +267,8 @@ def path_of(view: View, address: str, user: str, inbound: bool) -> int:
         verdict = path.inbound(found.settings, port, version=ip_address(to).version, is_local=is_local)
     else:
         uid = _number(user, pwd.getpwnam, "pw_uid", "user")
-        verdict = path.outbound(found.settings, to, port, uid=uid, gid=_group_of(uid), is_local=is_local)
+        verdict = path.outbound(found.settings, to, port, uid=uid, gid=_group_of(uid), is_local=is_local,
+                                interface=kernel.interface_to(to))
     view.items("CapturePath", [verdict_row(verdict, address, inbound)], COLUMNS)
     return code.OK
 
