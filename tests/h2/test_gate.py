@@ -72,12 +72,13 @@ class GoawayTest(unittest.TestCase):
 
 
 class HeadTest(unittest.TestCase):
-    """A field section whose end has not come is waited for; nothing else is."""
+    """A preface or a field section whose end has not come is waited for; nothing else is."""
 
     def test_is_within(self):
         gate = Gate(True, Settings())
-        gate.check(PREFACE + SETTINGS)
         for data, is_within in (
+                (PREFACE[:3], True), (PREFACE[3:20], True), (PREFACE[20:], False), (SETTINGS[:3], False),
+                (SETTINGS[3:], False),
                 (b"\0\0\2\1\0\0\0\0\1", True), (b"\x82", True), (b"\x86", True), (b"\0\0\1\x09\4", True),
                 (b"\0\0\0\1", True), (b"\x84", False), (update(1)[:5], False), (update(1)[5:], False)):
             gate.check(data)

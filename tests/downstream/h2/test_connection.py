@@ -188,10 +188,13 @@ class Preface(H2Case):
         self.assertEqual(peer.read()[3:5], b"\4\0")
 
     def test_half_a_preface_has_its_time(self):
-        mesh = self.mesh(Echo())
-        peer = mesh.client(b"PRI *")
-        mesh.advance(11)
-        self.assertNotEqual(peer.end(), "open")
+        for codec in ("auto", "http2"):
+            mesh = self.mesh(Echo(), http={"codec": codec})
+            peer = mesh.client(b"PRI *")
+            mesh.advance(9)
+            self.assertEqual(peer.end(), "open")
+            mesh.advance(2)
+            self.assertNotEqual(peer.end(), "open", codec)
 
     def test_http1_alone_refuses_it(self):
         mesh = self.mesh(Echo(), http={"codec": "http1"})

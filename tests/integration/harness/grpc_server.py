@@ -106,8 +106,10 @@ class GrpcServer:
 
     def hold(self, requests, context):
         """Echo the first message and wait until the call is cancelled."""
+        context.add_callback(self.cancelled.set)  # first: one that is cancelled at once does not come back from yield
         yield next(requests)
-        self.wait(None, context)
+        self.waiting.set()
+        self.cancelled.wait(WAIT_S)
 
     def zip(self, request, context):
         """Echo with compression."""

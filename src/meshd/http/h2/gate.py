@@ -29,8 +29,8 @@ class Gate:
     connection error, 0 without one: what an engine lets pass where the RFC says MUST, and what both find the same way.
 
     ``known`` has the peer's streams that are open, and those reset on this side, whose frames may still come.
-    ``is_within``: a field section has begun and its end has not come. ``resets`` counts RST_STREAM frames that were
-    sent, ``goaway`` is the last stream of the last GOAWAY received.
+    ``is_within``: a preface or a field section has begun and its end has not come. ``resets`` counts RST_STREAM frames
+    that were sent, ``goaway`` is the last stream of the last GOAWAY received.
     """
 
     __slots__ = (
@@ -94,7 +94,11 @@ class Gate:
                 if len(part) == 9:
                     self._head = b""
                     self._open(part, 0)
-        self.is_within = self._kind in (HEADERS, CONTINUATION) and (self._left > 0 or not self._flags & END_HEADERS)
+        if self._kind < 0:
+            self.is_within = self._left > 0
+        else:
+            self.is_within = self._kind in (HEADERS, CONTINUATION) and (
+                self._left > 0 or not self._flags & END_HEADERS)
         return fed[:start] if self.code or self.flood is not None else fed
 
     def _greet(self, data: bytes, at: int, step: int) -> None:
