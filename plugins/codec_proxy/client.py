@@ -33,11 +33,10 @@ class Client:
         if self.tunnel is not None:
             self.tunnel.send(data)
             return
-        if self._is_ending:
-            return
         try:
             for frame in self._frames.feed(data):
-                self._on_frame(frame)
+                if not self._is_over:
+                    self._on_frame(frame)
         except ProtocolError as error:
             self._on_malformed(data, error)
 
@@ -112,7 +111,7 @@ class Client:
             self.link.resume()
 
     def drain(self):
-        """The connection should end: it does once nobody waits for anything."""
+        """The connection should end: it does once nobody waits for anything. What is asked until then is served."""
         if self.tunnel is None:
             self._is_ending = True
             if not self.waiting:

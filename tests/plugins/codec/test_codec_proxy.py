@@ -282,6 +282,14 @@ class Ends(ProxyCase):
         for session in (busy, idle):
             session.server.drain()
         self.assertEqual((busy.link.is_closed, idle.link.is_closed), (False, True))
+        busy.server.received(request(2))
+        stream = self.open()
+        first, second = self.taken(stream)
+        stream.receiver.received(response(first.id))
+        self.assertFalse(busy.link.is_closed)
+        stream.receiver.received(response(second.id))
+        self.assertEqual(([found.id for found in busy.link.frames()], busy.link.is_closed), ([1, 2], True))
+        self.check()
 
     def test_a_silent_upstream_connection_is_closed(self):
         self.filter = self.make(idle_timeout_s=10.0)
