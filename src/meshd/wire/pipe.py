@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 from typing import Any
 
 from meshd.hot import splice
@@ -15,12 +16,14 @@ MAX_PIPES = 256
 
 
 class Pipes:
-    """The pipes of one process; ``count`` are all there are."""
+    """The pipes of one process; ``count`` are all there are. ``is_usable``: the kernel moves bytes, as far as is known.
+    """
 
     def __init__(self) -> None:
         self.idle: list[tuple[int, int]] = []
         self.count = 0
         self.is_usable = splice.HAS_SPLICE
+        self._is_tried = False
 
     def take(self) -> tuple[int, int] | None:
         """Return (read end, write end) of an empty pipe; None where there is none to be had."""
@@ -36,6 +39,12 @@ class Pipes:
         if max(pair) >= spare.upstream_ceiling():
             self.close(pair)
             return None
+        if not self._is_tried:
+            self._is_tried = True
+            self.is_usable = works(pair[1])
+            if not self.is_usable:
+                self.close(pair)
+                return None
         try:
             fcntl.fcntl(pair[1], fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         except (OSError, AttributeError):
@@ -59,3 +68,14 @@ class Pipes:
         """Close what is unused."""
         while self.idle:
             self.close(self.idle.pop())
+
+
+def works(pipe: int) -> bool:
+    """Say whether splice moves bytes here: a sandbox (seccomp) may refuse it."""
+    one, other = socket.socketpair()
+    with one, other:
+        one.setblocking(False)
+        try:
+            return splice.pull(one.fileno(), pipe, 1) < 0
+        except OSError:
+            return False
