@@ -9,7 +9,7 @@ from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 from tests.h2.pair import Log, Pair
 from tests.h2.runner import MemoryTalk
-from tests.h2.wire import GET, START, block, data, headers, literal, settings
+from tests.h2.wire import GET, START, block, data, frame, headers, literal, settings
 
 ENGINES = tuple(product(("fast", "pure"), repeat=2))
 
@@ -157,6 +157,21 @@ class MessagesTest(TestCase):
         pair.pump()
         self.assertEqual(pair.there.take(), [("response", 1, 204, True), ("closed", 1)])
         self.assertTrue(pair.server.is_done and pair.client.is_done)
+
+    @paired()
+    def test_who_hears_of_a_goaway_may_end_the_other_streams_that_it_ends(self, pair):
+        for _ in range(3):
+            pair.client.request(get(), True)
+        pair.pump()
+        tell = pair.there.on_reset
+
+        def on_reset(stream_id, code, is_local):
+            tell(stream_id, code, is_local)
+            pair.client.reset(3)
+
+        pair.there.on_reset = on_reset
+        pair.client.receive(frame(7, 0, 0, bytes(8)))
+        self.assertEqual(pair.there.take(), [("reset", 1, 7, False), ("reset", 5, 7, False), ("goaway", 0, 0)])
 
     @paired(server=Settings(allow_connect=True))
     def test_an_upgrade_is_an_extended_connect(self, pair):

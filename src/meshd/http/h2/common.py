@@ -258,10 +258,12 @@ class CommonSession(Session):
         if not self.is_server:
             self.is_finishing = True
             for stream_id in [stream_id for stream_id in self.streams if stream_id > last_stream_id]:
-                is_told = self.streams[stream_id].is_told
-                self._drop(stream_id)
-                if is_told:
-                    self.sink.on_reset(stream_id, REFUSED_STREAM, False)
+                stream = self.streams.get(stream_id)
+                if stream is not None:  # what was told of another may have ended it
+                    is_told = stream.is_told
+                    self._drop(stream_id)
+                    if is_told:
+                        self.sink.on_reset(stream_id, REFUSED_STREAM, False)
         self.sink.on_goaway(last_stream_id, code, debug)
 
     # floods and errors
