@@ -155,6 +155,12 @@ class Resumption(TlsCase):
         with mock.patch.object(self.world.clock, "wall", lambda: time.time() + 40 * 86400):
             self.assertFalse(self.visit(tls, context))
 
+    def test_one_of_a_certificate_that_nobody_verifies_serves_though_it_has_expired(self):
+        context = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)
+        tls = self.client(validation=None, insecure_skip_verify=True)
+        with mock.patch.object(self.world.clock, "wall", lambda: time.time() + 40 * 86400):
+            self.assertEqual([self.visit(tls, context) for _ in range(3)], [False, True, True])
+
     def test_not_where_that_is_off_nor_with_other_files(self):
         context = self.peer_context(ssl.PROTOCOL_TLS_SERVER, self.leaf)
         off = self.client(session_resumption=False)

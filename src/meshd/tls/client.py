@@ -5,6 +5,7 @@ freed). So a session is not taken of every connection: one serves until an endpo
 that takes none is not asked again until files change.
 """
 
+import math
 import ssl
 from collections import OrderedDict
 from typing import Any
@@ -125,8 +126,8 @@ class ClientTls(Live):
         elif was_offered or session is None:
             misses += was_offered
             session = made.engine.session if misses < MISSES else None
-            peer = made.security.peer
-            until_s = peer.not_after_s if peer is not None else 0.0
+            peer = made.security.peer if self.context.verify_mode != ssl.CERT_NONE else None
+            until_s = peer.not_after_s if peer is not None else math.inf  # nobody asks for its date
         self.sessions[key] = (session, misses, until_s)
         if len(self.sessions) > SESSIONS:
             self.sessions.popitem(last=False)
