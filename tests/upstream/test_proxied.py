@@ -1,5 +1,7 @@
 """Connections that begin with a PROXY protocol header: whose they are, and that all of them are given back."""
 
+from unittest import mock
+
 import attrs
 
 from meshd.wire.proxy_protocol import read
@@ -79,6 +81,16 @@ class PoolsOfClients(PoolCase):
         self.assertIs(again.connection, connection)
         self.assertEqual((peer.read(), cluster.idle), (b"", 0))
         self.end_all(cluster, again, other)
+
+    def test_who_waits_keeps_the_pool_and_can_give_up(self):
+        cluster = self.cluster()
+        with mock.patch("meshd.upstream.pool.MAX_CLIENTS", 1):
+            first, other = (ClientTaker(cluster.endpoints[0].pool, f"192.0.2.{number}:1").take() for number in (1, 2))
+            first.cancel()
+            self.folder.turn()
+        self.assertEqual((first.connection, other.connection is None), (None, False))
+        third, _ = self.take(cluster, "192.0.2.3:1")
+        self.end_all(cluster, other, third)
 
     def test_who_asks_for_nobody_says_so(self):
         cluster = self.cluster("v2")

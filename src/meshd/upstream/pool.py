@@ -18,7 +18,8 @@ from meshd.wire.name import Name
 from meshd.wire.proxy_protocol import header
 
 MAX_BRANCHES = 100
-"""Names for which an endpoint has pools at once; the one that was not asked for longest makes room."""
+"""Names for which an endpoint has pools at once, beside those where somebody waits; the one that was not asked for
+longest makes room."""
 MAX_CLIENTS = 2000
 """The same for the clients that PROXY protocol headers speak of, or whose addresses connections come from."""
 
@@ -127,10 +128,18 @@ class Pool:
             found = type(self)(self.world, self.address)
             found.be_branch(name, preface, self.name, client)
             found.bind_as(self)
-            if len(branches) >= (MAX_CLIENTS if self.proxied is not None or self.as_client else MAX_BRANCHES):
-                branches.pop(next(iter(branches))).retire()
+            self.make_room(MAX_CLIENTS if self.proxied is not None or self.as_client else MAX_BRANCHES)
         branches[name, preface, client] = found
         return found
+
+    def make_room(self, most: int) -> None:
+        """Drop pools below that were not asked for longest; not where somebody waits, who could not give up then."""
+        branches = self.branches
+        while len(branches) >= most:
+            key = next((key for key, one in branches.items() if not any(part.waiters for part in one.every())), None)
+            if key is None:
+                return
+            branches.pop(key).retire()
 
     def be_branch(self, server_name: str, preface: bytes, name: Any, client: str) -> None:
         """Be for one name and client alone; ``name`` knows the way to the endpoint."""
