@@ -10,6 +10,7 @@ from meshd.upstream.call import Call
 from meshd.upstream.cluster import Cluster
 from tests.exchange.mesh import GET, InTurn, head_of, status_of
 from tests.upstream.h2_case import H2Case, both
+from tests.upstream.pool_case import Taker
 
 MEGABYTE = b"x" * 1048576
 WEBSOCKET = (b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
@@ -125,6 +126,23 @@ class Living(H2Case):
         self.assertEqual(status_of(client.read()), 503)
         self.assertEqual(mesh.last.flags, flag.UC)
         self.assertEqual(mesh.cluster.stream_cells.keepalive_timeout.value, 1)
+
+    def test_who_asks_again_after_a_failed_connect_waits_for_a_new_one(self):
+        mesh = self.h2()
+        failures = []
+
+        class Again(Taker):
+            def on_failure(self, bit, reason, is_stale):
+                failures.append(reason)
+                if len(failures) == 1:
+                    mesh.upstream.listen()
+                    self.take()
+
+        mesh.upstream.stop()
+        again = Again(mesh.cluster.endpoints[0].pool).take()
+        mesh.turn()
+        self.assertEqual((len(failures), again.connection is None), (1, False))
+        again.cancel()
 
     def test_a_reload_keeps_the_connection_and_an_end_lets_streams_finish(self):
         mesh = self.h2()

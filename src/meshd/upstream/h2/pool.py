@@ -109,8 +109,8 @@ class StreamPool(Pool):
         self.forget(connection)
         if self.dialing or any(not one.is_leaving for one in self.connections):
             return
-        while self.waiters:
-            self.next_waiter().on_failure(flag.UF, reason, False)
+        for attempt in [self.next_waiter() for _ in self.waiters[:]]:  # who asks again waits for another dial
+            attempt.on_failure(flag.UF, reason, False)
 
     def on_settings(self, connection: StreamConnection, max_streams: int) -> None:
         """The endpoint has said how many streams it takes."""
