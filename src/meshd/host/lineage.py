@@ -46,6 +46,9 @@ class Lineage:
         command = [sys.executable, "-P", "-m", "meshd.cli.daemon", *self._arguments]
         try:
             self.starting = handover.begin(command, sockets, {**fds, "main": main}, environment)
+        except OSError:
+            self._wait_for_nobody()
+            raise
         finally:
             if made >= 0:
                 os.close(made)
@@ -64,6 +67,9 @@ class Lineage:
         """End an heir that does not serve."""
         self.starting = None
         heir.give_up()
+        self._wait_for_nobody()
+
+    def _wait_for_nobody(self) -> None:
         if self._main_read is not None:
             os.close(self._main_read)
             self._main_read = None
