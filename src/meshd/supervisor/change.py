@@ -15,7 +15,7 @@ from meshd.supervisor.sockets import Key, Shelf
 from meshd.supervisor.team import Team
 
 LIMIT_S = 60.0
-"""How long the workers may take to build a configuration."""
+"""How long the workers may take to build a configuration, and to take it up."""
 
 
 class Change:
@@ -83,6 +83,8 @@ class Change:
             self._finish(self._outcome or self._refusal("the workers died as they took it up"), True)
             return
         self._is_committing = True
+        self._late.cancel()
+        self._late = self._loop.later(LIMIT_S, self._too_late)
         self._waiting = set(self.everybody)
         for member in self.everybody:
             member.tell({"do": "commit", "change": self.number})
@@ -98,6 +100,11 @@ class Change:
         self._finish(outcome, False)
 
     def _too_late(self) -> None:
+        """Time is up; once the word was given there is no way back, and who does not take it up is replaced."""
+        if self._is_committing:
+            for member in list(self._waiting):
+                member.kill(f"it has not committed in {LIMIT_S:g} s")
+            return
         self._refuse(self._refusal(f"the workers were not ready after {LIMIT_S:g} s"))
 
     def _finish(self, outcome: dict[str, Any], is_accepted: bool) -> None:
