@@ -92,3 +92,15 @@ def test_upgrade_of_workers_that_cuts_is_seen(tmp_path):
             load.warm()
             result = load.stop()
     assert closed_early(result, [began]) or result.lost > 0, str(result)
+
+
+def test_an_upgrade_that_was_refused_is_not_made_by_the_next_reload():
+    with Echo() as echo:
+        good = one_cluster(echo.address, **DRAIN, **TWO_WORKERS)
+        with Daemon(good) as daemon:
+            before = daemon.json("/server_info")["pid"]
+            daemon.write({**good, "listeners": 1})
+            assert daemon.ask("/upgrade", "POST")[0] == 400
+            daemon.write(good)
+            assert daemon.ask("/reload", "POST")[0] == 200
+            assert daemon.json("/server_info")["pid"] == before

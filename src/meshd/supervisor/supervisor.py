@@ -131,6 +131,7 @@ class Supervisor:
         if self.is_draining:
             return
         reason = self._needs_heir(reading)
+        self._is_renewing = False
         if reason:
             self._upgrade(reason)
         else:
@@ -235,7 +236,6 @@ class Supervisor:
 
     def _upgrade(self, why: str) -> None:
         """Start the next generation; workers go on until it serves."""
-        self._is_renewing = False
         self._succession.begin(why, self.shelf, self.arena)
 
     def _upgraded(self, text: str, heir: Heir) -> None:
