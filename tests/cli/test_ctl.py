@@ -51,6 +51,13 @@ class Ctl(SynchronousTestCase):
     def test_name_writes_one_name_on_each_line(self):
         self.assertEqual(self.ctl("pc", "cluster", "-o", "name")[1], "users\n")
 
+    def test_listeners_of_udp_have_no_requests(self):
+        row = {"name": "dns", "bound": "127.0.0.1:53", "connections": 4, "filters": [], "accepting": True,
+               "filter_chains": [], "counters": {"sessions": 9, "datagrams": 20, "dropped": 0}}
+        self.daemon.listeners = lambda: [row]
+        code, out, err = self.ctl("pc", "listener", "--no-headers")
+        self.assertEqual((code, out.split(), err), (0, ["dns", "127.0.0.1:53", "-", "-", "4", "-"], ""))
+
     def test_wide_has_more_columns(self):
         self.assertNotIn("PENDING", self.ctl("pc", "endpoint")[1])
         self.assertIn("PENDING", self.ctl("pc", "endpoint", "-o", "wide")[1])
