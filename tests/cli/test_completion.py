@@ -65,6 +65,10 @@ class Fish(SynchronousTestCase):
     def test_meshctl_offers_its_verbs(self):
         self.assertEqual(set(shell.fish(FISH / "meshctl.fish", "meshctl sta")), {"status", "stats"})
 
+    def test_meshctl_describes_a_verb_to_the_end(self):
+        found = shell.fish(FISH / "meshctl.fish", "meshctl cert", has_descriptions=True)
+        self.assertEqual(found, ["certs\tCertificates in use, and when they expire."])
+
 
 class Zsh(SynchronousTestCase):
     def setUp(self):

@@ -129,9 +129,16 @@ class Alone(SynchronousTestCase):
         self.assertIn("help: is meshd running there?", err)
 
     def test_bad_address_says_what_was_expected(self):
-        code, _, err = run(main, "--admin", "nowhere", "status")
-        self.assertEqual(code, 1)
-        self.assertIn("expected HOST:PORT or unix:PATH", err)
+        for address in ("nowhere", "localhost:99999", "localhost:0", "localhost:²"):
+            code, _, err = run(main, "--admin", address, "status")
+            self.assertEqual(code, 1)
+            self.assertIn("expected HOST:PORT or unix:PATH", err)
+
+    def test_groups_say_what_their_verbs_are_for_in_whole_sentences(self):
+        for group in ([], ["proxy-config"], ["plugins"], ["capture"], ["gateway-api"]):
+            _, _, verbs = run(main, *group, "--help")[1].partition("\nCommands:\n")
+            self.assertNotIn("...", verbs, group)
+            self.assertTrue(verbs, group)
 
     def test_help_of_every_verb_can_be_read_without_a_daemon(self):
         for verb in ([], ["proxy-config"], ["plugins"], ["completion"], *READ_VERBS):

@@ -43,7 +43,7 @@ def proxy_config() -> None:
     """See the configuration that the daemon runs on (alias: pc)."""
 
 
-@proxy_config.command("listener")
+@proxy_config.command("listener", short_help="Show listeners: addresses, filters, connections.")
 @click.argument("name", required=False, shell_complete=names_of("listeners"))
 @asks()
 def listener(client: Any, view: View, name: str | None) -> None:

@@ -32,7 +32,9 @@ def script(program: str, shell: str) -> str:
 def ctl_script(shell: str) -> str:
     """Return click's script for ``meshctl``: the shell asks the program, which also knows the verbs of plugins."""
     from meshd.cli.ctl import root
-    return get_completion_class(shell)(root, {}, "meshctl", "_MESHCTL_COMPLETE").source().strip() + "\n"
+    text = get_completion_class(shell)(root, {}, "meshctl", "_MESHCTL_COMPLETE").source().strip() + "\n"
+    # click's script for fish ends a description at its first comma
+    return text.replace('string split ","', 'string split -m 1 ","')
 
 
 def daemon_script(shell: str) -> str:
