@@ -81,9 +81,10 @@ class Zsh(SynchronousTestCase):
             self.shell.type(typed)
             self.shell.wait_for(shown)
 
-    def test_meshctl_offers_its_verbs(self):
-        self.shell.type("meshctl compl\t")
-        self.shell.wait_for("completion ")
+    def test_meshctl_offers_its_verbs_each_time(self):
+        for typed, shown in (("meshctl compl\t", "completion "), ("ba\t", "bash "), ("meshd\t", "meshd ")):
+            self.shell.type(typed)
+            self.shell.wait_for(shown)
 
 
 class Names(SynchronousTestCase):
