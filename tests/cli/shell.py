@@ -45,12 +45,12 @@ def bash(script: Path, *words: str, **more: str) -> list[str]:
     return _run(arguments, **more)
 
 
-def fish(script: Path, line: str, **more: str) -> list[str]:
-    """Return what fish offers at the end of a line, without the descriptions."""
+def fish(script: Path, line: str, *, has_descriptions: bool = False, **more: str) -> list[str]:
+    """Return what fish offers at the end of a line, without the descriptions unless they are asked for."""
     code = "source $argv[1]; complete --do-complete $argv[2]"
     with_home = {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent", "XDG_DATA_HOME": "/nonexistent"}
     found = _run([_need("fish"), "-c", code, str(script), line], **with_home, **more)
-    return [one.split("\t")[0] for one in found]
+    return found if has_descriptions else [one.split("\t")[0] for one in found]
 
 
 def _run(arguments: list[str], **more: str) -> list[str]:

@@ -56,7 +56,7 @@ class Capture(TestCase):
 
     def test_who_is_not_root_changes_nothing(self):
         for verb in (["enable", "--user", "61999"], ["disable"], ["status"], ["confirm"], ["path", "10.0.0.1:80"]):
-            self.assertIn("capture: changing the rules needs root", self.refused(*verb))
+            self.assertIn("capture: nftables rules are for root", self.refused(*verb))
 
     def test_bad_options(self):
         self.assertIn("no such user: 'nobody-of-this-name'", self.refused("enable", "--user", "nobody-of-this-name"))

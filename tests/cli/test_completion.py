@@ -65,6 +65,10 @@ class Fish(SynchronousTestCase):
     def test_meshctl_offers_its_verbs(self):
         self.assertEqual(set(shell.fish(FISH / "meshctl.fish", "meshctl sta")), {"status", "stats"})
 
+    def test_meshctl_describes_a_verb_to_the_end(self):
+        found = shell.fish(FISH / "meshctl.fish", "meshctl cert", has_descriptions=True)
+        self.assertEqual(found, ["certs\tCertificates in use, and when they expire."])
+
 
 class Zsh(SynchronousTestCase):
     def setUp(self):
@@ -77,9 +81,10 @@ class Zsh(SynchronousTestCase):
             self.shell.type(typed)
             self.shell.wait_for(shown)
 
-    def test_meshctl_offers_its_verbs(self):
-        self.shell.type("meshctl compl\t")
-        self.shell.wait_for("completion ")
+    def test_meshctl_offers_its_verbs_each_time(self):
+        for typed, shown in (("meshctl compl\t", "completion "), ("ba\t", "bash "), ("meshd\t", "meshd ")):
+            self.shell.type(typed)
+            self.shell.wait_for(shown)
 
 
 class Names(SynchronousTestCase):

@@ -51,6 +51,13 @@ class Ctl(SynchronousTestCase):
     def test_name_writes_one_name_on_each_line(self):
         self.assertEqual(self.ctl("pc", "cluster", "-o", "name")[1], "users\n")
 
+    def test_listeners_of_udp_have_no_requests(self):
+        row = {"name": "dns", "bound": "127.0.0.1:53", "connections": 4, "filters": [], "accepting": True,
+               "filter_chains": [], "counters": {"sessions": 9, "datagrams": 20, "dropped": 0}}
+        self.daemon.listeners = lambda: [row]
+        code, out, err = self.ctl("pc", "listener", "--no-headers")
+        self.assertEqual((code, out.split(), err), (0, ["dns", "127.0.0.1:53", "-", "-", "4", "-"], ""))
+
     def test_wide_has_more_columns(self):
         self.assertNotIn("PENDING", self.ctl("pc", "endpoint")[1])
         self.assertIn("PENDING", self.ctl("pc", "endpoint", "-o", "wide")[1])
@@ -122,9 +129,16 @@ class Alone(SynchronousTestCase):
         self.assertIn("help: is meshd running there?", err)
 
     def test_bad_address_says_what_was_expected(self):
-        code, _, err = run(main, "--admin", "nowhere", "status")
-        self.assertEqual(code, 1)
-        self.assertIn("expected HOST:PORT or unix:PATH", err)
+        for address in ("nowhere", "localhost:99999", "localhost:0", "localhost:²"):
+            code, _, err = run(main, "--admin", address, "status")
+            self.assertEqual(code, 1)
+            self.assertIn("expected HOST:PORT or unix:PATH", err)
+
+    def test_groups_say_what_their_verbs_are_for_in_whole_sentences(self):
+        for group in ([], ["proxy-config"], ["plugins"], ["capture"], ["gateway-api"]):
+            _, _, verbs = run(main, *group, "--help")[1].partition("\nCommands:\n")
+            self.assertNotIn("...", verbs, group)
+            self.assertTrue(verbs, group)
 
     def test_help_of_every_verb_can_be_read_without_a_daemon(self):
         for verb in ([], ["proxy-config"], ["plugins"], ["completion"], *READ_VERBS):

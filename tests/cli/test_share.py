@@ -70,6 +70,18 @@ class Pages(SynchronousTestCase):
             for name in (name for one in command.params for name in one.opts if name.startswith("-")):
                 self.assertIn(name, part, words)
 
+    def test_each_verb_stands_in_the_page_of_meshctl(self):
+        page = (ROOT / "docs" / "meshctl.md").read_text()
+        for name in VERBS:
+            self.assertIn(f"\n| `{name}", page)
+
+    def test_meshctl_shows_each_verb_as_its_help_does(self):
+        page = plain("man1/meshctl.1")
+        for words, command in verbs(root, ("meshctl",)):
+            if not isinstance(command, click.Group):
+                usage = " ".join(command.collect_usage_pieces(click.Context(command)))
+                self.assertIn(f'SS "{" ".join(words)} {usage.replace("{", "").replace("}", "")}"', page)
+
     def test_the_configuration_page_has_every_key_of_the_reference(self):
         page = plain("man5/meshd.yaml.5")
         keys = re.findall(r"(?m)^\| `(\w+)` \|", (ROOT / "docs" / "configuration.md").read_text())

@@ -275,5 +275,5 @@ def test_refusals(pair):
     done = far.ctl("enable", "--user", str(PROXY))
     assert done.returncode == 1 and f"who listens is uid {STRANGER}, which is not exempt" in done.stderr
     done = far.run(sys.executable, "-m", "meshd.cli.ctl", "capture", "enable", "--user", str(STRANGER), uid=STRANGER)
-    assert done.returncode == 1 and "changing the rules needs root" in done.stderr
+    assert done.returncode == 1 and "nftables rules are for root" in done.stderr
     assert far.run("nft", "list", "ruleset").stdout == ""

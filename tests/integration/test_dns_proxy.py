@@ -233,6 +233,7 @@ def test_what_waits_for_a_resolver_is_told_when_the_daemon_ends(resolver):
             wait_for(lambda: resolver.asked, "the question")
             daemon.signal("TERM")
             assert read(sock.recv(4096))[0] == dns.ESERVER
+        assert daemon.process.wait(20) == 0
 
 
 def test_an_address_in_use_is_one_clear_error(resolver):

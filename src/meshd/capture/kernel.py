@@ -34,7 +34,7 @@ class Step:
 def require(*, needs_ip: bool = False) -> None:
     """Raise MeshdError where rules cannot be changed from here."""
     if os.geteuid() != 0:
-        raise MeshdError("capture: changing the rules needs root: try sudo meshctl capture ...")
+        raise MeshdError("capture: nftables rules are for root: try sudo meshctl capture ...")
     for program, package in (("nft", "nftables"), ("ip", "iproute2")):
         if (program == "nft" or needs_ip) and shutil.which(program, path=PATH) is None:
             raise MeshdError(f"capture: {program}: no such program: install {package}")

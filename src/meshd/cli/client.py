@@ -67,7 +67,7 @@ class AdminClient:
         if self.address.startswith("unix:"):
             return UnixConnection(self.address[5:], self.timeout_s)
         host, _, port = self.address.rpartition(":")
-        if not host or not port.isdigit():
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise AdminError(f"admin {self.address!r}: expected HOST:PORT or unix:PATH")
         return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=self.timeout_s)
 

@@ -64,7 +64,7 @@ def _option(name: str, default: Any, text: str) -> Callable:
                         show_default=bool(default))
 
 
-@click.group()
+@click.group(short_help="Lead connections of this machine through meshd.")
 def capture() -> None:
     """Lead connections of this machine through meshd by nftables rules, with nothing changed in programs."""
 

@@ -5,7 +5,8 @@ import click
 from meshd.cli.share.completion import PROGRAMS, SHELLS, script
 
 
-@click.command(epilog="\b\nexamples:\n  source <(meshctl completion bash)\n"
+@click.command(short_help="Print the completion script of a shell.",
+               epilog="\b\nexamples:\n  source <(meshctl completion bash)\n"
                "  source <(meshctl completion bash meshd)\n"
                "  meshctl completion zsh > ~/.zfunc/_meshctl\n"
                "  meshctl completion fish > ~/.config/fish/completions/meshctl.fish")

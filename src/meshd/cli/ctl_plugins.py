@@ -48,12 +48,13 @@ class PluginVerbs(click.Group):
         return super().get_command(ctx, name)
 
 
-@click.group(cls=PluginVerbs)
+@click.group(cls=PluginVerbs, short_help="See, check, write and install plugins.")
 def plugins() -> None:
     """See the plugins of the daemon; install, check and write plugins."""
 
 
-@plugins.command("list", epilog="\b\nexamples:\n  meshctl plugins list\n  meshctl plugins list -o wide\n"
+@plugins.command("list", short_help="Show the plugins found, their uses and faults.",
+                 epilog="\b\nexamples:\n  meshctl plugins list\n  meshctl plugins list -o wide\n"
                  "  meshctl plugins list --local   (no daemon is asked)")
 @click.option("--local", "is_local", is_flag=True, help="look at what is installed beside meshctl, and ask no daemon.")
 @asks()

@@ -43,14 +43,14 @@ def proxy_config() -> None:
     """See the configuration that the daemon runs on (alias: pc)."""
 
 
-@proxy_config.command("listener")
+@proxy_config.command("listener", short_help="Show listeners: addresses, filters, connections.")
 @click.argument("name", required=False, shell_complete=names_of("listeners"))
 @asks()
 def listener(client: Any, view: View, name: str | None) -> None:
     """Show listeners: addresses, filters or filter chains, connections."""
     rows = _named(client.get("/listeners?format=json")["listeners"], name)
     for row in rows:
-        row["requests"] = row["counters"]["requests"]
+        row["requests"] = row["counters"].get("requests")  # a listener of UDP has none
         row["chains"] = [one["name"] for one in row.get("filter_chains", ())]
     if view.form in ("json", "yaml"):
         rows = _named(client.get("/config_dump?resource=listeners")["listeners"], name)

@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
 def make_parser() -> Parser:
     """Return the parser of ``meshd``."""
     parser = Parser(
-        prog="meshd", description="The data plane of a service mesh: takes, filters, routes and balances HTTP traffic.",
+        prog="meshd", description="The data plane of a service mesh: takes, filters, routes and balances traffic.",
         epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
     )
     parser.add_argument(

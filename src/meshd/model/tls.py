@@ -144,7 +144,9 @@ class DownstreamTls:
         Boolean(), default=True, doc="clients may come back with a short handshake; each worker knows its own tickets"
     )
     handshake_timeout_s: float = option(
-        Duration(minimum=0.001, maximum=3600.0), default=10.0, doc="from the first byte to the end of the handshake")
+        Duration(minimum=0.001, maximum=3600.0), default=10.0,
+        doc="from the connection's arrival at the chain to the end of the handshake",
+    )
     where: str = place()
 
     def check(self):

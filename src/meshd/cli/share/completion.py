@@ -32,7 +32,10 @@ def script(program: str, shell: str) -> str:
 def ctl_script(shell: str) -> str:
     """Return click's script for ``meshctl``: the shell asks the program, which also knows the verbs of plugins."""
     from meshd.cli.ctl import root
-    return get_completion_class(shell)(root, {}, "meshctl", "_MESHCTL_COMPLETE").source().strip() + "\n"
+    text = get_completion_class(shell)(root, {}, "meshctl", "_MESHCTL_COMPLETE").source().strip() + "\n"
+    # click's for fish ends a description at its first comma; its for zsh, autoloaded, offers nothing when called again
+    text = text.replace('string split ","', 'string split -m 1 ","')
+    return text.replace("== loadautofunc", "== (loadautofunc|shfunc)")
 
 
 def daemon_script(shell: str) -> str:

@@ -88,8 +88,8 @@ def _usage(command: click.Command) -> str:
     pieces = ["[OPTIONS]"]
     for argument in command.params:
         if isinstance(argument, click.Argument):
-            word = _value(argument).strip("[]") + ("..." if argument.nargs == -1 else "")
-            pieces.append(word if argument.required else f"[{word}]")
+            word = _value(argument)
+            pieces.append(word if argument.required or argument.metavar else f"[{word}]")
     return " ".join([*pieces, *(["COMMAND"] if isinstance(command, click.Group) else [])])
 
 
