@@ -101,5 +101,5 @@ class Failures(ControlCase):
 
     def test_not_root(self):
         with mock.patch.object(kernel.os, "geteuid", lambda: 1000):
-            with self.assertRaisesRegex(MeshdError, "needs root: try sudo"):
+            with self.assertRaisesRegex(MeshdError, "for root: try sudo"):
                 kernel.require()

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import itertools
 import json
 import os
 import random
@@ -35,11 +36,22 @@ telemetry:
 """
 
 
+def _drawn():
+    """Yield the ports that are this process's among those that test in parallel, in any order, none again before all."""
+    number, count = (int(os.environ.get(f"PYTEST_XDIST_{name}", one).lstrip("gw"))
+                     for name, one in (("WORKER", "0"), ("WORKER_COUNT", "1")))
+    ports = list(range(11000 + number, 32000, count))
+    random.SystemRandom().shuffle(ports)
+    yield from itertools.cycle(ports)
+
+
+_PORTS = _drawn()
+
+
 def free_port():
     """Return a free port of loopback below those that the kernel gives to clients, so that none takes it meanwhile."""
-    draw = random.SystemRandom()
     while True:
-        port = draw.randrange(11000, 32000)
+        port = next(_PORTS)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

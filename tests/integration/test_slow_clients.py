@@ -32,9 +32,9 @@ def test_200_slow_clients_are_cut_at_their_timeouts_and_others_are_served():
             assert time.monotonic() - begin > 0.9
             for client in readers:
                 assert len(read_to_end(client)[0]) < 8_000_000
-        assert len(daemon.accesses(details="request_header_timeout", status=408)) == 80
-        assert len(daemon.accesses(details="request_body_timeout", status=408)) == 40
-        assert len(daemon.accesses(details="downstream_send_timeout", flags="DC")) == 80
+        wait_for(lambda: len(daemon.accesses(details="request_header_timeout", status=408)) == 80, "a line for each")
+        wait_for(lambda: len(daemon.accesses(details="request_body_timeout", status=408)) == 40, "a line for each")
+        wait_for(lambda: len(daemon.accesses(details="downstream_send_timeout", flags="DC")) == 80, "a line for each")
         daemon.settled()
 
 

@@ -165,7 +165,7 @@ def test_answer_that_comes_after_the_client_has_gone_is_no_fault(venv, echo, wor
         for _ in range(10):
             dial(daemon.port, get("/gone", **{"x-acme": word})).close()
         assert asked(daemon.port, "late")[0] == 200  # begun after those, so theirs have come before it
-        assert len(daemon.accesses(path="/gone", flags="DC")) == 10
+        wait_for(lambda: len(daemon.accesses(path="/gone", flags="DC")) == 10, "a line for each")
         assert daemon.metric("meshd_plugin_errors_total") == 0
         daemon.settled()
 

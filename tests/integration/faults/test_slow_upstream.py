@@ -36,6 +36,7 @@ def test_stopped_upstream_costs_504_after_the_routes_timeout_and_then_nothing():
         result.assert_nothing_lost()
         assert LIMITS["stopped_s"] - 1 < took_s < LIMITS["stopped_s"] + 2
         assert result.latency_s["longest"] < LIMITS["stopped_s"] + 2
+        wait_for(lambda: len(daemon.accesses(status=504)) >= result.explained, "the access log")
         rows = daemon.accesses(status=504)
         assert {(row["flags"], row["details"], row["upstream"]) for row in rows} == {
             ("UT", "response_timeout", echoes[0].address)}

@@ -5,7 +5,6 @@ upgrade is agreed to, and from then on every byte is sent back. Run as a script 
 """
 
 import collections
-import random
 import re
 import select
 import socket
@@ -95,22 +94,11 @@ class Client:
             self.out += answer
 
 
-def listening(host, port):
-    """Listen at ``port``, or for 0 at one that the kernel gives to no client: none takes it while this one is dead."""
-    draw = random.SystemRandom()
-    while True:
-        try:
-            return socket.create_server((host, port or draw.randrange(11000, 32000)), backlog=4096)
-        except OSError:
-            if port:
-                raise
-
-
 class Server:
     """Accepts and answers, for ever."""
 
     def __init__(self, host="127.0.0.1", port=0):
-        self.listener = listening(host, port)
+        self.listener = socket.create_server((host, port), backlog=4096)
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
         self.late = collections.deque()
@@ -185,7 +173,9 @@ class Echo:
     def __init__(self, host="127.0.0.1", prefix=()):
         self.host = host
         self.prefix = prefix
-        self.port = 0
+        from tests.integration.process import free_port  # not above: as a script this file stands alone
+
+        self.port = free_port()
         self.start()
 
     @property
