@@ -37,7 +37,7 @@ telemetry:
 
 
 def _drawn():
-    """Yield the ports that are this process's among those that test in parallel, in any order, none again before all."""
+    """Yield this process's ports among those that test in parallel, in any order, none again before all."""
     number, count = (int(os.environ.get(f"PYTEST_XDIST_{name}", one).lstrip("gw"))
                      for name, one in (("WORKER", "0"), ("WORKER_COUNT", "1")))
     ports = list(range(11000 + number, 32000, count))
