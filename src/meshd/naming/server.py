@@ -3,6 +3,7 @@
 Each worker binds its own (SO_REUSEPORT). Bounds: queries that wait for a resolver, TCP connections and their silence.
 """
 
+import contextlib
 import random
 import socket
 import struct
@@ -20,6 +21,8 @@ MAX_QUERY = 4096
 IDLE_S = 10.0
 """A silent TCP connection is closed after so long."""
 FAILED, OVERFLOW = "failed", "overflow"
+NOBODY = 9
+"""A port from which no query comes (discard's, RFC 863)."""
 LOOK_S = 5.0
 """The system's list of resolvers is read again after so long."""
 
@@ -73,10 +76,12 @@ class Server:
     def finish(self) -> None:
         """Take no more datagrams, and answer all that have come: from the names, else SERVFAIL, after which clients ask
         again at once. The sockets close here and now: what comes to one that nobody reads is lost, and others of its
-        address, those of an heir, may take it.
+        address, those of an heir, may take it. Connected first, they get nothing more while they are emptied.
         """
         for port in self._datagrams:
             port.stopReading()
+            with contextlib.suppress(OSError):
+                port.socket.connect((port.socket.getsockname()[0], NOBODY))
             port.doRead()
             for question in list(self.waiting):
                 question.give_up()
