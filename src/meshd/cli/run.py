@@ -215,5 +215,8 @@ class Run:
 
     def _stop(self, result: Any) -> None:
         self._daemon.lineage.hold_signals()
+        self._reactor.callFromThread(self._finish)  # behind the signals that have been posted: they are the heir's
+
+    def _finish(self) -> None:
         self._daemon.end()
         self._reactor.stop()
