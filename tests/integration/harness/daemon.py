@@ -119,7 +119,6 @@ class Daemon:
         self.port = self.ports.get("public") or next(iter(self.ports.values()), None)
         wait_for(self.is_whole, "all workers", 30)
         self.pids = self.carriers()
-        time.sleep(0.05)  # the admin connection of the line before is gone then
         self.idle_fds = self.fds()
 
     # Configuration
@@ -161,12 +160,16 @@ class Daemon:
     # What it tells
 
     def ask(self, target, method="GET"):
-        """Return (status, body) of the admin API."""
+        """Return (status, body) of the admin API when the daemon has ended the connection."""
         connection = Local(self.admin)
         try:
-            connection.request(method, target)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            connection.request(method, target, headers={"connection": "close"})
+            with connection.sock.dup() as sock:
+                answer = connection.getresponse()
+                found = answer.status, answer.read()
+                with contextlib.suppress(OSError):
+                    sock.recv(1)
+            return found
         finally:
             connection.close()
 
@@ -221,12 +224,19 @@ class Daemon:
     # The process
 
     def fds(self):
-        """Return how many descriptors it has open, the access log's not counted (it is opened with the first line)."""
-        count = 0
-        for pid in self.pids:
-            for name in os.listdir(f"/proc/{pid}/fd"):
-                with contextlib.suppress(OSError):
-                    count += os.readlink(f"/proc/{pid}/fd/{name}") != self.access_path
+        """Return how many descriptors it has open, the access log's not counted (it is opened with the first line).
+
+        They are counted while a connection to the admin API is open: those before it are closed when it is answered.
+        """
+        count = -1
+        connection = Local(self.admin)
+        with contextlib.closing(connection):
+            connection.request("GET", "/ready")
+            connection.getresponse().read()
+            for pid in self.pids:
+                for name in os.listdir(f"/proc/{pid}/fd"):
+                    with contextlib.suppress(OSError):
+                        count += os.readlink(f"/proc/{pid}/fd/{name}") != self.access_path
         return count
 
     def resident_bytes(self):
