@@ -48,3 +48,56 @@ class StartTest(unittest.TestCase):
             self.assertRaises(OSError, lineage.start, (), {})
         self.assertEqual(os.listdir("/proc/self/fd"), before)
         self.assertEqual(lineage.refusal, "")
+
+
+class StartingTest(unittest.TestCase):
+    """Signals that come while the heir starts."""
+
+    def setUp(self):
+        nobody = SimpleNamespace(is_on=False)
+        testament = SimpleNamespace(fd=lambda name: None, is_alone=lambda: True)
+        self.lineage = Lineage(Launch((), testament, nobody, None))
+        self.lineage.starting = SimpleNamespace(pid=7, fault="", close=lambda: None)
+        self.killed = []
+        patch = mock.patch("meshd.host.lineage.os.kill", lambda *args: self.killed.append(args))
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def test_the_heir_ends_with_us(self):
+        self.assertFalse(self.lineage.signal(signal.SIGTERM))
+        self.assertEqual(self.killed, [(7, signal.SIGTERM)])
+
+    def test_what_it_may_have_missed_it_gets_when_it_serves(self):
+        for number in (signal.SIGUSR1, signal.SIGHUP, signal.SIGHUP):
+            self.assertFalse(self.lineage.signal(number))
+        self.assertEqual(self.killed, [])
+        self.assertEqual(self.lineage.answered(), "")
+        self.assertEqual(self.killed, [(7, signal.SIGHUP), (7, signal.SIGUSR1)])
+
+    def test_one_that_fails_gets_nothing_and_neither_does_the_next(self):
+        self.lineage.signal(signal.SIGHUP)
+        self.lineage.starting.fault = "it ended"
+        self.assertEqual(self.lineage.answered(), "it ended")
+        self.lineage.starting = SimpleNamespace(pid=8, fault="", close=lambda: None)
+        self.lineage.answered()
+        self.assertEqual(self.killed, [])
+
+    def test_a_process_that_was_told_to_end_starts_no_heir(self):
+        self.lineage.starting = None
+        self.assertEqual(self.lineage.refusal, "")
+        self.lineage.signal(signal.SIGTERM)
+        self.assertIn("draining", self.lineage.refusal)
+
+    def test_one_that_neither_serves_nor_ends_is_ended_with_this_process(self):
+        given_up = []
+        self.lineage.starting.give_up = lambda: given_up.append(1)
+        self.lineage.end()
+        self.lineage.end()
+        self.assertEqual((given_up, self.lineage.starting), ([1], None))
+
+    def test_no_signal_is_both_noted_and_passed_on(self):
+        """Signals are blocked first: one that came between is in the loop's pipe, from which it is passed on."""
+        self.lineage.starting, self.lineage.heir, self.lineage._main_read = None, SimpleNamespace(pid=7), 9
+        with mock.patch("meshd.host.lineage.signal") as module:
+            self.lineage.hold_signals()
+        self.assertEqual(module.mock_calls[0][0], "pthread_sigmask")

@@ -1,9 +1,11 @@
 """A new generation takes over the sockets: nothing is lost, and the first process stays for who started it."""
 
+import contextlib
 import json
 import os
 import socket
 import tempfile
+import threading
 
 import pytest
 
@@ -25,6 +27,26 @@ def daemon(upstream):
             yield found
         finally:
             found.close()
+
+
+@pytest.fixture(params=["", "workers: 2\n"], ids=["one process", "two workers"])
+def shaped(upstream, request):
+    with tempfile.TemporaryDirectory() as folder:
+        found = Daemon(folder, upstream.port, more=request.param).ready()
+        try:
+            yield found
+        finally:
+            found.close()
+
+
+def processes(daemon):
+    """Return the processes whose command line names the daemon's folder."""
+    found = []
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+            if daemon.folder.encode() in file.read():
+                found.append(int(pid))
+    return found
 
 
 def upgrade(daemon):
@@ -110,3 +132,48 @@ def test_a_unix_socket_outlives_the_generation_that_made_it(upstream):
             assert not os.path.exists(path)
         finally:
             daemon.close()
+
+
+def test_sigterm_while_the_heir_starts_ends_both_after_the_last_request(shaped, upstream):
+    slow = socket.create_connection(("127.0.0.1", shaped.port), timeout=20)
+    slow.sendall(b"GET /slow HTTP/1.1\r\nhost: x\r\n\r\n")
+    wait_for(lambda: upstream.waiting, "the request upstream")
+    outcomes = []
+    asking = threading.Thread(target=lambda: outcomes.append(upgrade(shaped)), daemon=True)
+    asking.start()
+    shaped.logged("starting a new generation")
+    shaped.signal("TERM")
+    asking.join(20)
+    upstream.release.set()
+    assert slow.recv(1000).startswith(b"HTTP/1.1 200")
+    slow.close()
+    assert shaped.ended() == 0
+    assert len(outcomes) == 1
+    wait_for(lambda: processes(shaped) == [], "the end of all processes")
+
+
+def test_an_heir_that_is_killed_while_it_starts_is_known_at_once(shaped):
+    outcomes = []
+    before = set(processes(shaped))
+    asking = threading.Thread(target=lambda: outcomes.append(upgrade(shaped)), daemon=True)
+    asking.start()
+    shaped.logged("starting a new generation")
+    for pid in set(processes(shaped)) - before:
+        os.kill(pid, 9)
+    asking.join(15)
+    assert outcomes and not outcomes[0]["accepted"], outcomes
+    assert shaped.ask("GET", "/direct") == (200, b"one")
+
+
+def test_a_reload_by_signal_while_the_heir_starts_is_made_by_the_heir(shaped):
+    first = shaped.info()["pid"]
+    asking = threading.Thread(target=upgrade, args=(shaped,), daemon=True)
+    asking.start()
+    shaped.logged("starting a new generation")
+    shaped.write(word="two")
+    shaped.signal("HUP")
+    asking.join(20)
+    wait_for(lambda: shaped.info()["pid"] != first, "the heir")
+    wait_for(lambda: {shaped.ask("GET", "/direct")[1] for _ in range(8)} == {b"two"}, "the reload")
+    shaped.signal("TERM")
+    assert shaped.ended() == 0

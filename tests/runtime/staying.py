@@ -147,7 +147,7 @@ async def closed():
     process = one.process
     one.reader.close()
     await ended(process)
-    return [process.transport is None]
+    return [process.transport is None, str(await one.read())]
 
 
 async def prepared():

@@ -35,7 +35,7 @@ class StayingTest(TestCase):
         self.assertEqual(self.run_scenario("upgraded"), ["GenerationNeeded", True])
 
     def test_ends_with_its_parent(self):
-        self.assertEqual(self.run_scenario("closed"), [True])
+        self.assertEqual(self.run_scenario("closed"), [True, "the daemon is draining"])
 
     def test_a_reading_waits_for_one_that_is_prepared(self):
         self.assertEqual(self.run_scenario("prepared"), [True, True, 2])

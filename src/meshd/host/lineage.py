@@ -26,10 +26,14 @@ class Lineage:
         self._arguments = launch.arguments
         self._notify = launch.notify
         self._main_read: int | None = None
+        self._owed: set[int] = set()  # signals for the heir that starts, when it serves
+        self._is_ending = False
 
     @property
     def refusal(self) -> str:
         """Why no heir can be started now, "" where one can."""
+        if self._is_ending:
+            return "upgrade: the daemon is draining"
         if self.heir is not None or self.starting is not None:
             return "upgrade: a new generation has been started already"
         if not self.testament.is_alone():
@@ -61,6 +65,9 @@ class Lineage:
         if not fault:
             heir.close()
             self.heir = heir
+            for number in sorted(self._owed):
+                self.signal(number)
+        self._owed.clear()
         return fault
 
     def give_up(self, heir: Heir) -> None:
@@ -75,14 +82,21 @@ class Lineage:
             self._main_read = None
 
     def signal(self, number: int) -> bool:
-        """Pass a signal on to the heir; say whether there is one."""
-        if self.heir is None:
-            return False
-        try:
-            os.kill(self.heir.pid, number)
-        except ProcessLookupError:
-            pass
-        return True
+        """Pass a signal on to the heir; say whether one serves.
+
+        An heir that starts is to end with us: it gets SIGTERM at once. Others it gets when it serves: what they ask for
+        may have come too late for what it has read and opened.
+        """
+        if self.heir is not None:
+            _kill(self.heir.pid, number)
+            return True
+        if number == signal.SIGTERM:
+            self._is_ending = True
+            if self.starting is not None:
+                _kill(self.starting.pid, number)
+        elif self.starting is not None:
+            self._owed.add(number)
+        return False
 
     def serves(self) -> None:
         """This generation serves: say so to the one before, and to the process that waits for all of them."""
@@ -96,9 +110,14 @@ class Lineage:
         """
         if self.heir is None or self._main_read is None:
             return
+        signal.pthread_sigmask(signal.SIG_BLOCK, waiter.PASSED_ON)
         for number in waiter.PASSED_ON:
             signal.signal(number, lambda number, _: self.signal(number))
-        signal.pthread_sigmask(signal.SIG_BLOCK, waiter.PASSED_ON)
+
+    def end(self) -> None:
+        """This process ends: so does an heir that has been told to and has neither served nor ended yet."""
+        if self.starting is not None:
+            self.give_up(self.starting)
 
     def wait(self) -> None:
         """After the drain of a first generation: become the process that waits for its heirs. Returns if not so."""
@@ -108,3 +127,10 @@ class Lineage:
         os.set_inheritable(self._main_read, True)
         os.execv(sys.executable, [
             sys.executable, "-P", "-m", "meshd.host.waiter", str(self.heir.pid), str(self._main_read)])
+
+
+def _kill(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable, Generator
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ProcessDone
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
@@ -111,6 +111,7 @@ class ChildReader:
         self._process: ReaderProcess | None = None
         self._base: tuple[bytes, list[Any]] = (b"", [])
         self._preparing: Deferred | None = None
+        self._is_closed = False
 
     def prepare(self) -> Deferred:
         """Let a child read, and stay, so that the first reload is quick already; return a Deferred of Loaded or None.
@@ -133,6 +134,8 @@ class ChildReader:
 
         It fails with ConfigurationError, whatever happens to the child, or with GenerationNeeded.
         """
+        if self._is_closed:
+            return fail(ConfigurationError("the daemon is draining"))
         if self._preparing is None:
             return Deferred.fromCoroutine(self._read())
         ready: Deferred = Deferred()
@@ -141,7 +144,7 @@ class ChildReader:
 
     def close(self) -> None:
         """End the child that waits for the next request, if there is one; what is being read is lost."""
-        self._stays = False
+        self._is_closed, self._stays = True, False
         if self._process is not None:
             self._process.kill()
 

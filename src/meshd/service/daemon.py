@@ -101,8 +101,9 @@ class Daemon(MultiService):
         self.systemd = Systemd(self, launch)
         self.reloader.on_swap += [
             self.admin.swapped, self._watch, self._protect, self._hold_drain, self.systemd.swapped]
-        self.shutdown = Shutdown(self.reloader, self.world, on_end, self.admin.finish)
-        self.lineage = Lineage(launch)
+        self.lineage = lineage = Lineage(launch)
+        self.shutdown = Shutdown(
+            self.reloader, self.world, on_end, lambda: lineage.starting is None and self.admin.finish())
         generations = Generations(
             reactor, self.lineage, sockets=self._listening, on_heir=self._succeeded, retry=self.request_reload)
         self.reloader.upgrade = generations.upgrade
@@ -139,7 +140,8 @@ class Daemon(MultiService):
         self._first = None
         if not outcome.is_accepted:
             raise Failed(outcome)
-        self.lineage.serves()
+        if not self.shutdown.is_running:
+            self.lineage.serves()
         log.info(
             "meshd {version} ready: {listeners}; {clusters} clusters; admin {admin}", version=__version__,
             listeners=", ".join(f"{row['name']} {row['bound']}" for row in self.listeners()) or "no listeners",
@@ -156,6 +158,7 @@ class Daemon(MultiService):
     def end(self) -> None:
         """Give back what ``begin`` took; traffic has been drained."""
         self._leave_child()
+        self.lineage.end()
         self.world.secrets.stop()
         self.systemd.end()
         if self._sweep.running:
@@ -216,13 +219,14 @@ class Daemon(MultiService):
         return rows + self.admin.handed_over()
 
     def _succeeded(self, pid: int) -> None:
-        """Another generation serves on our sockets: end after the last request."""
+        """Another generation serves on our sockets: end after the last request. A drain that runs already goes on."""
         self.systemd.notify.main_pid(pid)
         self._leave_child()
         for listener in self.reloader.listeners.values():
             listener.is_foreign = True
         self.admin.leave()
-        self.shutdown.begin(is_succeeded=True)
+        if not self.shutdown.is_running:
+            self.shutdown.begin(is_succeeded=True)
 
     def _late(self, late: Any) -> None:
         if late.entry is not None and self.runtime is not None:

@@ -43,7 +43,9 @@ class Answer:
         return "meshd.generation"
 
     def connectionLost(self, reason: Any) -> None:
-        """Called by the reactor when it is torn down."""
+        """The heir has ended without a word, or the reactor is torn down."""
+        if not self.done.called:
+            self._end(True)
 
     def doRead(self) -> None:
         """The heir has said something, or ended (IReadDescriptor)."""
@@ -87,6 +89,8 @@ class Generations:
         return Answer(self._reactor, heir).done.addCallback(self._answered, heir)
 
     def _answered(self, is_answered: bool, heir: Heir) -> int:
+        if self._lineage.starting is not heir:
+            raise MeshdError("upgrade: the daemon has ended")
         late = f"it did not serve in {READY_TIMEOUT_S:g} s"
         fault = self._lineage.answered() if is_answered else late
         if fault:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
@@ -57,6 +57,7 @@ class Worker(Daemon):
         self._allowed = sorted(os.sched_getaffinity(0))
         self._offer: tuple[dict[str, Any], bytes] = ({}, b"")
         self._word: Deferred | None = None
+        self._aborted = 0  # the change that was given up before this one was ready for it
         self._beat = LoopingCall(self._beats)
         self._beat.clock = self.reactor
         self.reloader.consent = self._consent
@@ -119,8 +120,11 @@ class Worker(Daemon):
 
     def _consent(self) -> Deferred:
         """Everything is bound and started: wait for the others."""
+        change = self._offer[0]["change"]
+        if change and change == self._aborted:
+            return fail(MeshdError("another worker has refused it"))
         self._word = Deferred()
-        self.link.tell({"do": "prepared", "change": self._offer[0]["change"]})
+        self.link.tell({"do": "prepared", "change": change})
         return self._word
 
     def _do_commit(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
@@ -132,6 +136,8 @@ class Worker(Daemon):
         word, self._word = self._word, None
         if word is not None:
             word.errback(MeshdError(head["text"]))
+        else:
+            self._aborted = head["change"]
 
     def _done(self, outcome: Outcome, change: int, before: list, previous: int) -> None:
         self.world.sockets.close()
@@ -154,7 +160,8 @@ class Worker(Daemon):
         pump(self.world, _joined(facts)).addCallback(lambda data: self.link.tell(answer, data))
 
     def _do_drain(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
-        self.shutdown.begin()
+        if not self.shutdown.is_running:  # it may leave its place to another already
+            self.shutdown.begin()
 
     def _do_succeeded(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
         self._succeeded(0)

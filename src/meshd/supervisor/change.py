@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from meshd.supervisor.loop import Loop
-from meshd.supervisor.member import IDLE, PREPARING, READY, SERVING, Member
+from meshd.supervisor.member import IDLE, LEAVING, PREPARING, READY, SERVING, Member
 from meshd.supervisor.reading import Reading
 from meshd.supervisor.sockets import Key, Shelf
 from meshd.supervisor.team import Team
@@ -63,7 +63,7 @@ class Change:
         if head["do"] == "committed":
             self._outcome = self._outcome or head["outcome"]
             self._team.serves(member)
-        else:
+        elif member.state != LEAVING:
             member.state = READY
         self._look()
 
@@ -92,8 +92,9 @@ class Change:
     def _refuse(self, outcome: dict[str, Any]) -> None:
         """End it for all; who has not refused by itself is told why."""
         for member in self.everybody:
-            if member.state in (PREPARING, READY):
+            if member.state in (PREPARING, READY, LEAVING):
                 member.tell({"do": "abort", "change": self.number, "text": outcome["summary"]})
+            if member.state in (PREPARING, READY):
                 member.state = SERVING if member.is_serving else IDLE
                 member.known = set(self._shelf.held)
         self._shelf.undo(self._sockets)

@@ -26,6 +26,8 @@ class Member:
     """``index`` is its place among the workers, None for a spare; ``slot`` that in the shared memory, whose descriptor
     is ``arena``. ``warm`` is a process that waits to be told; without one it is started.
 
+    ``offered`` is the configuration that it was given last.
+
     ``is_serving``: it carries traffic and is to go on with that, also while it prepares another configuration.
 
     ``on_message(member, message)`` and ``on_end(member)`` are called from the loop; the latter once.
@@ -44,6 +46,7 @@ class Member:
         self.connections = 0
         self.known: set[tuple[str, str]] = set()
         self.why = ""
+        self.offered: Any = None
         self._loop = loop
         self._on_message = on_message
         self._on_end = on_end

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from meshd.host.arena import Arena
+from meshd.host.arena import Arena, ArenaError
 from meshd.host.handover import READY_TIMEOUT_S, Heir
 from meshd.host.lineage import Lineage
 from meshd.supervisor.log import Log
@@ -31,6 +31,7 @@ class Succession:
         self._failed = failed
         self._retry = retry
         self._is_retrying = False
+        self._late: Any = None
         self._elder = os.getppid()
 
     def begin(self, why: str, shelf: Shelf, arena: Arena) -> None:
@@ -46,13 +47,14 @@ class Succession:
         except OSError as error:
             self._failed(f"upgrade: the new generation cannot be started: {error.strerror}")
             return
-        late = self._loop.later(READY_TIMEOUT_S, self._give_up, heir, f"it did not serve in {READY_TIMEOUT_S:g} s")
-        self._loop.watch(heir.ready_fd, READ, lambda: self._says(heir, why, late))
+        late = f"it did not serve in {READY_TIMEOUT_S:g} s"
+        self._late = self._loop.later(READY_TIMEOUT_S, self._give_up, heir, late)
+        self._loop.watch(heir.ready_fd, READ, lambda: self._says(heir, why))
 
-    def _says(self, heir: Heir, why: str, late: Any) -> None:
+    def _says(self, heir: Heir, why: str) -> None:
         if not heir.read():
             return
-        late.cancel()
+        self._late.cancel()
         self._loop.forget(heir.ready_fd)
         fault = self._lineage.answered()
         if fault:
@@ -61,9 +63,15 @@ class Succession:
             self._served(f"{why}: a new generation serves (process {heir.pid}), this one drains", heir)
 
     def _give_up(self, heir: Heir, fault: str) -> None:
+        self._late.cancel()
         self._loop.forget(heir.ready_fd)
         self._lineage.give_up(heir)
         self._failed(f"upgrade: the new generation failed: {fault}")
+
+    def cut(self) -> None:
+        """End an heir that starts still."""
+        if self._lineage.starting is not None:
+            self._give_up(self._lineage.starting, "it did not end in time")
 
     def _wait(self) -> None:
         """Ask again when the generation before has ended."""
@@ -85,3 +93,15 @@ class Succession:
                 arena.bury(slot)
         else:
             self._loop.later(LOOK_S, self.bury_elder, arena)
+
+
+def inherited_arena(fd: int | None, locking: str, log: Log) -> Arena:
+    """Return the arena of the generation before, so that its counts go on, or a new one where that cannot be."""
+    if fd is None:
+        return Arena.create()
+    try:
+        return Arena.open(fd, None, locking)
+    except ArenaError as error:
+        log.warn(f"{error}: limits and tokens begin anew")
+        os.close(fd)
+        return Arena.create()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 from meshd.host.channel import Message
-from meshd.host.arena import Arena, ArenaError
 from meshd.host.handover import Heir
 from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
@@ -19,17 +18,19 @@ from meshd.supervisor.change import Change
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
 from meshd.supervisor.manager import ServiceManager
-from meshd.supervisor.member import IDLE, LEAVING, STARTING, Member
+from meshd.supervisor.member import LEAVING, PREPARING, READY, SERVING, STARTING, Member
 from meshd.supervisor.reading import Reader, Reading, first_reading
 from meshd.supervisor.relay import Relay
 from meshd.supervisor.sockets import CannotBind, Shelf
-from meshd.supervisor.succession import Succession
+from meshd.supervisor.succession import Succession, inherited_arena
 from meshd.supervisor.team import Team
 
 SPARE_S = 5.0
 """How long workers may take beyond the drain's deadline before they are killed."""
 FAILED = 1
 CONFIG = 78
+DRAINING = {"accepted": False, "summary": "the daemon is draining", "text": "", "faults": []}
+"""The outcome of a reload that is not made because the daemon ends."""
 
 Told = Callable[[dict[str, Any]], Any]
 
@@ -110,7 +111,7 @@ class Supervisor:
     def reload(self, told: Told) -> None:
         """Read the configuration anew; ``told`` gets the outcome of a reading that begins after this call."""
         if self.is_draining:
-            told({"accepted": False, "summary": "the daemon is draining", "text": "", "faults": []})
+            told(DRAINING)
         elif self._is_busy:
             self._next.append(told)
         else:
@@ -155,7 +156,8 @@ class Supervisor:
     def _begin_change(self) -> None:
         """All workers that should serve are told, as soon as they can hear."""
         members = self.team.placed()
-        if any(member.state == STARTING for member in members) or len(members) < self.team.wanted:
+        busy = (STARTING, PREPARING, READY)  # the last two: it takes up what is in force, and does one thing at a time
+        if any(member.state in busy for member in members) or len(members) < self.team.wanted:
             return  # ``_said`` comes back here
         reading, self._reading = self._reading, None
         sockets: dict = {}
@@ -179,7 +181,8 @@ class Supervisor:
             self._catch_up(change.everybody)
             self.manager.swapped()
         elif not self.outline:
-            self._cannot_start(outcome)
+            if not self.is_draining:  # else it was told to end meanwhile
+                self._cannot_start(outcome)
             return
         self._tell_outcome(outcome)
 
@@ -202,7 +205,7 @@ class Supervisor:
     def _catch_up(self, everybody: set[Member]) -> None:
         """Workers that took a dead one's place meanwhile began with the configuration before."""
         for member in self.team.placed():
-            if member not in everybody and member.state not in (STARTING, IDLE):
+            if member not in everybody and member.state == SERVING:
                 self.team.prepare(member, *self.team.current, self.shelf.held)
 
     def _serves(self) -> None:
@@ -227,7 +230,7 @@ class Supervisor:
         askers, self._askers = self._askers, []
         for told in askers:
             told(outcome)
-        if self._next and not self.is_draining:
+        if self._next and not self.is_draining and self.lineage.heir is None:
             self._askers, self._next = self._next, []
             self.manager.reloading()
             self._read()
@@ -242,11 +245,15 @@ class Supervisor:
         self._log.info(text)
         self._tell_outcome(self._outcome(text, is_accepted=True, heir=heir.pid))
         self.manager.succeeded(heir.pid)
-        self._drain(is_succeeded=True)
+        if self.is_draining:  # it was told to end meanwhile, and the heir too
+            self._look_ended()
+        else:
+            self._drain(is_succeeded=True)
 
     def _not_upgraded(self, text: str) -> None:
         self._log.error(f"{text}: generation {self.generation} stays in force")
         self._tell_outcome(self._outcome(text, is_accepted=False))
+        self._look_ended()
 
     def _outcome(self, text: str, *, is_accepted: bool, heir: int | None = None) -> dict[str, Any]:
         """Return an outcome as a worker's would be (``service/fact.py``)."""
@@ -264,10 +271,10 @@ class Supervisor:
     def _said(self, member: Member, message: Message) -> None:
         head, payload, _ = message
         word = head["do"]
-        if word in ("prepared", "committed", "refused"):
+        if word in ("prepared", "committed", "refused") and head["change"]:
             if self._change is not None and head["change"] == self._change.number:
                 self._change.answered(member, head)
-        elif word == "hello":
+        elif word in ("hello", "committed"):
             if self._reading is not None and self._change is None:
                 self._begin_change()
         elif word == "ask":
@@ -310,8 +317,7 @@ class Supervisor:
         self.relay.gone(member)
         if self._change is not None:
             self._change.lost(member)
-        if self.is_draining and not self.team.members:
-            self._loop.stop()
+        self._look_ended()
 
     # Other signals
 
@@ -348,6 +354,7 @@ class Supervisor:
     def _drain(self, *, is_succeeded: bool) -> None:
         """Let the workers finish; they close their sockets after ours, and the last one takes what is in the queue."""
         self.is_draining = self.team.is_ending = True
+        self._refuse_reloads()
         grace_s = 0.0 if is_succeeded else self.outline.get("grace_s", 0.0)
         if is_succeeded:
             self.shelf.close(is_handed_over=True)
@@ -358,7 +365,19 @@ class Supervisor:
             if not member.is_serving and member.state != LEAVING:
                 member.kill("not needed any more")
         self._cut_later(grace_s + self.outline.get("deadline_s", 0.0) + SPARE_S)
-        if not self.team.members:
+        self._look_ended()
+
+    def _refuse_reloads(self) -> None:
+        """Answer who waits for a reading; a change, or an heir, that is on its way answers by itself."""
+        waiting, self._next, self._reading = self._next, [], None
+        if self._change is None and self.lineage.starting is None:
+            waiting += self._askers
+            self._askers = []
+        for told in waiting:
+            told(DRAINING)
+
+    def _look_ended(self) -> None:
+        if self.is_draining and not self.team.members and self.lineage.starting is None:
             self._loop.stop()
 
     def _cut_later(self, seconds: float) -> None:
@@ -370,15 +389,4 @@ class Supervisor:
         self.team.is_ending = True
         for member in list(self.team.members):
             member.kill("it did not end in time")
-
-
-def inherited_arena(fd: int | None, locking: str, log: Log) -> Arena:
-    """Return the arena of the generation before, so that its counts go on, or a new one where that cannot be."""
-    if fd is None:
-        return Arena.create()
-    try:
-        return Arena.open(fd, None, locking)
-    except ArenaError as error:
-        log.warn(f"{error}: limits and tokens begin anew")
-        os.close(fd)
-        return Arena.create()
+        self._succession.cut()

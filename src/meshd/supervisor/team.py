@@ -120,6 +120,7 @@ class Team:
             member.tell({"do": "sockets", "rows": keys}, b"", tuple(sockets[key].fileno() for key in keys))
         member.known = set(sockets)
         member.state = PREPARING
+        member.offered = payload
         speaks = member.index == min(one.index for one in self.placed())
         member.tell({**head, "do": "prepare", "index": member.index, "speaks": speaks}, payload)
 
@@ -143,6 +144,9 @@ class Team:
             member.tell({"do": "commit", "change": 0})
         elif head["do"] == "committed" and head["change"] == 0:
             self.serves(member)
+            if member.offered is not self.current[1] and member.state == SERVING:  # a change has ended meanwhile
+                self.prepare(member, *self.current, self._shelf.held)
+            self._on_message(member, message)
         elif head["do"] == "refused" and head["change"] == 0:
             member.kill(f"it cannot take the configuration in force: {head['outcome']['summary']}")
         else:
@@ -158,6 +162,8 @@ class Team:
 
     def serves(self, member: Member) -> None:
         """A worker carries traffic from now on; who was to be replaced by it may leave."""
+        if member.state == LEAVING:
+            return  # it has taken up a change that was on its way, and goes
         member.state = SERVING
         if not member.is_serving:
             member.is_serving, member.served_since = True, self._loop.now()
