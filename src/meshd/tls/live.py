@@ -129,7 +129,7 @@ class Live:
             if reason:
                 getattr(cells, attribute).value += 1
                 return f"TLS_error: {reason}"
-        if not self.is_client_side and not security.has_peer:
+        if not self.is_client_side and (self.spec.validation is None or not security.has_peer):
             cells.no_certificate.value += 1
         cells.handshake.value += 1
         cells.session_reused.value += security.is_resumed

@@ -86,10 +86,12 @@ class Wheel:
         timer.slot = 0
 
     def schedule(self) -> None:
-        """Wake up for the earliest slot."""
+        """Wake up for the earliest slot that has a timer; those whose timers have all ended are forgotten."""
         if self.wake is not None:
             self.wake.cancel()
             self.wake = None
+        while self.order and not self.slots[self.order[0]]:
+            del self.slots[heapq.heappop(self.order)]
         if self.order:
             self.wake_slot = self.order[0]
             self.wake = self.call_later(max(0.0, self.wake_slot * SLOT_S - self.now()), self.tick)

@@ -5,6 +5,7 @@ from meshd.wire.poller cimport Poller
 cdef class TlsDescriptor(Descriptor):
     cdef public object tls
     cdef public object engine
+    cdef public object raw
     cdef public object incoming
     cdef public object outgoing
     cdef public object timer
@@ -17,4 +18,5 @@ cdef class TlsDescriptor(Descriptor):
     cpdef shake(self)
     cpdef decrypt(self)
     cpdef encrypt(self, bytes data)
+    cpdef bint seal(self, bytes data) except -1
     cpdef put(self)

@@ -31,7 +31,7 @@ class TlsDescriptor(Descriptor):
     then.
     """
 
-    __slots__ = ("tls", "engine", "incoming", "outgoing", "is_ready", "is_shut", "keeps_session", "timer",
+    __slots__ = ("tls", "engine", "raw", "incoming", "outgoing", "is_ready", "is_shut", "keeps_session", "timer",
                  "unread", "timeout_s", "session_key")
 
     def __init__(self, fd: int, poller: Poller, owner: Any, tls: Any) -> None:
@@ -40,6 +40,7 @@ class TlsDescriptor(Descriptor):
         self.incoming = ssl.MemoryBIO()
         self.outgoing = ssl.MemoryBIO()
         self.engine: Any = None
+        self.raw: Any = None
         self.timer: Any = None
         self.unread = 0
         self.timeout_s = 0.0
@@ -53,6 +54,7 @@ class TlsDescriptor(Descriptor):
         It may end, one way or the other, before this returns.
         """
         self.engine = engine
+        self.raw = engine._sslobj  # to which it only passes calls on, each through an interpreter's frame
         self.timer = timer
         self.timeout_s = timeout_s
         timer.arm(self.poller.now + timeout_s)
@@ -65,7 +67,7 @@ class TlsDescriptor(Descriptor):
     def shake(self) -> None:
         """Go on with the handshake."""
         try:
-            self.engine.do_handshake()
+            self.raw.do_handshake()
         except ssl.SSLWantReadError:
             self.put()
             return
@@ -131,13 +133,13 @@ class TlsDescriptor(Descriptor):
 
     def decrypt(self) -> None:
         """Give the owner what can be read."""
-        engine, incoming = self.engine, self.incoming
+        raw, incoming = self.raw, self.incoming
         parts: Any = None
         plain = failure = b""
         is_end = False
         try:
             while True:
-                data = engine.read(RECORD_BYTES)
+                data = raw.read(RECORD_BYTES)
                 if not data:
                     is_end = True
                     break
@@ -221,17 +223,22 @@ class TlsDescriptor(Descriptor):
 
     def encrypt(self, data: bytes) -> None:
         """Make records of ``data``, and write what there is."""
-        engine = self.engine
+        if not data or self.seal(data):
+            self.put()
+
+    def seal(self, data: bytes) -> bool:
+        """Make records of ``data``; say whether that worked."""
+        raw = self.raw
         try:
-            count = engine.write(data) if data else 0
+            count = raw.write(data)
             if count < len(data):
                 view = memoryview(data)
                 while count < len(data):
-                    count += engine.write(view[count:])
+                    count += raw.write(view[count:])
         except ssl.SSLError as error:
             self.fail(self.tls.on_error(error))
-            return
-        self.put()
+            return False
+        return True
 
     def put(self) -> None:
         """Write what OpenSSL has made."""
@@ -247,24 +254,27 @@ class TlsDescriptor(Descriptor):
     # Ends
 
     def say_end(self) -> None:
-        """Send close_notify, once."""
-        if not self.is_shut and self.is_ready and self.is_open:
-            self.is_shut = True
-            try:
-                self.engine.unwrap()
-            except (ssl.SSLError, OSError):
-                pass  # wants the peer's, for which nobody waits
-            self.put()
+        """Send what was put off and close_notify, once and together."""
+        if self.is_shut or not self.is_ready or not self.is_open:
+            self.write_queued()
+            return
+        data, self.queued = self.queued, None
+        if data and not self.seal(data):
+            return
+        self.is_shut = True
+        try:
+            self.raw.shutdown()
+        except (ssl.SSLError, OSError):
+            pass  # wants the peer's, for which nobody waits
+        self.put()
 
     def half_close(self) -> None:
         """Say that nothing more will be sent, once what is kept has been."""
-        self.write_queued()
         self.say_end()
         Descriptor.half_close(self)
 
     def close(self) -> None:
         """Close once what is kept has been written; ``is_open`` until then."""
-        self.write_queued()
         self.say_end()
         Descriptor.close(self)
 
@@ -278,6 +288,7 @@ class TlsDescriptor(Descriptor):
         """Give the descriptor up, with a close_notify where it can be sent at once; the owner is told nothing."""
         if self.is_open and not self.is_shut and not self.pending:
             owner, self.owner = self.owner, nobody.NOBODY
+            self.queued = None
             self.say_end()
             self.owner = owner
         if self.is_open:

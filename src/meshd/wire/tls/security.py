@@ -13,13 +13,14 @@ class Security:
     one. ``forwarded`` is kept for whoever tells upstreams of the peer.
     """
 
-    __slots__ = ("engine", "alpn", "server_name", "is_resumed", "local", "forwarded", "_peer", "_session_id")
+    __slots__ = ("engine", "raw", "alpn", "server_name", "is_resumed", "local", "forwarded", "_peer", "_session_id")
 
     def __init__(self, engine: Any, tls: Any) -> None:
         self.engine = engine
-        self.alpn = engine.selected_alpn_protocol() or ""
+        raw = self.raw = engine._sslobj  # without the frames of those that pass calls on
+        self.alpn = raw.selected_alpn_protocol() or ""
         self.server_name = getattr(engine, "requested_name", None) or engine.server_hostname or ""
-        self.is_resumed = bool(engine.session_reused)
+        self.is_resumed = bool(raw.session_reused)
         self.local: Certificate | None = tls.local_of(engine)
         self.forwarded: Any = None
         self._peer: Any = False
@@ -41,12 +42,12 @@ class Security:
     @property
     def version(self) -> str:
         """``TLSv1.3`` or ``TLSv1.2``."""
-        return self.engine.version() or ""
+        return self.raw.version() or ""
 
     @property
     def cipher(self) -> str:
         """The cipher suite by OpenSSL's name."""
-        row = self.engine.cipher()
+        row = self.raw.cipher()
         return row[0] if row else ""
 
     @property
