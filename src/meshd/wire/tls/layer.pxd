@@ -20,3 +20,8 @@ cdef class TlsDescriptor(Descriptor):
     cpdef encrypt(self, bytes data)
     cpdef bint seal(self, bytes data) except -1
     cpdef put(self)
+    cpdef put_off(self)
+    cpdef rest(self)
+    cpdef over(self)
+    cpdef doubt(self)
+    cpdef say_end(self)
