@@ -95,6 +95,24 @@ class FilterChains(TestCase):
         code, path, message = self.fault("network_filters: [{tcp_proxy: {cluster: b}}]")
         self.assertEqual((code, path), ("MSH0201", "listeners[0].network_filters[0].tcp_proxy.cluster"))
 
+    def test_tcp_proxy_has_a_cluster_or_a_filter_before_it_that_chooses_one(self):
+        limit = "{connection_limit: {max_connections: 5}}"
+        for text, place in (
+            ("tcp_proxy", "[0]"), ("{tcp_proxy: {}}", "[0]"), ("{tcp_proxy: {weighted_clusters: []}}", "[0]"),
+            (f"{limit}, {{tcp_proxy: {{idle_timeout: 5s}}}}", "[1]"),
+            ("{sni_cluster: , disabled: true}, tcp_proxy", "[1]"),
+        ):
+            code, path, message = self.fault(f"network_filters: [{text}]")
+            self.assertEqual((code, path), ("MSH0103", f"listeners[0].network_filters{place}.tcp_proxy"))
+            self.assertIn('missing "cluster"', message)
+        self.assertEqual(self.fault(f"default_filter_chain: {{name: z, network_filters: [{limit}, tcp_proxy]}}")[1],
+                         "listeners[0].default_filter_chain.network_filters[1].tcp_proxy")
+
+    def test_a_filter_before_tcp_proxy_may_choose_the_cluster(self):
+        for text in ("sni_cluster, tcp_proxy",
+                     "sni_cluster, {connection_limit: {max_connections: 5}}, {tcp_proxy: {}}"):
+            self.load(f"network_filters: [{text}]")
+
     def test_overrides_know_the_filters_of_their_own_chain(self):
         router = ("{router: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, cluster: a, "
                   "filters: {cors: {cors: {}, disabled: true}}}]}]}}")
