@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from meshd.config.clash import check_addresses
+from meshd.config.effect import check_effect
 from meshd.config.share import check_beside, check_canaries
 from meshd.document.context import Context, Referral, Seen
 from meshd.document.locate import locate
@@ -47,6 +48,7 @@ def check(context: Context, is_complete: bool = True) -> None:
         from meshd.config.certificate import check_certificates  # imports OpenSSL
 
         check_certificates(context, datetime.now(UTC).timestamp())
+    check_effect(context)
     listeners = [seen for seen in context.seen if seen.cls is Listener]
     check_addresses(listeners, [seen for seen in context.seen if seen.cls is Admin], context)
 

@@ -1,0 +1,102 @@
+"""Keys that are accepted and have no effect in the kind of listener or chain where they stand: each is warned of."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from meshd.document.code import CODES
+from meshd.document.context import Context, Seen
+from meshd.document.node import Mapping, Node
+from meshd.model.listener import UDP, FilterChain, Listener
+
+CODE = "MSH0124"
+OF_STREAMS = ("backlog", "transparent", "use_original_dst", "http", "limits", "timeouts")
+OF_LOOKING = ("listener_filters_timeout", "continue_on_listener_filters_timeout")
+OF_REQUESTS = ("max_head", "max_fields", "max_requests_per_connection")
+OF_TLS = ("server_names", "transport_protocol", "application_protocols")
+HTTP = "http_inspector"
+BLIND = frozenset(("original_dst", "proxy_protocol", HTTP))
+"""Listener filters that see nothing of TLS; those of strangers may."""
+INSTEAD = {
+    "http": "remove it, or write filters in place of network_filters",
+    "timeouts": "remove it; tcp_proxy has idle_timeout and max_downstream_connection_duration",
+}
+OF_DATAGRAMS = {
+    "limits": "remove it; udp has max_sessions and max_rx_datagram", "timeouts": "remove it; udp has idle_timeout",
+}
+NO_REQUESTS = "no chain here speaks HTTP"
+Rows = Iterator[tuple[Node, str, str, str]]
+
+
+def check_effect(context: Context) -> None:
+    """Add a warning for each key of a listener or a chain that nothing comes of."""
+    for seen in context.seen:
+        if seen.cls not in (Listener, FilterChain):
+            continue
+        for node, place, why, hint in _of_chain(seen) if seen.cls is FilterChain else _of_listener(seen):
+            if node.line >= 0:  # else it is a dialect's default
+                context.fault(CODE, node, f"{seen.path}.{place}", f"{place.rpartition('.')[2]} has no effect: {why}",
+                              CODES[CODE].severity, hint=hint)
+
+
+def _of_listener(seen: Seen) -> Rows:
+    node, values = seen.node, seen.values
+    if values.get("protocol") == UDP:
+        for key in (*OF_STREAMS, *OF_LOOKING):
+            yield from _row(node, key, "a UDP listener takes datagrams", OF_DATAGRAMS.get(key, ""))
+        return
+    if "listener_filters" not in node.entries:
+        for key in OF_LOOKING:
+            yield from _row(node, key, "there are no listener_filters", "remove it, or add the filters")
+    chains = _chains(values)
+    for key in ("http", "timeouts"):
+        yield from _of_requests(node, key, key, chains, "")
+    for key in OF_REQUESTS:
+        yield from _of_requests(node.get("limits"), key, "limits", chains, "limits.")
+    yield from _unseen(seen)
+
+
+def _chains(values: dict[str, Any]) -> list[tuple[bool, Any]]:
+    """Return (whether it speaks HTTP, the chain) of all that were decoded; None is the listener as its own chain."""
+    if values.get("filters") or values.get("network_filters"):
+        return [(bool(values.get("filters")), None)]
+    last = values.get("default_filter_chain")
+    found = [*values.get("filter_chains", ()), *([last] if last is not None else [])]
+    return [(bool(one.filters), one) for one in found]
+
+
+def _of_requests(node: Any, key: str, section: str, chains: list[tuple[bool, Any]], prefix: str) -> Rows:
+    """Yield a row where no chain of HTTP goes by what the listener says."""
+    speaking = [one for is_http, one in chains if is_http]
+    if chains and not speaking:
+        yield from _row(node, key, NO_REQUESTS, "" if prefix else INSTEAD[key], prefix)
+    elif speaking and all(getattr(one, section, None) is not None for one in speaking):
+        yield from _row(node, key, "every chain that speaks HTTP has its own", "", prefix)
+
+
+def _of_chain(seen: Seen) -> Rows:
+    limits = seen.node.get("limits")
+    yield from _row(limits, "max_connections", "connections are counted by listener", "say it there", "limits.")
+    if seen.values.get("network_filters") and not seen.values.get("filters"):
+        for key in ("http", "timeouts"):
+            yield from _row(seen.node, key, "this chain does not speak HTTP", INSTEAD[key])
+        for key in OF_REQUESTS:
+            yield from _row(limits, key, "this chain does not speak HTTP", "", "limits.")
+
+
+def _unseen(seen: Seen) -> Rows:
+    """Yield what chains ask of TLS where nobody looks at it."""
+    looking = {one.type for one in seen.values.get("listener_filters", ()) if not one.disabled}
+    if looking - BLIND or "filter_chains" not in seen.values:
+        return
+    for place, (chain, node) in enumerate(zip(seen.values["filter_chains"], seen.node.get("filter_chains").items)):
+        for key in OF_TLS:
+            is_seen = chain.match.transport_protocol != "tls" if key == OF_TLS[1] else key == OF_TLS[2] and HTTP in looking
+            if not is_seen:
+                yield from _row(node.get("match"), key, "no listener filter looks at TLS, so nothing matches",
+                                "listener_filters: [tls_inspector]", f"filter_chains[{place}].match.")
+
+
+def _row(node: Any, key: str, why: str, hint: str, prefix: str = "") -> Rows:
+    value = node.get(key) if isinstance(node, Mapping) else None
+    if value is not None:
+        yield value, f"{prefix}{key}", why, hint or "remove it"
