@@ -88,10 +88,10 @@ def _unseen(seen: Seen) -> Rows:
     looking = {one.type for one in seen.values.get("listener_filters", ()) if not one.disabled}
     if looking - BLIND or "filter_chains" not in seen.values:
         return
+    also = OF_TLS[2:] if HTTP in looking else ()
     for place, (chain, node) in enumerate(zip(seen.values["filter_chains"], seen.node.get("filter_chains").items)):
         for key in OF_TLS:
-            is_seen = chain.match.transport_protocol != "tls" if key == OF_TLS[1] else key == OF_TLS[2] and HTTP in looking
-            if not is_seen:
+            if not (chain.match.transport_protocol != "tls" if key == OF_TLS[1] else key in also):
                 yield from _row(node.get("match"), key, "no listener filter looks at TLS, so nothing matches",
                                 "listener_filters: [tls_inspector]", f"filter_chains[{place}].match.")
 
