@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from types import SimpleNamespace
 
 import click
 import yaml
@@ -75,6 +76,23 @@ class Ctl(SynchronousTestCase):
     def test_name_that_is_there(self):
         for arguments in (["listener", "public"], ["cluster", "users"], ["endpoint", "--cluster", "users"]):
             self.assertEqual(self.ctl("pc", *arguments)[0], 0, arguments)
+
+    def test_certs_show_revocation_lists_among_what_expires(self):
+        shown = {"kind": "ca", "path": "/ca.crt", "subject": "CN=root", "subject_alt_names": [], "expires_s": 9e8,
+                 "days_until_expiration": 3}
+        lists = [{"path": "/ca.crl", "issuer": "CN=old", "expires_s": 8e8, "days_until_expiration": -2},
+                 {"path": "/ca.crl", "issuer": "CN=ever", "expires_s": None, "days_until_expiration": None}]
+        owner = {"owner": "listener a", "loaded_s": 1.0, "error": "", "certificates": [shown],
+                 "revocation_lists": lists}
+        self.daemon.world = SimpleNamespace(secrets=SimpleNamespace(rows=lambda: [owner]))
+        found = [line.split() for line in self.ctl("certs", "--no-headers")[1].splitlines()]
+        self.assertEqual(found, [
+            ["/ca.crl", "crl", "CN=old", "1995-05-09T06:13:20Z", "expired", "listener", "a"],
+            ["/ca.crt", "ca", "CN=root", "1998-07-09T16:00:00Z", "3d", "listener", "a"],
+            ["/ca.crl", "crl", "CN=ever", "-", "-", "listener", "a"]])
+        document = json.loads(self.ctl("certs", "-o", "json")[1])
+        self.assertEqual(document["revocation_lists"], [{"owner": "listener a", **one} for one in lists])
+        self.assertEqual(document["items"], [{"owner": "listener a", **shown}])
 
     def test_wide_has_more_columns(self):
         self.assertNotIn("PENDING", self.ctl("pc", "endpoint")[1])
