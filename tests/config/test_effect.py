@@ -19,20 +19,20 @@ class Effect(TestCase):
     def setUp(self):
         self.registry = Registry.load(PluginSettings(), {})
 
-    def warned(self, listener):
-        """Return the paths below the listener that are warned of."""
-        text = CLUSTERS + "listeners:\n  - {name: l, address: '127.0.0.1:8080', " + listener + "}\n"
+    def warned(self, listener, before=CLUSTERS):
+        """Return the paths that are warned of, below the listener or others."""
+        text = before + "listeners:\n  - {name: l, address: '127.0.0.1:8080', " + listener + "}\n"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "mesh.yaml")
             path.write_text(text)
             self.found = load([str(path)], self.registry).warnings
-        self.assertEqual({(one.code, one.severity, one.mark.line) for one in self.found} - {("MSH0124", "warning", 3)},
-                         set())
+        self.assertEqual({(one.code, one.severity) for one in self.found} - {("MSH0124", "warning")}, set())
         return sorted(one.path.removeprefix("listeners[0].") for one in self.found)
 
     def test_settings_of_http_in_a_listener_of_tcp(self):
         self.assertEqual(self.warned(f"{TCP}, {SOME}"), ["http", "limits.max_fields", "timeouts"])
         self.assertEqual(self.found[0].message, "http has no effect: no chain here speaks HTTP")
+        self.assertEqual((self.found[0].mark.line, self.found[0].mark.column), (3, 94))
         self.assertEqual(self.found[0].hint, "remove it, or write filters in place of network_filters")
         self.assertEqual(self.warned(f"{HTTP}, {SOME}"), [])
 
@@ -49,6 +49,39 @@ class Effect(TestCase):
         self.assertEqual(self.warned(f"{own}, {SOME}"), ["http", "limits.max_fields"])
         self.assertEqual(self.warned(f"default_filter_chain: {{name: z, {TCP}}}, {SOME}"),
                          ["http", "limits.max_fields", "timeouts"])
+
+    def test_options_of_http_that_others_switch_off(self):
+        for codec in ("auto", "http1"):
+            text = f"http: {{codec: {codec}, http2: {{}}, set_current_client_cert_details: {{uri: true}}}}"
+            self.assertEqual(self.warned(f"{HTTP}, {text}"), ["http.http2"] * (codec == "http1") + [
+                "http.set_current_client_cert_details"])
+            found = self.warned(f"default_filter_chain: {{name: w, {HTTP}, {text}}}")
+            self.assertEqual(len(found), 1 + (codec == "http1"))
+        self.assertEqual(self.warned(f"{HTTP}, http: {{forward_client_cert_details: sanitize_set, "
+                                     "set_current_client_cert_details: {uri: true}}"), [])
+
+    def test_clusters(self):
+        for text, paths in (
+            ("http2: {max_concurrent_streams: 4}", ["clusters[0].http2"]),
+            ("http2: {max_concurrent_streams: 4}, protocol: auto", []),
+            ("load_balancer: {original_destination: {allow: [10.0.0.0/8]}}", ["clusters[0].endpoints"]),
+        ):
+            clusters = "clusters: [{name: a, endpoints: [{address: '127.0.0.1:80'}], " + text + "}]\n"
+            self.assertEqual(self.warned(HTTP, clusters), paths)
+
+    def test_tls_of_a_cluster_of_datagrams(self):
+        clusters = CLUSTERS.replace("}]}]", "}], tls: {insecure_skip_verify: true}}]")
+        self.assertEqual(self.warned(UDP, clusters), ["udp.cluster"])
+        self.assertEqual(self.found[0].message, 'tls of cluster "a" has no effect: datagrams go as they are')
+        self.assertEqual(self.warned(TCP, clusters), [])
+
+    def test_the_whole(self):
+        for text, paths in (
+            ("dns: {ttl: 5s}", ["dns"]), ("dns_hosts: [{name: a.b, addresses: [10.0.0.1]}]", ["dns_hosts"]),
+            ("dns: {ttl: 5s}\nnode: {dns_capture: true}", []), ("supervisor: {affinity: true}", ["supervisor"]),
+            ("supervisor: {affinity: true}\nworkers: 2", []), ("supervisor: {affinity: true}\nworkers: auto", []),
+        ):
+            self.assertEqual(self.warned(HTTP, f"{text}\n{CLUSTERS}"), paths)
 
     def test_connections_are_counted_by_listener(self):
         self.assertEqual(self.warned(f"default_filter_chain: {{name: w, {HTTP}, limits: {{max_connections: 4}}}}"),

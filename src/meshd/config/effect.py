@@ -1,4 +1,4 @@
-"""Keys that are accepted and have no effect in the kind of listener or chain where they stand: each is warned of."""
+"""Keys that are accepted and have no effect where they stand, beside the others: each is warned of."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 from meshd.document.code import CODES
 from meshd.document.context import Context, Seen
 from meshd.document.node import Mapping, Node
+from meshd.model.cluster import Cluster
 from meshd.model.listener import UDP, FilterChain, Listener
+from meshd.model.snapshot import Snapshot
 
 CODE = "MSH0124"
 OF_STREAMS = ("backlog", "transparent", "use_original_dst", "http", "limits", "timeouts")
@@ -23,19 +25,55 @@ INSTEAD = {
 OF_DATAGRAMS = {
     "limits": "remove it; udp has max_sessions and max_rx_datagram", "timeouts": "remove it; udp has idle_timeout",
 }
+ADDING = ("append_forward", "sanitize_set")
 NO_REQUESTS = "no chain here speaks HTTP"
 Rows = Iterator[tuple[Node, str, str, str]]
 
 
 def check_effect(context: Context) -> None:
-    """Add a warning for each key of a listener or a chain that nothing comes of."""
+    """Add a warning for each key that nothing comes of."""
+    secured = {seen.values.get("name") for seen in context.seen if seen.cls is Cluster and seen.values.get("tls")}
     for seen in context.seen:
-        if seen.cls not in (Listener, FilterChain):
-            continue
-        for node, place, why, hint in _of_chain(seen) if seen.cls is FilterChain else _of_listener(seen):
+        for node, place, why, hint in LOOKS.get(seen.cls, _of_nothing)(seen):
             if node.line >= 0:  # else it is a dialect's default
-                context.fault(CODE, node, f"{seen.path}.{place}", f"{place.rpartition('.')[2]} has no effect: {why}",
-                              CODES[CODE].severity, hint=hint)
+                context.fault(CODE, node, f"{seen.path}.{place}".strip("."),
+                              f"{place.rpartition('.')[2]} has no effect: {why}", CODES[CODE].severity, hint=hint)
+        udp = seen.values.get("udp") if seen.cls is Listener else None
+        if udp is not None and udp.cluster in secured:
+            node = seen.node.get("udp")
+            context.fault(CODE, node.get("cluster") or node, f"{seen.path}.udp.cluster",
+                          f'tls of cluster "{udp.cluster}" has no effect: datagrams go as they are',
+                          CODES[CODE].severity, hint="expected a cluster without tls")
+
+
+def _of_nothing(seen: Seen) -> Rows:
+    return iter(())
+
+
+def _of_all(seen: Seen) -> Rows:
+    if not getattr(seen.values.get("node"), "dns_capture", False):
+        for key in ("dns", "dns_hosts"):
+            yield from _row(seen.node, key, "node.dns_capture is off", "node: {dns_capture: true}")
+    if seen.values.get("workers", 1) == 1:
+        yield from _row(seen.node, "supervisor", "there is one worker, which is one process", "workers: 2, or auto")
+
+
+def _of_cluster(seen: Seen) -> Rows:
+    if seen.values.get("protocol", "http1") == "http1":
+        yield from _row(seen.node, "http2", "the endpoints are spoken to over HTTP/1.1", "protocol: http2, or auto")
+    if getattr(seen.values.get("load_balancer"), "type", "") == "original_destination" and seen.values.get("endpoints"):
+        yield from _row(seen.node, "endpoints", "original_destination connects to where the client meant to go", "[]")
+
+
+def _of_http(seen: Seen) -> Rows:
+    http, node = seen.values.get("http"), seen.node.get("http")
+    if http is None:
+        return
+    if http.codec == "http1":
+        yield from _row(node, "http2", "codec is http1", "codec: auto", "http.")
+    if http.forward_client_cert_details not in ADDING:
+        yield from _row(node, "set_current_client_cert_details", "x-forwarded-client-cert gets nothing from here",
+                        f"forward_client_cert_details: {' or '.join(ADDING)}", "http.")
 
 
 def _of_listener(seen: Seen) -> Rows:
@@ -52,6 +90,7 @@ def _of_listener(seen: Seen) -> Rows:
         yield from _of_requests(node, key, key, chains, "")
     for key in OF_REQUESTS:
         yield from _of_requests(node.get("limits"), key, "limits", chains, "limits.")
+    yield from _of_http(seen)
     yield from _unseen(seen)
 
 
@@ -74,6 +113,7 @@ def _of_requests(node: Any, key: str, section: str, chains: list[tuple[bool, Any
 
 
 def _of_chain(seen: Seen) -> Rows:
+    yield from _of_http(seen)
     limits = seen.node.get("limits")
     yield from _row(limits, "max_connections", "connections are counted by listener", "say it there", "limits.")
     if seen.values.get("network_filters") and not seen.values.get("filters"):
@@ -100,3 +140,6 @@ def _row(node: Any, key: str, why: str, hint: str, prefix: str = "") -> Rows:
     value = node.get(key) if isinstance(node, Mapping) else None
     if value is not None:
         yield value, f"{prefix}{key}", why, hint or "remove it"
+
+
+LOOKS = {Snapshot: _of_all, Cluster: _of_cluster, Listener: _of_listener, FilterChain: _of_chain}
