@@ -50,6 +50,15 @@ class Effect(TestCase):
         self.assertEqual(self.warned(f"default_filter_chain: {{name: z, {TCP}}}, {SOME}"),
                          ["http", "limits.max_fields", "timeouts"])
 
+    def test_names_that_nobody_looks_at(self):
+        filters = "network_filters: [sni_cluster, {tcp_proxy: {cluster: a}}]"
+        self.assertEqual(self.warned(filters), ["network_filters[0].sni_cluster"])
+        self.assertEqual(self.warned(f"filter_chains: [{{name: x, {filters}}}]"),
+                         ["filter_chains[0].network_filters[0].sni_cluster"])
+        self.assertEqual(self.warned(f"default_filter_chain: {{name: x, {filters}}}"),
+                         ["default_filter_chain.network_filters[0].sni_cluster"])
+        self.assertEqual(self.warned(f"{filters}, listener_filters: [tls_inspector]"), [])
+
     def test_options_of_http_that_others_switch_off(self):
         for codec in ("auto", "http1"):
             text = f"http: {{codec: {codec}, http2: {{}}, set_current_client_cert_details: {{uri: true}}}}"

@@ -18,18 +18,18 @@ class FilterChains(TestCase):
     def setUp(self):
         self.registry = Registry.load(PluginSettings(), {})
 
-    def load(self, listener):
+    def load(self, listener, clusters=CLUSTERS):
         """Return the listener of a configuration."""
-        text = CLUSTERS + "listeners:\n  - {name: l, address: '127.0.0.1:8080', " + listener + "}\n"
+        text = clusters + "listeners:\n  - {name: l, address: '127.0.0.1:8080', " + listener + "}\n"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "mesh.yaml")
             path.write_text(text)
             return load([str(path)], self.registry).snapshot.listeners[0]
 
-    def fault(self, listener):
+    def fault(self, listener, clusters=CLUSTERS):
         """Return (code, path, message) of the one fault; warnings do not count."""
         with self.assertRaises(ConfigurationError) as caught:
-            self.load(listener)
+            self.load(listener, clusters)
         (fault,) = [one for one in caught.exception.faults if one.is_blocking]
         return fault.code, fault.path, fault.message
 
@@ -82,6 +82,17 @@ class FilterChains(TestCase):
         ):
             self.assertEqual(self.fault(f"filter_chains: [{{name: x, match: {{{match}}}, {TCP}}}]")[1],
                              f"listeners[0].filter_chains[0].match.{path}")
+
+    def test_upgrades_are_words_of_a_header(self):
+        self.load(f"{HTTP}, http: {{upgrades: [websocket, CONNECT, TLS/1.0]}}")
+        self.assertEqual(self.fault(f"{HTTP}, http: {{upgrades: ['web socket']}}")[:2],
+                         ("MSH0106", "listeners[0].http.upgrades[0]"))
+
+    def test_one_source_address_of_each_version(self):
+        clusters = CLUSTERS.replace("}]}]", "}], source_addresses: [127.0.0.6, '::6']}]")
+        self.load(HTTP, clusters)
+        code, path, _ = self.fault(HTTP, clusters.replace("'::6'", "127.0.0.7"))
+        self.assertEqual((code, path), ("MSH0113", "clusters[0].source_addresses[1]"))
 
     def test_a_chain_ends_in_a_terminal_filter(self):
         for text, path in (("network_filters: [sni_cluster]", "listeners[0].network_filters"),

@@ -15,7 +15,7 @@ OF_STREAMS = ("backlog", "transparent", "use_original_dst", "http", "limits", "t
 OF_LOOKING = ("listener_filters_timeout", "continue_on_listener_filters_timeout")
 OF_REQUESTS = ("max_head", "max_fields", "max_requests_per_connection")
 OF_TLS = ("server_names", "transport_protocol", "application_protocols")
-HTTP = "http_inspector"
+HTTP, SNI = "http_inspector", "sni_cluster"
 BLIND = frozenset(("original_dst", "proxy_protocol", HTTP))
 """Listener filters that see nothing of TLS; those of strangers may."""
 INSTEAD = {
@@ -126,14 +126,27 @@ def _of_chain(seen: Seen) -> Rows:
 def _unseen(seen: Seen) -> Rows:
     """Yield what chains ask of TLS where nobody looks at it."""
     looking = {one.type for one in seen.values.get("listener_filters", ()) if not one.disabled}
-    if looking - BLIND or "filter_chains" not in seen.values:
+    if looking - BLIND:
+        return
+    yield from _unnamed(seen.node, seen.values.get("network_filters", ()), "")
+    if (last := seen.values.get("default_filter_chain")) is not None:
+        yield from _unnamed(seen.node.get("default_filter_chain"), last.network_filters, "default_filter_chain.")
+    if "filter_chains" not in seen.values:
         return
     also = OF_TLS[2:] if HTTP in looking else ()
     for place, (chain, node) in enumerate(zip(seen.values["filter_chains"], seen.node.get("filter_chains").items)):
+        yield from _unnamed(node, chain.network_filters, f"filter_chains[{place}].")
         for key in OF_TLS:
             if not (chain.match.transport_protocol != "tls" if key == OF_TLS[1] else key in also):
                 yield from _row(node.get("match"), key, "no listener filter looks at TLS, so nothing matches",
                                 "listener_filters: [tls_inspector]", f"filter_chains[{place}].match.")
+
+
+def _unnamed(node: Any, filters: tuple, prefix: str) -> Rows:
+    for place, one in enumerate(filters):
+        if one.type == SNI:
+            yield (node.get("network_filters").items[place], f"{prefix}network_filters[{place}].{SNI}",
+                   "no listener filter looks at TLS, so no name is known", "listener_filters: [tls_inspector]")
 
 
 def _row(node: Any, key: str, why: str, hint: str, prefix: str = "") -> Rows:
