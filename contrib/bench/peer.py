@@ -7,16 +7,19 @@ in a file, and metrics where the program has them (nginx: stub_status; HAProxy: 
 import json
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.integration.process import free_port  # noqa: E402
+
 LIMIT = 4096
 BODY = "hello world " * 6
 NGINX_HEAD = "worker_processes 1; daemon off; pid {0}.pid; error_log {0}.err;\n"
-ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @dataclass
@@ -52,13 +55,6 @@ class Peer:
     command: Callable[[Ground], list[str]]
     environment: dict[str, str] = field(default_factory=dict)
     scheme: str = "http"
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def nginx_head(ground: Ground, name: str) -> str:

@@ -23,8 +23,8 @@ def meshd_plugins():
             doc="Lets tcp_proxy go to the cluster that has the name which the client asks for in TLS (SNI)."),
         PluginType(
             kind="network_filter", name="connection_limit", config=ConnectionLimitOptions, build=ConnectionLimit,
-            doc="Bounds the connections that are open at once through this filter."),
+            chooses=False, doc="Bounds the connections that are open at once through this filter."),
         PluginType(
             kind="network_filter", name="local_ratelimit", config=LocalRateLimitOptions, build=LocalRateLimit,
-            doc="Bounds how many connections begin in what time."),
+            chooses=False, doc="Bounds how many connections begin in what time."),
     ]

@@ -54,7 +54,9 @@ class TcpProxyOptions:
 
 
 def references(options):
-    """Name the clusters."""
+    """Name the clusters; without one an earlier filter has to choose."""
+    if options.cluster is None and not options.weighted_clusters:
+        yield Need("choice", "cluster")
     if options.cluster is not None:
         yield Need("cluster", options.cluster, "cluster")
     for place, one in enumerate(options.weighted_clusters):

@@ -45,25 +45,26 @@ class Steps(ControlCase):
     def test_routing_is_there_before_the_rules_and_goes_after_them(self):
         there = self.words(control.enabling(THROUGH))
         self.assertEqual(there[-1], "nft -f -")
-        self.assertIn("ip -4 rule add fwmark 1337 lookup 133", there)
+        self.assertIn("ip -4 rule add fwmark 1337 lookup 133 protocol 133", there)
         back = self.words(control.disabling(THROUGH))
         self.assertEqual(back[0], "nft -f -")
-        self.assertIn("ip -4 rule del fwmark 1337 lookup 133", back)
+        self.assertIn("ip -4 rule del fwmark 1337 lookup 133 protocol 133", back)
 
     def test_what_the_new_settings_do_not_need_goes(self):
-        self.assertIn("ip -4 rule del fwmark 1337 lookup 133", self.words(control.enabling(PLAIN, THROUGH)))
+        gone = self.words(control.enabling(PLAIN, THROUGH))
+        self.assertIn("ip -4 rule del fwmark 1337 lookup 133 protocol 133", gone)
         self.assertEqual(self.words(control.enabling(PLAIN, PLAIN)), ["nft -f -"])
 
     def test_routing_goes_though_somebody_has_flushed_the_rules(self):
         words = self.words(control.disabling(None))
         self.assertNotIn("nft -f -", words)
-        for one in ("ip -4 rule del fwmark 1337 lookup 133", "ip -6 addr del ::6/128 dev lo"):
+        for one in ("ip -4 rule del fwmark 1337 lookup 133 protocol 133", "ip -6 addr del ::6/128 dev lo metric 133"):
             self.assertIn(one, words)
         self.assertTrue(all(one.may_fail for one in control.disabling(None)))
 
     def test_the_way_back_to_what_was_there(self):
         steps = control.restoring(PLAIN, THROUGH, "table inet meshd_capture { }\n")
-        self.assertIn("ip -4 rule add fwmark 1337 lookup 133", self.words(steps))
+        self.assertIn("ip -4 rule add fwmark 1337 lookup 133 protocol 133", self.words(steps))
         self.assertTrue(any(one.text.endswith("table inet meshd_capture { }\n") for one in steps))
         self.assertEqual(control.restoring(PLAIN, None, ""), control.disabling(PLAIN))
 

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from types import SimpleNamespace
 
 import click
 import yaml
@@ -57,6 +58,41 @@ class Ctl(SynchronousTestCase):
         self.daemon.listeners = lambda: [row]
         code, out, err = self.ctl("pc", "listener", "--no-headers")
         self.assertEqual((code, out.split(), err), (0, ["dns", "127.0.0.1:53", "-", "-", "4", "-"], ""))
+
+    def test_name_that_is_not_there(self):
+        for arguments, text in (
+            (["listener", "pubilc"], "listener 'pubilc': unknown: expected one of: public\n"
+                                     "help: did you mean public?\n"),
+            (["route", "x"], "listener 'x': unknown: expected one of: there is none\n"
+                            "help: meshctl pc listener has all\n"),
+            (["cluster", "user"], "cluster 'user': unknown: expected one of: users\nhelp: did you mean users?\n"),
+            (["endpoint", "--cluster", "user"], "cluster 'user': unknown: expected one of: users\n"
+                                                "help: did you mean users?\n"),
+        ):
+            for form in ("table", "wide", "json", "yaml", "name"):
+                found = self.ctl("pc", *arguments, "-o", form)
+                self.assertEqual(found, (1, "", f"meshctl: {text}"), form)
+
+    def test_name_that_is_there(self):
+        for arguments in (["listener", "public"], ["cluster", "users"], ["endpoint", "--cluster", "users"]):
+            self.assertEqual(self.ctl("pc", *arguments)[0], 0, arguments)
+
+    def test_certs_show_revocation_lists_among_what_expires(self):
+        shown = {"kind": "ca", "path": "/ca.crt", "subject": "CN=root", "subject_alt_names": [], "expires_s": 9e8,
+                 "days_until_expiration": 3}
+        lists = [{"path": "/ca.crl", "issuer": "CN=old", "expires_s": 8e8, "days_until_expiration": -2},
+                 {"path": "/ca.crl", "issuer": "CN=ever", "expires_s": None, "days_until_expiration": None}]
+        owner = {"owner": "listener a", "loaded_s": 1.0, "error": "", "certificates": [shown],
+                 "revocation_lists": lists}
+        self.daemon.world = SimpleNamespace(secrets=SimpleNamespace(rows=lambda: [owner]))
+        found = [line.split() for line in self.ctl("certs", "--no-headers")[1].splitlines()]
+        self.assertEqual(found, [
+            ["/ca.crl", "crl", "CN=old", "1995-05-09T06:13:20Z", "expired", "listener", "a"],
+            ["/ca.crt", "ca", "CN=root", "1998-07-09T16:00:00Z", "3d", "listener", "a"],
+            ["/ca.crl", "crl", "CN=ever", "-", "-", "listener", "a"]])
+        document = json.loads(self.ctl("certs", "-o", "json")[1])
+        self.assertEqual(document["revocation_lists"], [{"owner": "listener a", **one} for one in lists])
+        self.assertEqual(document["items"], [{"owner": "listener a", **shown}])
 
     def test_wide_has_more_columns(self):
         self.assertNotIn("PENDING", self.ctl("pc", "endpoint")[1])
@@ -129,10 +165,19 @@ class Alone(SynchronousTestCase):
         self.assertIn("help: is meshd running there?", err)
 
     def test_bad_address_says_what_was_expected(self):
-        for address in ("nowhere", "localhost:99999", "localhost:0", "localhost:²"):
-            code, _, err = run(main, "--admin", address, "status")
-            self.assertEqual(code, 1)
-            self.assertIn("expected HOST:PORT or unix:PATH", err)
+        for address in ("nowhere", "localhost:99999", "localhost:0", "localhost:²", "::1:15000", "unix:", "a b:80", ""):
+            for arguments in (["--admin", address, "status"], ["status", "--admin", address],
+                              ["pc", "cluster", "--admin", address], ["--admin", address, "analyze", "x.yaml"]):
+                code, out, err = run(main, *arguments)
+                self.assertEqual((code, out), (64, ""), arguments)
+                self.assertIn(f"Invalid value for '--admin': {address!r}: expected ", err)
+
+    def test_bad_address_of_the_environment_is_named(self):
+        self.addCleanup(os.environ.pop, "MESHD_ADMIN", None)
+        os.environ["MESHD_ADMIN"] = "nowhere"
+        code, _, err = run(main, "status")
+        self.assertEqual(code, 64)
+        self.assertIn("'nowhere': expected HOST:PORT, [V6]:PORT or unix:PATH (add a port: nowhere:80)", err)
 
     def test_groups_say_what_their_verbs_are_for_in_whole_sentences(self):
         for group in ([], ["proxy-config"], ["plugins"], ["capture"], ["gateway-api"]):

@@ -18,19 +18,19 @@ class FilterChains(TestCase):
     def setUp(self):
         self.registry = Registry.load(PluginSettings(), {})
 
-    def load(self, listener):
+    def load(self, listener, clusters=CLUSTERS):
         """Return the listener of a configuration."""
-        text = CLUSTERS + "listeners:\n  - {name: l, address: '127.0.0.1:8080', " + listener + "}\n"
+        text = clusters + "listeners:\n  - {name: l, address: '127.0.0.1:8080', " + listener + "}\n"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "mesh.yaml")
             path.write_text(text)
             return load([str(path)], self.registry).snapshot.listeners[0]
 
-    def fault(self, listener):
-        """Return (code, path, message) of the one fault."""
+    def fault(self, listener, clusters=CLUSTERS):
+        """Return (code, path, message) of the one fault; warnings do not count."""
         with self.assertRaises(ConfigurationError) as caught:
-            self.load(listener)
-        (fault,) = caught.exception.faults
+            self.load(listener, clusters)
+        (fault,) = [one for one in caught.exception.faults if one.is_blocking]
         return fault.code, fault.path, fault.message
 
     def test_the_short_form_is_one_chain(self):
@@ -83,6 +83,17 @@ class FilterChains(TestCase):
             self.assertEqual(self.fault(f"filter_chains: [{{name: x, match: {{{match}}}, {TCP}}}]")[1],
                              f"listeners[0].filter_chains[0].match.{path}")
 
+    def test_upgrades_are_words_of_a_header(self):
+        self.load(f"{HTTP}, http: {{upgrades: [websocket, CONNECT, TLS/1.0]}}")
+        self.assertEqual(self.fault(f"{HTTP}, http: {{upgrades: ['web socket']}}")[:2],
+                         ("MSH0106", "listeners[0].http.upgrades[0]"))
+
+    def test_one_source_address_of_each_version(self):
+        clusters = CLUSTERS.replace("}]}]", "}], source_addresses: [127.0.0.6, '::6']}]")
+        self.load(HTTP, clusters)
+        code, path, _ = self.fault(HTTP, clusters.replace("'::6'", "127.0.0.7"))
+        self.assertEqual((code, path), ("MSH0113", "clusters[0].source_addresses[1]"))
+
     def test_a_chain_ends_in_a_terminal_filter(self):
         for text, path in (("network_filters: [sni_cluster]", "listeners[0].network_filters"),
                            ("filter_chains: [{name: x, network_filters: [sni_cluster]}]",
@@ -94,6 +105,24 @@ class FilterChains(TestCase):
     def test_names_are_looked_up(self):
         code, path, message = self.fault("network_filters: [{tcp_proxy: {cluster: b}}]")
         self.assertEqual((code, path), ("MSH0201", "listeners[0].network_filters[0].tcp_proxy.cluster"))
+
+    def test_tcp_proxy_has_a_cluster_or_a_filter_before_it_that_chooses_one(self):
+        limit = "{connection_limit: {max_connections: 5}}"
+        for text, place in (
+            ("tcp_proxy", "[0]"), ("{tcp_proxy: {}}", "[0]"), ("{tcp_proxy: {weighted_clusters: []}}", "[0]"),
+            (f"{limit}, {{tcp_proxy: {{idle_timeout: 5s}}}}", "[1]"),
+            ("{sni_cluster: , disabled: true}, tcp_proxy", "[1]"),
+        ):
+            code, path, message = self.fault(f"network_filters: [{text}]")
+            self.assertEqual((code, path), ("MSH0103", f"listeners[0].network_filters{place}.tcp_proxy"))
+            self.assertIn('missing "cluster"', message)
+        self.assertEqual(self.fault(f"default_filter_chain: {{name: z, network_filters: [{limit}, tcp_proxy]}}")[1],
+                         "listeners[0].default_filter_chain.network_filters[1].tcp_proxy")
+
+    def test_a_filter_before_tcp_proxy_may_choose_the_cluster(self):
+        for text in ("sni_cluster, tcp_proxy",
+                     "sni_cluster, {connection_limit: {max_connections: 5}}, {tcp_proxy: {}}"):
+            self.load(f"network_filters: [{text}]")
 
     def test_overrides_know_the_filters_of_their_own_chain(self):
         router = ("{router: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, cluster: a, "

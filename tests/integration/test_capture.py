@@ -116,6 +116,29 @@ def test_routing_goes_too_where_others_have_flushed_the_rules(pair):
     assert near.rules() == before
 
 
+ALIKE = ("-4 rule add fwmark 1337 lookup 133", "-4 route add local 0.0.0.0/0 dev lo table 133",
+         "-6 rule add fwmark 1337 lookup 133", "-6 route add local ::/0 dev lo table 133", "-6 addr add ::6/128 dev lo")
+
+
+@pytest.mark.parametrize("is_flushed", [False, True])
+@pytest.mark.parametrize("count", [0, len(ALIKE)])
+def test_routing_of_another_program_stays_though_it_is_the_same(pair, is_flushed, count):
+    near = pair.near
+    for line in ALIKE[:count]:
+        assert near.run("ip", *line.split()).returncode == 0
+    before, addresses = near.rules(), near.run("ip", "-6", "addr", "show", "dev", "lo").stdout
+    assert near.ctl("disable").returncode == 0, "there is nothing to do"
+    assert near.rules() == before
+    for mode in ("tproxy", "tproxy", "redirect", "tproxy"):
+        near.enable("--mode", mode, "--ipv6", "on", "--force")
+    assert near.rules() != before
+    if is_flushed:
+        near.run("nft", "flush", "ruleset")
+    assert near.ctl("disable").returncode == 0
+    assert near.rules() == before
+    assert near.run("ip", "-6", "addr", "show", "dev", "lo").stdout == addresses
+
+
 def test_rules_that_others_have_emptied_are_a_problem(pair):
     near = pair.near
     near.enable()

@@ -51,6 +51,13 @@ class Reading(unittest.TestCase):
             data = leaf.der.replace(b"evil.example", b"evil" + byte + b"example")
             self.assertEqual(Certificate(data).values("dns"), [])
 
+    def test_what_else_is_in_a_file_has_any_label(self):
+        leaf = self.root.leaf("a.example")
+        more = b"-----BEGIN X9.42 DH PARAMETERS-----\nMIIB\n-----END X9.42 DH PARAMETERS-----\n"
+        self.assertEqual([one.der for one in certificates(more + leaf.pem + more)], [leaf.der])
+        with self.assertRaisesRegex(ValueError, "the file is cut off"):
+            certificates(leaf.pem + more[:-20])
+
     def test_whatever_is_cut_or_changed_is_a_value_error_or_read(self):
         der = self.root.leaf("a.example", "ip:10.0.0.1").der
         for at in range(len(der) - 1):

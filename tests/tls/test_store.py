@@ -6,7 +6,8 @@ import time
 
 from cryptography.hazmat.primitives import serialization
 
-from meshd.model.tls import Certificate, DownstreamTls, Validation
+from meshd.model.tls import Certificate, DownstreamTls, UpstreamTls, Validation
+from meshd.tls.client import ClientTls
 from meshd.tls.material import BadSecret
 from meshd.tls.server import ServerTls
 from meshd.tls.store import SecretStore
@@ -33,8 +34,8 @@ class Renewal(TlsCase):
         self.assertEqual(layer.owner.said, ["secured"])
         return peer.engine.getpeercert(True)
 
-    def value(self, name):
-        return self.world.metrics.value(name)
+    def value(self, name, *labels):
+        return self.world.metrics.value(name, *labels)
 
     def test_new_connections_see_the_new_one_and_old_ones_go_on(self):
         layer, peer = self.serve(self.tls)
@@ -116,9 +117,34 @@ class Renewal(TlsCase):
             "meshd_cert_expiry_timestamp_seconds", "cert_chain", str(self.folder_of / "tls.crt"), "")
         self.assertAlmostEqual(expiry, time.time() + 5 * 86400, delta=3600)
 
+    def test_when_a_revocation_list_expires_is_told_and_a_metric(self):
+        other = Authority("other")
+        (self.folder_of / "ca.crt").write_bytes(self.root.pem + other.pem)
+        path = self.folder_of / "ca.crl"
+        path.write_bytes(self.root.revoke(days=9) + other.revoke(days=4))
+        rules = Validation(secret="shop")
+        server = ServerTls(DownstreamTls(certificates=(Certificate(secret="shop"),), validation=rules),
+                           "listener other", str(self.folder), self.world, self.cells())
+        client = ClientTls(UpstreamTls(validation=rules), "cluster users", str(self.folder), self.world, self.cells())
+        for owner in (server, client):
+            self.store.add(owner)
+            rows = owner.facts()["revocation_lists"]
+            self.assertEqual([(row["path"], row["issuer"]) for row in rows],
+                             [(str(path), "CN=test root"), (str(path), "CN=other")])
+            for row, days in zip(rows, (9, 4), strict=True):
+                self.assertAlmostEqual(row["expires_s"], time.time() + days * 86400, delta=3600)
+                self.assertEqual(row["days_until_expiration"],
+                                 int((row["expires_s"] - self.world.clock.wall()) // 86400))
+        metric = "meshd_crl_expiry_timestamp_seconds", str(path)
+        self.assertAlmostEqual(self.value(*metric), time.time() + 4 * 86400, delta=3600)
+        path.write_bytes(self.root.revoke(days=9) + other.revoke(days=-1))
+        self.store.look()
+        self.assertAlmostEqual(self.value(*metric), time.time() - 86400, delta=3600)
+        self.assertEqual(self.tls.facts()["revocation_lists"], [])
+
     def test_one_that_raises_does_not_end_the_looking(self):
         class Broken:
-            where, trouble, loaded, number = "listener broken", "", (), 0
+            where, trouble, loaded, revoked, number = "listener broken", "", (), (), 0
 
             def refresh(self, is_asked):
                 raise RuntimeError("nobody has thought of this")

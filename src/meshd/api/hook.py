@@ -35,7 +35,8 @@ def no_references(config: Any) -> Iterable["Need"]:
 class Need:
     """Something that a plugin's configuration uses: ``path`` names the field (``routes[2].cluster``).
 
-    ``kind`` is cluster, listener, secret, file, or filter (an instance of the same listener's chain).
+    ``kind`` is cluster, listener, secret, file, filter (an instance of the same listener's chain), or choice: a network
+    filter before this one that may choose for it; ``name`` is the key that would do without.
     """
 
     kind: str
@@ -49,7 +50,7 @@ class PluginType:
 
     ``config`` is a ``@config`` class (None: takes no configuration). ``build(config, site)`` returns the object (or is
     a generator that returns it). ``references(config)`` yields what it uses. ``terminal``: a filter that ends its
-    chain.
+    chain. ``chooses``: a network filter that may choose the cluster for those behind it.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class PluginType:
     references: Callable[[Any], Iterable[Need]] = no_references
     doc: str = ""
     terminal: bool = False
+    chooses: bool = True
 
 
 @hookspec

@@ -13,6 +13,7 @@ import attrs
 
 from meshd.capture import ruleset
 from meshd.capture.reading import Captured, read
+from meshd.capture.settings import OURS
 from meshd.errors import MeshdError
 
 TIMEOUT_S = 20.0
@@ -117,10 +118,25 @@ def loading(script: str) -> Step:
 
 
 def routes(words: Sequence[Sequence[str]]) -> list[Step]:
-    """Return the steps that add routing, as ``ruleset.routing`` says it; what is there already is taken away first."""
-    return [*unroutes(words), *(Step(("ip", *one)) for one in words)]
+    """Return the steps that add routing, as ``ruleset.routing`` says it; ours that is there is taken away first."""
+    return [*unroutes(words), *(Step(("ip", *one)) for one in ours(words))]
 
 
 def unroutes(words: Sequence[Sequence[str]]) -> list[Step]:
-    """Return the steps that take routing away."""
-    return [Step(("ip", *("del" if word == "add" else word for word in one)), may_fail=True) for one in words]
+    """Return the steps that take routing of ours away."""
+    return [Step(("ip", *("del" if word == "add" else word for word in one)), may_fail=True) for one in ours(words)]
+
+
+def ours(words: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Return what of routing is not there by somebody else's hand: an address can be there only once."""
+    return [one for one in words if "addr" not in one or not is_foreign(one[one.index("add") + 1].partition("/")[0])]
+
+
+def is_foreign(address: str) -> bool:
+    """Say whether loopback has an IPv6 address that another program has given it."""
+    done = call(Step(("ip", "-j", "-6", "addr", "show", "dev", "lo"), may_fail=True))
+    try:
+        found = [one for link in json.loads(done.stdout) for one in link.get("addr_info", ())]
+    except (ValueError, AttributeError):
+        return False
+    return any(one.get("local") == address and one.get("metric") != OURS for one in found)

@@ -9,7 +9,7 @@ business of this host; nor is ssh. All of 127.0.0.0/8 is loopback, as resolvers 
 from collections.abc import Iterator
 from ipaddress import ip_network
 
-from meshd.capture.settings import EVERYTHING, MARK, PASSTHROUGH_SOURCE, ROUTE_TABLE, TPROXY, Settings
+from meshd.capture.settings import EVERYTHING, MARK, OURS, PASSTHROUGH_SOURCE, ROUTE_TABLE, TPROXY, Settings
 
 FAMILY, TABLE = "inet", "meshd_capture"
 NAT_PRIORITY = -110
@@ -186,13 +186,16 @@ def routing(settings: Settings) -> list[list[str]]:
     """Return what has to be added beside the table: words for ip(8), of which ``kernel`` makes the way back too.
 
     Linux has all of 127.0.0.0/8, but of IPv6 only ::1: the address from which meshd goes to the workload is added.
+    Rules and routes differ from any that others have by their protocol and metric, so both are there side by side.
     """
     if not settings.has_inbound:
         return []
-    own = [["-6", "addr", "add", f"{PASSTHROUGH_SOURCE[1]}/128", "dev", "lo"]] if settings.has_ipv6 else []
+    source, mark = f"{PASSTHROUGH_SOURCE[1]}/128", str(OURS)
+    own = [["-6", "addr", "add", source, "dev", "lo", "metric", mark]] if settings.has_ipv6 else []
     if settings.mode != TPROXY:
         return own
     every = {"-4": "0.0.0.0/0", "-6": "::/0"}
     return own + [words for version in (("-4", "-6") if settings.has_ipv6 else ("-4",)) for words in (
-        [version, "rule", "add", "fwmark", str(MARK), "lookup", str(ROUTE_TABLE)],
-        [version, "route", "add", "local", every[version], "dev", "lo", "table", str(ROUTE_TABLE)])]
+        [version, "rule", "add", "fwmark", str(MARK), "lookup", str(ROUTE_TABLE), "protocol", mark],
+        [version, "route", "add", "local", every[version], "dev", "lo", "table", str(ROUTE_TABLE), "proto", mark,
+         "metric", mark])]

@@ -18,6 +18,10 @@ PASSTHROUGH_SOURCE = ("127.0.0.6", "::6")
 """Where meshd binds a connection to the local workload from, so that it is not captured again (Istio's addresses)."""
 MARK, ROUTE_TABLE = 1337, 133
 """Of TPROXY: the mark of packets and the routing table that brings them to this machine (Istio's figures)."""
+OURS = 133
+"""What routing of ours has as its protocol (rtnetlink(7)) and metric: the same made by another program is not taken
+away, whatever became of who has enabled capture.
+"""
 _PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 _INTERFACE = re.compile(r"[^\s/\"*]{1,15}")
 

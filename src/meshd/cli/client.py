@@ -5,6 +5,8 @@ import json
 import socket
 from typing import Any
 
+from meshd.document.address import split_address
+
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 DEFAULT = "127.0.0.1:15000"
 
@@ -28,7 +30,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class AdminClient:
-    """Asks one admin API; ``address`` is HOST:PORT or unix:PATH."""
+    """Asks one admin API; ``address`` is HOST:PORT or unix:PATH, which has been checked."""
 
     def __init__(self, address: str, timeout_s: float = 30.0) -> None:
         self.address = address
@@ -66,10 +68,8 @@ class AdminClient:
     def _connection(self) -> http.client.HTTPConnection:
         if self.address.startswith("unix:"):
             return UnixConnection(self.address[5:], self.timeout_s)
-        host, _, port = self.address.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise AdminError(f"admin {self.address!r}: expected HOST:PORT or unix:PATH")
-        return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=self.timeout_s)
+        host, port = split_address(self.address)
+        return http.client.HTTPConnection(host, port, timeout=self.timeout_s)
 
     def _advice(self, error: Exception) -> str:
         if isinstance(error, PermissionError):

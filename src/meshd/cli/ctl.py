@@ -8,6 +8,7 @@ import click
 
 from meshd.cli import code
 from meshd.cli.client import AdminError
+from meshd.cli.ctl_option import AdminAddress
 
 VERBS = {
     "status": "meshd.cli.ctl_status:status",
@@ -81,8 +82,8 @@ def _plugin_verbs() -> dict[str, Any]:
 
 
 @click.group(cls=Verbs, epilog=EPILOG, context_settings=SETTINGS)
-@click.option("--admin", metavar="ADDRESS", envvar="MESHD_ADMIN", help="admin API: HOST:PORT or unix:PATH "
-              "(MESHD_ADMIN; default 127.0.0.1:15000).")
+@click.option("--admin", metavar="ADDRESS", type=AdminAddress(), envvar="MESHD_ADMIN",
+              help="admin API: HOST:PORT or unix:PATH (MESHD_ADMIN; default 127.0.0.1:15000).")
 @click.option("--timeout", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True,
               metavar="SECONDS", help="seconds to wait for an answer.")
 @click.option("--debug", is_flag=True, help="show the traceback of an unexpected error.")

@@ -9,8 +9,25 @@ import click
 from meshd.cli import terminal
 from meshd.cli.client import DEFAULT, AdminClient
 from meshd.cli.output import FORMS, View
+from meshd.document.address import BadAddress, check_address
 
-_ADMIN = click.option("--admin", metavar="ADDRESS", help="admin API: HOST:PORT or unix:PATH.")
+
+
+class AdminAddress(click.ParamType):
+    """Where the admin API listens."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Return the address (click.ParamType)."""
+        try:
+            check_address(value, True)
+        except BadAddress as error:
+            self.fail(f"{value!r}: {error}" + (f" ({error.hint})" if error.hint else ""), param, ctx)
+        return str(value)
+
+
+_ADMIN = click.option("--admin", metavar="ADDRESS", type=AdminAddress(), help="admin API: HOST:PORT or unix:PATH.")
 _COLOR = click.option("--color", type=click.Choice(terminal.COLOR_CHOICES), default="auto", help="colour the output.")
 _HEADERS = click.option("--no-headers", is_flag=True, help="leave the header line out.")
 

@@ -10,6 +10,7 @@ from meshd.cli.ctl_option import asks
 from meshd.cli.health import health_text
 from meshd.cli.output import Column, View
 from meshd.cli.route import route_rows
+from meshd.document.nearest import nearest
 
 LISTENER = (
     Column("NAME", "name"), Column("ADDRESS", "bound"), Column("ACCEPTING", "accepting", True),
@@ -33,6 +34,8 @@ ENDPOINT = (
     Column("IDLE", "idle_connections", True), Column("PENDING", "pending", True), Column("PRIORITY", "priority", True),
     Column("LOCALITY", "locality", True), Column("LABELS", "labels", True), Column("SOURCE", "source", True),
 )
+SHOWN = 20
+"""Names listed where the one that was given is unknown."""
 LEVEL = (Column("NAMESPACE", "namespace"), Column("LEVEL", "level"))
 
 
@@ -48,12 +51,12 @@ def proxy_config() -> None:
 @asks()
 def listener(client: Any, view: View, name: str | None) -> None:
     """Show listeners: addresses, filters or filter chains, connections."""
-    rows = _named(client.get("/listeners?format=json")["listeners"], name)
+    rows = _named(client.get("/listeners?format=json")["listeners"], name, "listener")
     for row in rows:
         row["requests"] = row["counters"].get("requests")  # a listener of UDP has none
         row["chains"] = [one["name"] for one in row.get("filter_chains", ())]
     if view.form in ("json", "yaml"):
-        rows = _named(client.get("/config_dump?resource=listeners")["listeners"], name)
+        rows = _named(client.get("/config_dump?resource=listeners")["listeners"], name, "listener")
     view.items("Listeners", rows, LISTENER)
 
 
@@ -62,7 +65,7 @@ def listener(client: Any, view: View, name: str | None) -> None:
 @asks()
 def route(client: Any, view: View, listener_name: str | None) -> None:
     """Show routes: what matches, and what is done with it. The first of a virtual host that matches counts."""
-    listeners = _named(client.get("/config_dump?resource=listeners")["listeners"], listener_name)
+    listeners = _named(client.get("/config_dump?resource=listeners")["listeners"], listener_name, "listener")
     rows = [row for one in listeners for row in route_rows(one)]
     if view.form in ("json", "yaml"):
         rows = [{**{key: row[key] for key in ("listener", "virtual_host", "domains")}, **row["route"]} for row in rows]
@@ -75,7 +78,8 @@ def route(client: Any, view: View, listener_name: str | None) -> None:
 def cluster(client: Any, view: View, name: str | None) -> None:
     """Show clusters: endpoints, balancer, connections, requests."""
     if view.form in ("json", "yaml"):
-        view.items("Clusters", _named(client.get("/config_dump?resource=clusters")["clusters"], name), CLUSTER)
+        rows = _named(client.get("/config_dump?resource=clusters")["clusters"], name, "cluster")
+        view.items("Clusters", rows, CLUSTER)
     else:
         view.items("Clusters", [_cluster_row(row) for row in _clusters(client, name)], CLUSTER)
 
@@ -112,12 +116,24 @@ def _level_argument(text: str) -> str:
     return f"{quote(name) or 'level'}={quote(level)}"
 
 
-def _named(rows: list[dict], name: str | None) -> list[dict]:
-    return [row for row in rows if name is None or row["name"] == name]
+def _named(rows: list[dict], name: str | None, kind: str) -> list[dict]:
+    """Return all rows, or those of the name. Raises click.ClickException where there is none."""
+    found = [row for row in rows if name is None or row["name"] == name]
+    if name is None or found:
+        return found
+    known = [row["name"] for row in rows]
+    guess = nearest(name, known)
+    listed = ", ".join(known[:SHOWN]) + (", ..." if len(known) > SHOWN else "") or "there is none"
+    hint = f"did you mean {guess}?" if guess else f"meshctl pc {kind} has all"
+    raise click.ClickException(f"{kind} {name!r}: unknown: expected one of: {listed}\nhelp: {hint}")
 
 
 def _clusters(client: Any, name: str | None) -> list[dict]:
-    return client.get("/clusters?format=json" + (f"&name={quote(name)}" if name else ""))["clusters"]
+    if name:
+        found = client.get(f"/clusters?format=json&name={quote(name)}")["clusters"]
+        if found:
+            return found
+    return _named(client.get("/clusters?format=json")["clusters"], name, "cluster")
 
 
 def _cluster_row(row: dict) -> dict:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from meshd.config.clash import check_addresses
+from meshd.config.effect import check_effect
 from meshd.config.share import check_beside, check_canaries
 from meshd.document.context import Context, Referral, Seen
 from meshd.document.locate import locate
@@ -47,6 +48,7 @@ def check(context: Context, is_complete: bool = True) -> None:
         from meshd.config.certificate import check_certificates  # imports OpenSSL
 
         check_certificates(context, datetime.now(UTC).timestamp())
+    check_effect(context)
     listeners = [seen for seen in context.seen if seen.cls is Listener]
     check_addresses(listeners, [seen for seen in context.seen if seen.cls is Admin], context)
 
@@ -85,8 +87,23 @@ def _check_needs(used, names, known: dict, context: Context) -> None:
         path = f"{used.path}.{need.path}" if need.path else used.path
         if need.kind == "file":
             _check_file(need.name, locate(used.node, need.path), path, context)
+        elif need.kind == "choice":
+            _check_choice(used, need.name, context)
         elif not known.get((need.kind, need.name), "").startswith(used.path):
             _check_name(Referral(need.kind, need.name, locate(used.node, need.path), path), names, context)
+
+
+def _check_choice(used, key: str, context: Context) -> None:
+    """Add a fault unless a network filter before this one may choose what the key ``key`` would say."""
+    chain, _, place = used.path.rpartition(".network_filters[")
+    seen = next((one for one in context.seen if one.cls in CHAINS and one.path == chain), None)
+    if seen is None or "network_filters" not in seen.values:
+        return
+    before = seen.values["network_filters"][:int(place.partition("]")[0])]
+    types = [context.plugin_type(one.kind, one.type) for one in before if not one.disabled]
+    if not used.plugin.disabled and not any(one is not None and one.chooses for one in types):
+        context.fault("MSH0103", used.node, used.path, f'missing "{key}", expected it as no filter before this one '
+                      f"chooses it: nobody would be served", hint=f'give the {key}, or a filter before that chooses it')
 
 
 def _check_file(file: str, node: Node, path: str, context: Context) -> None:

@@ -66,6 +66,7 @@ CODES = {
     "MSH0121": _code("a certificate or revocation list has expired, or is not valid yet", severity=WARNING),
     "MSH0122": _code("a key may be read by everybody on this machine", severity=WARNING),
     "MSH0123": _code("several groups cannot be chosen here: OpenSSL's own list is offered", severity=WARNING),
+    "MSH0124": _code("a key has no effect where it stands", severity=WARNING),
     "MSH0201": _code("something is referred to that is not configured"),
     "MSH0202": _code("a filter chain does not end in one terminal filter"),
     "MSH0210": _code("a port is already taken by another listener or the admin API"),

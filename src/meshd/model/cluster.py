@@ -123,11 +123,16 @@ class Cluster:
         """Yield faults between fields."""
         if self.missing:
             return
+        versions: list[int] = []
         for place, one in enumerate(self.source_addresses):
             try:
                 ip_address(one)
             except ValueError:
                 yield ("source_addresses", place), f"expected an IP address, got {one!r}"
+            else:
+                if ip_address(one).version in versions:
+                    yield ("source_addresses", place), "expected one address of each version of IP, this is the second"
+                versions.append(ip_address(one).version)
         if self.endpoints and self.discovery is not None:
             yield "discovery", "expected either endpoints or discovery, not both"
         if self.endpoints is None and self.discovery is None:

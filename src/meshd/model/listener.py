@@ -70,7 +70,8 @@ class HttpOptions:
         Text(maximum=200), default=None, doc="overwrite the server header (passed through when absent)"
     )
     upgrades: tuple[str, ...] = option(
-        ListOf(item=Text(minimum=1)), default=("websocket",), doc="upgrade protocols that are passed on"
+        ListOf(item=Text(pattern=r"[!#$%&'*+.^_`|~0-9A-Za-z/-]{1,200}")), default=("websocket",),
+        doc="upgrade protocols that are passed on"
     )
 
 

@@ -73,6 +73,7 @@ class ClientTls(Live):
             rows += authority_rows(authorities.path, authorities.found)
         self.context = context
         self.sessions = OrderedDict()
+        self.revoked = authorities.revoked if authorities is not None else []
         return rows
 
     def name_for(self, host: str, address: str) -> str:

@@ -62,13 +62,17 @@ def unknown_ciphers(names: tuple[str, ...]) -> list[str]:
 
 
 class Authorities:
-    """Who is trusted, read once and given to each context. ``found`` are the certificates, for pages and metrics."""
+    """Who is trusted, read once and given to each context.
+
+    For pages and metrics ``found`` are the certificates, ``revoked`` (file, issuer, expiry) of the revocation lists.
+    """
 
     def __init__(self, validation: Any, directory: str) -> None:
         self._validation = validation
         self._ca, self._crl = material.authority_paths(validation, directory)
         self._data = b""
         self.found: list[Certificate] = []
+        self.revoked: list[tuple[str, str, float]] = []
         if self._ca is not None:
             self._data, self.found = material.read_certificates(self._ca, "ca_file")
 
@@ -100,4 +104,5 @@ class Authorities:
             context.set_default_verify_paths()
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if self._crl is not None:
-            material.load_lists(context, self._crl, self._validation.only_verify_leaf_cert_crl)
+            lists = material.load_lists(context, self._crl, self._validation.only_verify_leaf_cert_crl)
+            self.revoked = [(self._crl, *one) for one in lists]

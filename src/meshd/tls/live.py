@@ -21,7 +21,8 @@ class Live:
     """``where`` names its owner in messages (``listener NAME``), ``number`` counts those that had the same place;
     ``directory`` is that of the secrets.
 
-    ``loaded`` are (kind, file, Certificate) of all that is in force; ``loaded_s`` is the epoch second since when;
+    ``loaded`` are (kind, file, Certificate) of all that is in force, ``revoked`` (file, issuer, epoch second at which
+    it expires, 0.0 for never) of the revocation lists; ``loaded_s`` is the epoch second since when;
     ``trouble`` says why the files as they are now cannot be used, "" where they are.
     """
 
@@ -35,6 +36,7 @@ class Live:
         self.cells = cells
         self.verifier = Verifier(spec.validation)
         self.loaded: list[tuple[str, str, Certificate]] = []
+        self.revoked: list[tuple[str, str, float]] = []
         self.loaded_s = 0.0
         self.trouble = ""
         self.expiries: list[Any] = []
@@ -168,10 +170,20 @@ class Live:
 
     def facts(self) -> dict[str, Any]:
         """Return what pages say of it: no key, and nothing of one."""
+        now_s = self.world.clock.wall()
         return {
             "owner": self.where, "loaded_s": self.loaded_s, "error": self.trouble,
-            "certificates": [fact(*row, self.world.clock.wall()) for row in self.loaded],
+            "certificates": [fact(*row, now_s) for row in self.loaded],
+            "revocation_lists": [
+                {"path": path, "issuer": issuer, "expires_s": next_s or None,
+                 "days_until_expiration": days(next_s, now_s) if next_s else None}
+                for path, issuer, next_s in self.revoked],
         }
+
+
+def days(end_s: float, now_s: float) -> int:
+    """Return the whole days until ``end_s``, less than 0 once it has come."""
+    return int((end_s - now_s) // 86400)
 
 
 def fact(kind: str, path: str, one: Certificate, now_s: float) -> dict[str, Any]:
@@ -181,7 +193,7 @@ def fact(kind: str, path: str, one: Certificate, now_s: float) -> dict[str, Any]
         "subject_alt_names": [{"type": name, "value": value} for name, value in one.names],
         "spiffe_id": one.spiffe_id, "key_type": one.key_type, "sha256": one.fingerprint,
         "valid_from_s": one.not_before_s, "expires_s": one.not_after_s,
-        "days_until_expiration": int((one.not_after_s - now_s) // 86400),
+        "days_until_expiration": days(one.not_after_s, now_s),
     }
 
 

@@ -141,15 +141,16 @@ def read_lists(path: str) -> tuple[bytes, list[tuple[str, float]]]:
     return data, found
 
 
-def load_lists(context: ssl.SSLContext, path: str, only_leaf: bool) -> None:
-    """Refuse what the revocation lists at ``path`` name. Raises BadSecret."""
-    data, _ = read_lists(path)
+def load_lists(context: ssl.SSLContext, path: str, only_leaf: bool) -> list[tuple[str, float]]:
+    """Refuse what the revocation lists at ``path`` name; return what ``revocations`` says of them. Raises BadSecret."""
+    data, found = read_lists(path)
     try:
         with memory_file(data) as file:
             context.load_verify_locations(cafile=file)
     except (ssl.SSLError, OSError) as error:
         raise BadSecret(path, f"cannot be read as a revocation list ({error.reason or error})", "crl_file") from None
     context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF if only_leaf else ssl.VERIFY_CRL_CHECK_CHAIN
+    return found
 
 
 def signature(paths: tuple[str, ...]) -> tuple:

@@ -91,6 +91,7 @@ class ServerTls(Live):
             tables[is_wild][name[2:] if is_wild else name] = context_for(one_of_each(pairs, numbers))
         self.choice = Choice(context_for(one_of_each(pairs, list(range(len(pairs))))), *tables)
         rows = [row for pair in pairs for row in chain_rows(pair.path, pair.found)]
+        self.revoked = authorities.revoked if authorities is not None else []
         return rows + (authority_rows(authorities.path, authorities.found) if authorities is not None else [])
 
     def _context(self, pairs: list[Pair], authorities: Any) -> contexts.Context:

@@ -10,6 +10,7 @@ from typing import Any
 SLICE = 32
 """Owners of files looked after in one turn of the reactor."""
 EXPIRY = "meshd_cert_expiry_timestamp_seconds"
+LIST_EXPIRY = "meshd_crl_expiry_timestamp_seconds"
 
 
 class SecretStore:
@@ -32,6 +33,9 @@ class SecretStore:
         self._expiry = metrics.gauge(
             EXPIRY, "when a certificate in use expires, the first of its file, epoch seconds",
             ("kind", "name", "spiffe_id"), "host")
+        self._list_expiry = metrics.gauge(
+            LIST_EXPIRY, "when a revocation list in use expires, the first of its file, epoch seconds", ("name",),
+            "host")
 
     def add(self, owner: Any) -> None:
         """Look after ``owner`` as long as it lives and no newer one has its place (``where``).
@@ -94,11 +98,16 @@ class SecretStore:
         for kind, path, one in owner.loaded:
             key = kind, path, one.spiffe_id
             first[key] = min(one.not_after_s, first.get(key, one.not_after_s))
+        lists: dict[tuple[str], float] = {}
+        for path, _, next_s in owner.revoked:
+            if next_s:
+                lists[path,] = min(next_s, lists.get((path,), next_s))
         owner.expiries = []
-        for key, not_after_s in first.items():
-            cell = self._expiry.cell(*key)
-            cell.value = not_after_s
-            owner.expiries.append(cell)
+        for family, rows in ((self._expiry, first), (self._list_expiry, lists)):
+            for key, end_s in rows.items():
+                cell = family.cell(*key)
+                cell.value = end_s
+                owner.expiries.append(cell)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what pages say, by owner."""
