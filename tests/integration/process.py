@@ -46,12 +46,14 @@ def _drawn():
 
 
 _PORTS = _drawn()
+_TURN = threading.Lock()
 
 
 def free_port():
     """Return a free port of loopback below those that the kernel gives to clients, so that none takes it meanwhile."""
     while True:
-        port = next(_PORTS)
+        with _TURN:
+            port = next(_PORTS)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
