@@ -1,6 +1,5 @@
 """Connections of TCP from end to end: filters, endpoints, bytes both ways, ends, limits, reloads."""
 
-import gc
 import os
 
 import attrs
@@ -375,32 +374,3 @@ class Hashing(TcpCase):
         client.send(b"x")
         self.assertEqual(upstream.read(), b"x")
         self.assertEqual(seen, [("127.0.0.1", b"", (), None)])
-
-
-class Freed(TcpCase):
-    def test_at_its_end_by_reference_counts_alone(self):
-        """What is open at a reload is frozen, and the garbage collector finds nothing of it any more."""
-        kinds = ("TcpConnection", "Session", "Relay", "Half")
-
-        def alive():
-            return sorted(type(one).__name__ for one in gc.get_objects() if type(one).__name__ in kinds)
-
-        mesh = self.tcp()
-        gc.collect()
-        before = alive()
-        gc.disable()
-        self.addCleanup(gc.enable)
-        for ends in (lambda client, peer: client.close(), lambda client, peer: peer.close(),
-                     lambda client, peer: client.reset()):
-            client = self.connect(mesh)
-            client.send(b"hello")
-            peer = mesh.upstream.accept()
-            self.assertEqual(peer.read(), b"hello")
-            ends(client, peer)
-            mesh.turn()
-            client.close()
-            peer.close()
-            mesh.turn()
-        mesh.clients.clear()
-        self.noted.session = None
-        self.assertEqual(alive(), before)
