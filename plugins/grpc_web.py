@@ -99,7 +99,7 @@ class GrpcWebFilter:
         if is_text is None:
             return None
         head = exchange.response
-        is_bare = head.content_length == 0
+        is_bare = grpc.is_head_alone(head)
         is_answer = grpc.is_grpc_answer(head) or is_web_answer(head)
         head.headers.set(b"content-type", TEXT_PROTO if is_text else PROTO)
         if is_bare:

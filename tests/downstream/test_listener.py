@@ -259,6 +259,24 @@ class Reloads(ListenerCase):
         client.send(GET)
         self.assertEqual(status_of(client.read()), 200)
 
+    def test_closed_it_serves_all_who_wait(self):
+        mesh = self.listening()
+        clients = [self.connect(mesh) for _ in range(200)]
+        for client in clients:
+            client.socket.send(GET)
+        self.assertEqual(len(mesh.listener.connections), 0)
+        mesh.world.run(mesh.listener.close)
+        self.assertEqual([status_of(client.read()) for client in clients], [200] * 200)
+
+    def test_closed_it_takes_in_as_many_as_may_be(self):
+        mesh = self.listening(limits={"max_connections": 100})
+        clients = [self.connect(mesh) for _ in range(200)]
+        mesh.world.run(mesh.listener.close)
+        self.assertEqual(len(mesh.listener.connections), 100)
+        for client in clients[:100]:
+            client.send(GET)
+            self.assertEqual(status_of(client.read()), 200)
+
     def test_closed_while_it_holds_it_does_not_come_back(self):
         mesh = self.listening(limits={"max_connections": 1})
         self.connect(mesh)

@@ -2,7 +2,10 @@
 
 from meshd.api import STOP, Calls, Extra, Timeouts
 from meshd.http import flag
+from meshd.http.head import ResponseHead
+from meshd.http.headers import Headers
 from tests.exchange.mesh import GET, MeshCase, head_of, status_of
+from tests.upstream.h2_case import Server
 
 CALL = (b"POST /pkg.Service/Do HTTP/1.1\r\nHost: a\r\ncontent-type: application/grpc\r\nte: trailers\r\n"
         b"content-length: 5\r\n%b\r\n\0\0\0\0\0")
@@ -220,6 +223,20 @@ class Trailers(MeshCase):
             self.assertIn(b"grpc-status: 0", client.read())
             self.assertEqual((mesh.last.attempts, mesh.last.flags), (2, 0))
             self.assertEqual(mesh.cluster.cells.retry_success.value, 1)
+
+    def test_trailers_behind_a_length_of_none(self):
+        mesh, client = self.asked(cluster={"protocol": "http2"})
+        for upstream, status in zip(mesh.upstreams, (b"14", b"0")):
+            server = Server(upstream.accept())
+            asked, = server.requests()
+            fields = ((b"content-type", b"application/grpc"), (b"content-length", b"0"))
+            head = ResponseHead(200, Headers.of(*fields), version=20)
+            server.session.respond(asked, head, False)
+            server.session.trailers(asked, Headers.of((b"grpc-status", status)))
+            server.turn()
+            mesh.advance(0.3)
+        self.assertEqual((status_of(client.read()), mesh.last.attempts), (200, 2))
+        self.assertEqual(mesh.last.trailers.get(b"grpc-status"), b"0")
 
     def test_another_status_stands(self):
         mesh, client = self.asked()

@@ -90,7 +90,7 @@ class FloodTest(TestCase):
         first = headers(1, block(GET), flags=0)
         self.ends("inbound_empty_frames_flood", [first] + [continuation(1, b"", False)] * 100000, 1000)
         self.ends(name, [first] + [continuation(1, literal(b"a", b"b" * 100), False)] * 100000, 60 << 10)
-        self.ends(name, [first] + [continuation(1, literal(b"a", b"b" * 16000), False)] * 100000, 80 << 10)
+        self.ends(name, [first] + [continuation(1, literal(b"a", b"b" * 16000), False)] * 100000, 160 << 10)
 
     def test_pings_and_settings_that_are_not_read(self):
         self.ends("outbound_control_flood", [ping()] * 100000, 17 * 100000, batch=100000)

@@ -6,6 +6,7 @@ from unittest import TestCase
 
 from hpack import Decoder
 
+from meshd.http.h2.code import COMPRESSION_ERROR, HEADERS
 from meshd.http.h2.session import start
 from meshd.http.h2.settings import Settings
 from meshd.http.h2.sink import Sink
@@ -13,7 +14,7 @@ from meshd.http.head import RequestHead, ResponseHead
 from meshd.http.headers import Headers
 from tests.h2.pair import Log, Pair
 from tests.h2.test_session import get, paired
-from tests.h2.wire import GET, POST, START, Reader, headers, rst
+from tests.h2.wire import GET, POST, START, Reader, block, continuation, headers, rst, settings
 from tests.tree import ROOT
 
 WITHOUT = """
@@ -28,6 +29,55 @@ try:
 except ImportError as error:
     print("no fast")
 """
+
+
+def pieces(section, stream_id=1, is_last=True):
+    """Return a head in frames of 16 KiB."""
+    parts = [section[at:at + 16384] for at in range(0, len(section), 16384)]
+    rest = [continuation(stream_id, part, part is parts[-1]) for part in parts[1:]]
+    return b"".join((headers(stream_id, parts[0], is_last, 0), *rest))
+
+
+class LargeHeadsTest(TestCase):
+    """One that is too large costs its stream, and a field that libnghttp2 does not take the connection."""
+
+    def told(self, role, engine, said, more=Settings()):
+        """Return (what a session tells, its log, the frames that it sends) of ``said``."""
+        log = Log()
+        session = log.session = start(role, more, log, engine)
+        if role == "client":
+            session.request(get(), True)
+            session.request(get(), True)
+            session.take()
+        session.receive(said)
+        sent = Reader().read(session.take())
+        return [event for event in log.events if event[0] != "settings"], log, sent
+
+    def test_in_continuation_frames(self):
+        section = block((*GET, *[(b"x-%d" % at, b"x" * 1000) for at in range(90)]))
+        for engine in ("fast", "pure"):
+            events, log, sent = self.told("server", engine, START + pieces(section) + headers(3))
+            self.assertEqual([event[:2] for event in events], [("request", 3)], engine)
+            self.assertEqual(log.counts, ["header_overflow"])
+            answers = [(one.stream_id, one.fields[0]) for one in sent if one.kind == HEADERS]
+            self.assertEqual(answers, [(1, (b":status", b"431"))], engine)
+
+    def test_of_an_answer(self):
+        section = block(((b":status", b"200"), *[(b"x-%d" % at, b"x" * 1000) for at in range(90)]))
+        said = settings() + pieces(section) + headers(3, ((b":status", b"200"),))
+        for engine in ("fast", "pure"):
+            events, log, _ = self.told("client", engine, said)
+            self.assertEqual([event[:2] for event in events], [("reset", 1), ("response", 3), ("closed", 3)], engine)
+            self.assertEqual(log.counts[:1], ["header_overflow"])
+
+    def test_a_field_above_64_kib(self):
+        said = START + headers(1, POST, False) + pieces(block((*GET, (b"x", b"x" * 65537))), 3)
+        events, log, sent = self.told("server", "fast", said)
+        self.assertEqual(events[1:], [("error", COMPRESSION_ERROR, "http2.protocol_error")])
+        self.assertEqual((log.counts, sent[-1].code), ([], COMPRESSION_ERROR))
+        events, log, sent = self.told("server", "pure", said)
+        self.assertEqual([event[0] for event in events], ["request"])
+        self.assertEqual(log.counts, ["header_overflow"])
 
 
 class LimitsTest(TestCase):

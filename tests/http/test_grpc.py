@@ -35,6 +35,10 @@ class Kinds(unittest.TestCase):
         self.assertFalse(grpc.is_grpc_answer(answer(200, (b"content-type", b"text/html"))))
         self.assertTrue(grpc.is_grpc_answer(answer(503, (b"grpc-status", b"14"), length=0)))
         self.assertFalse(grpc.is_grpc_answer(answer(200, kind, length=0)))
+        trailed = answer(200, kind, (b"content-length", b"0"), length=0)
+        self.assertFalse(grpc.is_grpc_answer(trailed))
+        trailed.version = 20  # trailers may follow
+        self.assertTrue(grpc.is_grpc_answer(trailed))
 
 
 class Statuses(unittest.TestCase):

@@ -4,14 +4,17 @@ import base64
 import unittest
 
 from meshd.http import flag
+from meshd.http.headers import Headers
 from meshd.testing.contract.http import HttpFilterContract
 from meshd.testing.exchange import FakeExchange
 from meshd.testing.site import FakeSite
 from meshd_plugins.cors import Cors, CorsFilter, OriginMatch
 from meshd_plugins.grpc_web import GrpcWeb, GrpcWebFilter
 from tests.exchange.mesh import MeshCase, head_of, status_of
+from tests.upstream.h2_case import Server
 
 MESSAGE = b"\0\0\0\0\3abc"
+TYPE = (b"content-type", b"application/grpc")
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/grpc\r\ntransfer-encoding: chunked\r\n\r\n"
 ANSWER = HEAD + b"8\r\n" + MESSAGE + b"\r\n0\r\ngrpc-status: 0\r\nX-Sum: 7\r\n\r\n"
 FRAME = b"\x80\0\0\0\x18grpc-status:0\r\nx-sum:7\r\n"
@@ -71,6 +74,18 @@ class Binary(MeshCase):
         _, fields, body = head_of(client.read())
         self.assertEqual((fields[b"content-type"], fields[b"grpc-status"], body),
                          (b"application/grpc-web+proto", b"5", b""))
+
+    def test_trailers_behind_a_length_of_none(self):
+        mesh = self.mesh(made(), cluster={"protocol": "http2"})
+        client = mesh.client(ask())
+        server = Server(mesh.upstream.accept())
+        asked, = server.requests()
+        server.answer(asked, fields=(TYPE, (b"content-length", b"0")), is_last=False)
+        server.session.trailers(asked, Headers.of((b"grpc-status", b"5")))
+        server.turn()
+        data = client.read()
+        self.assertNotIn(b"content-length", head_of(data)[1])
+        self.assertIn(b"grpc-status:5\r\n", b"".join(whole(data)))
 
     def test_what_is_another_kind_is_left_alone(self):
         for kind in (b"application/grpc", b"application/grpc-web+json", b"text/plain", b"Application/grpc-web"):

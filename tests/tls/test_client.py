@@ -6,6 +6,7 @@ from unittest import mock
 
 from meshd.model.tls import SanMatch, Validation
 from meshd.tls.client import of_mesh
+from meshd.tls.live import finish
 from meshd.wire.tls.certificate import Certificate
 from tests.pki import Authority, Leaf
 from tests.tls.side import TlsCase
@@ -167,7 +168,7 @@ class Resumption(TlsCase):
         self.assertEqual([self.visit(off, context) for _ in range(2)], [False, False])
         tls = self.client()
         self.visit(tls, context)
-        tls.load()
+        finish(tls.load())
         self.assertFalse(self.visit(tls, context))
 
 

@@ -7,6 +7,7 @@ from unittest import mock
 
 from meshd.model.tls import Certificate, DownstreamTls, SanMatch, Validation
 from meshd.tls import direct
+from meshd.tls.live import finish
 from meshd.tls.server import ServerTls
 from tests.pki import Authority, ExtendedKeyUsageOID
 from tests.tls.side import TlsCase
@@ -225,7 +226,7 @@ class Sessions(TlsCase):
         session = self.visit(first, context)
         self.visit(self.server(), context, session)
         self.assertFalse(self.layer.security.is_resumed)
-        first.load()
+        finish(first.load())
         self.visit(first, context, session)
         self.assertFalse(self.layer.security.is_resumed)
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from unittest import mock
 
 from cryptography.hazmat.primitives import serialization
 
@@ -146,7 +147,7 @@ class Renewal(TlsCase):
         class Broken:
             where, trouble, loaded, revoked, number = "listener broken", "", (), (), 0
 
-            def refresh(self, is_asked):
+            def refreshing(self, is_asked):
                 raise RuntimeError("nobody has thought of this")
 
         broken = Broken()
@@ -203,6 +204,40 @@ class IstioNames(TlsCase):
         (folder / "key.pem").write_bytes(new.key_pem)
         self.assertTrue(tls.refresh())
         self.assertEqual(tls.choice.default.local.fingerprint, hashlib.sha256(new.der).hexdigest())
+
+
+class Many(TlsCase):
+    """A listener with many certificates: they are read in steps."""
+
+    def test_they_do_not_keep_others_waiting(self):
+        leaves = []
+        for number in range(40):
+            (self.folder / str(number)).mkdir()
+            leaves.append(self.root.leaf(f"{number}.example"))
+            leaves[-1].write(self.folder / str(number))
+        certificates = tuple(Certificate(secret=str(number)) for number in range(40))
+        spec = DownstreamTls(certificates=certificates)
+        tls = ServerTls(spec, "listener it", str(self.folder), self.world, self.cells())
+        store = SecretStore(self.world, 1.0)
+        store.add(tls)
+        store.start()
+        self.addCleanup(store.stop)
+
+        def shown():
+            return tls.choice.of("39.example").local.fingerprint
+
+        old, new = shown(), self.root.leaf("39.example")
+        new.write(self.folder / "39")
+        with mock.patch("meshd.tls.store.SLICE_S", -1.0), mock.patch.object(store, "_work", wraps=store._work) as work:
+            store.look()
+            self.assertEqual((shown(), work.call_count), (old, 0))
+            self.world.advance(0.0)
+            self.assertEqual(shown(), hashlib.sha256(new.der).hexdigest())
+            self.assertGreater(work.call_count, 80)
+        (self.folder / "39" / "tls.key").write_bytes(leaves[0].key_pem)
+        self.world.advance(1.1)
+        self.assertIn("39/tls.key: not the key of the certificate", tls.facts()["error"])
+        self.assertEqual(len(tls.choice.exact), 40)
 
 
 class Apart(TlsCase):

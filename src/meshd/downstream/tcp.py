@@ -297,7 +297,8 @@ class TcpConnection:
 
     def relay_ended(self, reason: str) -> None:
         """Both sides are closed."""
-        self.session.failure = self.session.failure or reason
+        if not self.is_over:
+            self.session.failure = self.session.failure or reason
         self.end()
 
     def end(self) -> None:
@@ -322,7 +323,7 @@ class TcpConnection:
         serving = self.listener.chain
         serving.tell(serving.complete_steps, "on_complete", session)
         chain.leave(session)
-        self.relay = self.stream = self.tunnel = None
+        self.relay = self.stream = self.tunnel = self.session = None  # see wire/nobody.py
         self.listener.closed(self)
 
     def count(self) -> bool:
@@ -342,9 +343,9 @@ class TcpConnection:
     def on_timer(self, now: float) -> None:
         """Something may be due: find out what, and when the next is."""
         relay, session, cells = self.relay, self.session, self.chain.cells
-        plan = session.plan
         if relay is None:
             return
+        plan = session.plan
         if now - self.reported >= REPORT_S:
             self.reported = now
             serving = self.listener.chain

@@ -24,7 +24,8 @@ class TrailedAttempt(Attempt):
 
     def on_response(self, head: Any) -> None:
         """Let the head wait, unless it says all."""
-        if head.status == 200 and head.content_length and grpc.STATUS not in head.headers:
+        may_have_trailers = head.content_length or head.version == 20
+        if head.status == 200 and may_have_trailers and grpc.STATUS not in head.headers:
             self.head = head
         else:
             super().on_response(head)

@@ -42,9 +42,21 @@ def is_grpc(headers: Any) -> bool:
 
 def is_grpc_answer(head: Any) -> bool:
     """Say whether an answer is one of gRPC: 200 with its content type, or a status in a head that is all there is."""
-    if head.content_length == 0:
+    if is_head_alone(head):
         return STATUS in head.headers
     return head.status == 200 and is_grpc(head.headers)
+
+
+def is_head_alone(head: Any) -> bool:
+    """Say whether nothing follows the head of an answer.
+
+    Trailers may follow one of HTTP/2 that says ``content-length: 0``; an answer that has its status has none.
+    """
+    if head.content_length:
+        return False
+    headers = head.headers
+    return (head.version < 20 or head.status != 200 or STATUS in headers or b"content-length" not in headers
+            or not is_grpc(headers))
 
 
 def status_in(headers: Any, most: int = LAST) -> int | None:

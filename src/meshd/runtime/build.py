@@ -267,16 +267,16 @@ class Construction:
         all_sinks = tuple(self._use(plugin, made) for plugin, made in [*shared, *sinks])
         if spec.protocol == "tcp":
             chain = NetworkChain(tuple(uses), all_sinks, TcpCells(self.world.metrics, listener))
-            return self._secured(chain, spec, owner, listener)
+            return (yield from self._secured(chain, spec, owner, listener))
         yield from self._overrides(uses, owner)
         share_out(uses, self.world.random.random, self.world.metrics)
         chain = Chain(tuple(uses), all_sinks, sample_every=self.snapshot.plugins.sample_every)
-        return self._secured(chain, spec, owner, listener)
+        return (yield from self._secured(chain, spec, owner, listener))
 
-    def _secured(self, chain: Any, spec: FilterChain, owner: str, listener: str) -> Any:
+    def _secured(self, chain: Any, spec: FilterChain, owner: str, listener: str) -> Steps:
         """Return the chain with its TLS, None after noting why it has none."""
         if spec.tls is not None:
-            chain.transport = self.securing.server(spec.tls, listener, owner, alpn_of(spec))
+            chain.transport = yield from self.securing.server(spec.tls, listener, owner, alpn_of(spec))
             if chain.transport is None:
                 return None
         return chain

@@ -4,6 +4,7 @@ OpenSSL is imported where the first TLS is configured: a proxy without has no us
 """
 
 import re
+from collections.abc import Generator
 from typing import Any
 
 from meshd.document.fault import ERROR, Fault
@@ -30,23 +31,31 @@ class Securing:
         from meshd.tls.client import ClientTls
 
         cells = TlsCells(self._world.metrics, "cluster", "cluster_name", spec.name)
-        return self._make(ClientTls, spec.tls, f"cluster {spec.name}", cells, alpn)
+        place = f"cluster {spec.name}"
+        try:
+            made = ClientTls(spec.tls, place, self._directory, self._world, cells, alpn)
+        except MeshdError as error:
+            return self._fault(spec.tls, place, error)
+        self._made.append(made)
+        return made
 
-    def server(self, spec: Any, listener: str, where: str, alpn: tuple[str, ...] = ()) -> Any:
-        """Return the ServerTls of a listener, or of one of its chains, as ``where`` says."""
+    def server(self, spec: Any, listener: str, where: str, alpn: tuple[str, ...] = ()) -> Generator[None, None, Any]:
+        """Return the ServerTls of a listener, or of one of its chains, as ``where`` says; it may have hundreds of
+        certificates.
+        """
         from meshd.tls.server import ServerTls
 
         cells = TlsCells(self._world.metrics, "listener", "listener", listener)
-        return self._make(ServerTls, spec, where, cells, alpn)
-
-    def _make(self, cls: type, spec: Any, where: str, cells: TlsCells, alpn: tuple[str, ...]) -> Any:
         try:
-            made = cls(spec, where, self._directory, self._world, cells, alpn)
+            made = ServerTls(spec, where, self._directory, self._world, cells, alpn, False)
+            yield from made.load()
         except MeshdError as error:
-            self._faults.append(Fault(CODE, ERROR, f"{where}: tls: {error}", mark_of(spec.where)))
-            return None
+            return self._fault(spec, where, error)
         self._made.append(made)
         return made
+
+    def _fault(self, spec: Any, where: str, error: MeshdError) -> None:
+        self._faults.append(Fault(CODE, ERROR, f"{where}: tls: {error}", mark_of(spec.where)))
 
 
 def mark_of(place: str) -> Mark:

@@ -13,7 +13,7 @@ from typing import Any
 from meshd.tls import context as contexts
 from meshd.tls import material
 from meshd.tls.cells import TlsCells
-from meshd.tls.live import Live, authority_rows, chain_rows
+from meshd.tls.live import Live, Steps, authority_rows, chain_rows, finish
 from meshd.wire.tls.certificate import Certificate
 from meshd.wire.tls.layer import TlsDescriptor
 from meshd.wire.tls.security import Security
@@ -42,14 +42,15 @@ class ClientTls(Live):
         # the session, misses in a row, when the endpoint's certificate expires (epoch seconds)
         is_named = not self.verifier.tests and spec.auto_san_validation
         self.checks_name = is_named and not (spec.insecure_skip_verify or self.goes_by_hash())
-        self.load()
+        finish(self.load())
 
     def certificates(self) -> tuple[Any, ...]:
         """Return the model's certificates."""
         return () if self.spec.certificate is None else (self.spec.certificate,)
 
-    def make(self) -> list[tuple[str, str, Certificate]]:
+    def make(self) -> Steps:
         """Read the files and put what they hold in force; known sessions are of the old."""
+        yield
         spec, rows = self.spec, []
         context = contexts.make(spec, ssl.PROTOCOL_TLS_CLIENT, self.alpn)
         authorities = None

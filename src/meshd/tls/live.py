@@ -1,10 +1,12 @@
 """What both sides of live TLS have in common: the contexts in force, made anew when files change, and its counters.
 
 A load makes everything new and puts it in force by one assignment; what fails leaves the old in force, is counted, and
-is logged once. Connections keep the context that they began with.
+is logged once. Connections keep the context that they began with. With hundreds of certificates it takes a second, so
+it goes in steps (generators), between which traffic flows.
 """
 
 import ssl
+from collections.abc import Generator
 from typing import Any
 
 from meshd.errors import MeshdError
@@ -15,6 +17,8 @@ from meshd.wire.tls.certificate import Certificate
 from meshd.wire.tls.security import Security
 
 _CHAIN, _AUTHORITY = "cert_chain", "ca"
+Rows = list[tuple[str, str, Certificate]]
+Steps = Generator[None, None, Any]
 
 
 class Live:
@@ -35,7 +39,7 @@ class Live:
         self.world = world
         self.cells = cells
         self.verifier = Verifier(spec.validation)
-        self.loaded: list[tuple[str, str, Certificate]] = []
+        self.loaded: Rows = []
         self.revoked: list[tuple[str, str, float]] = []
         self.loaded_s = 0.0
         self.trouble = ""
@@ -67,16 +71,19 @@ class Live:
         """Return the model's certificates."""
         raise NotImplementedError
 
-    def make(self) -> list[tuple[str, str, Certificate]]:
+    def make(self) -> Steps:
         """Read the files and put what they hold in force; return what becomes ``loaded``. Raises MeshdError."""
         raise NotImplementedError
 
     # Files
 
-    def load(self) -> None:
-        """Read all files; the first time, and whenever one has changed. Raises MeshdError, with the old in force."""
+    def load(self) -> Steps:
+        """Read all files; the first time, and whenever one has changed. Raises MeshdError, with the old in force.
+
+        A file that changes meanwhile is seen at the next look.
+        """
         seen, lists = material.signature(self.paths()), self.lists()
-        self.loaded = self.make()
+        self.loaded = yield from self.make()
         self._seen, self._lists = seen, lists
         self.loaded_s = self.world.clock.wall()
 
@@ -85,6 +92,10 @@ class Live:
         self._seen = ()
 
     def refresh(self, is_asked: bool = False) -> bool | None:
+        """Do all steps of ``refreshing`` at once."""
+        return finish(self.refreshing(is_asked))
+
+    def refreshing(self, is_asked: bool = False) -> Steps:
         """Load again if a file has changed; return whether that worked, None where nothing has changed.
 
         A folder's revocation lists that are gone leave the old in force until somebody asks (``is_asked``), since who
@@ -98,7 +109,7 @@ class Live:
         try:
             if self._lists is not None and self.lists() is None and not is_asked:
                 raise material.BadSecret(self._lists, "the revocation lists are gone; a reload goes on without them")
-            self.load()
+            yield from self.load()
         except MeshdError as error:
             if self.trouble != str(error):
                 self.trouble = str(error)
@@ -186,6 +197,15 @@ def days(end_s: float, now_s: float) -> int:
     return int((end_s - now_s) // 86400)
 
 
+def finish(steps: Steps) -> Any:
+    """Do all steps at once; return what they return."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as ended:
+        return ended.value
+
+
 def fact(kind: str, path: str, one: Certificate, now_s: float) -> dict[str, Any]:
     """Return what pages say of a certificate."""
     return {
@@ -197,11 +217,11 @@ def fact(kind: str, path: str, one: Certificate, now_s: float) -> dict[str, Any]
     }
 
 
-def chain_rows(path: str, chain: list[Certificate]) -> list[tuple[str, str, Certificate]]:
+def chain_rows(path: str, chain: list[Certificate]) -> Rows:
     """Return rows of ``loaded`` for a chain that is shown."""
     return [(_CHAIN, path, one) for one in chain]
 
 
-def authority_rows(path: str, found: list[Certificate]) -> list[tuple[str, str, Certificate]]:
+def authority_rows(path: str, found: list[Certificate]) -> Rows:
     """Return rows of ``loaded`` for authorities."""
     return [(_AUTHORITY, path, one) for one in found]

@@ -11,7 +11,7 @@ from typing import Any
 from meshd.tls import context as contexts
 from meshd.tls import direct, known, material
 from meshd.tls.cells import TlsCells
-from meshd.tls.live import Live, authority_rows, chain_rows
+from meshd.tls.live import Live, Steps, authority_rows, chain_rows, finish
 from meshd.tls.verify import UNKNOWN_HASH
 from meshd.wire.tls.certificate import DNS, Certificate
 from meshd.wire.tls.layer import TlsDescriptor
@@ -50,46 +50,66 @@ class Choice:
             found = self.wildcards.get(name.partition(".")[2])
         return self.default if found is None else found
 
+    def end(self) -> Steps:
+        """Let go of the contexts one by one, once others are in force: OpenSSL takes its time for each."""
+        for table in (self.exact, self.wildcards):
+            while table:
+                table.popitem()
+                yield
+
 
 class ServerTls(Live):
-    """The TLS of a listener's chain. ``alpn`` is offered where the settings say nothing."""
+    """The TLS of a listener's chain. ``alpn`` is offered where the settings say nothing. Unless it ``loads`` at once,
+    that is its maker's business.
+    """
 
     def __init__(self, spec: Any, where: str, directory: str, world: Any, cells: TlsCells,
-                 alpn: tuple[str, ...] = ()) -> None:
+                 alpn: tuple[str, ...] = (), loads: bool = True) -> None:
         Live.__init__(self, spec, where, directory, world, cells)
         self.alpn = alpn if spec.alpn is None else spec.alpn
         self.handshake_timeout_s = spec.handshake_timeout_s
-        self.choice: Choice
-        self.load()
+        self.choice: Choice | None = None
+        if loads:
+            finish(self.load())
 
     def certificates(self) -> tuple[Any, ...]:
         """Return the model's certificates."""
         return self.spec.certificates
 
-    def make(self) -> list[tuple[str, str, Certificate]]:
+    def load(self) -> Steps:
+        """Read all files; see ``Live.load``."""
+        old = self.choice
+        yield from Live.load(self)
+        if old is not None:
+            yield from old.end()
+
+    def make(self) -> Steps:
         """Read the files and put what they hold in force."""
-        pairs = [Pair(one, self.directory) for one in self.spec.certificates]
+        pairs = []
+        for one in self.spec.certificates:
+            pairs.append(Pair(one, self.directory))
+            yield
         authorities = None
         if self.spec.validation is not None:
             authorities = contexts.Authorities(self.spec.validation, self.directory)
         made: dict[tuple[int, ...], contexts.Context] = {}
-
-        def context_for(chosen: tuple[int, ...]) -> contexts.Context:
-            if chosen not in made:
-                made[chosen] = self._context([pairs[number] for number in chosen], authorities)
-            return made[chosen]
-
-        for number in range(len(pairs)):
-            context_for((number,))  # a pair that does not fit is a fault even where it is never shown
         fitting: dict[str, list[int]] = {}
         for number, pair in enumerate(pairs):
+            made[number,] = self._context([pair], authorities)  # one that does not fit is a fault, shown or not
             for name in dict.fromkeys(pair.names()):
                 fitting.setdefault(name, []).append(number)
+            yield
+        default = one_of_each(pairs, list(range(len(pairs))))
+        chosen = {name: one_of_each(pairs, numbers) for name, numbers in fitting.items()}
+        for numbers in (default, *chosen.values()):
+            if numbers not in made:
+                made[numbers] = self._context([pairs[number] for number in numbers], authorities)
+                yield
         tables: tuple[dict, dict] = ({}, {})
-        for name, numbers in fitting.items():
+        for name, numbers in chosen.items():
             is_wild = name.startswith("*.")
-            tables[is_wild][name[2:] if is_wild else name] = context_for(one_of_each(pairs, numbers))
-        self.choice = Choice(context_for(one_of_each(pairs, list(range(len(pairs))))), *tables)
+            tables[is_wild][name[2:] if is_wild else name] = made[numbers]
+        self.choice = Choice(made[default], *tables)
         rows = [row for pair in pairs for row in chain_rows(pair.path, pair.found)]
         self.revoked = authorities.revoked if authorities is not None else []
         return rows + (authority_rows(authorities.path, authorities.found) if authorities is not None else [])

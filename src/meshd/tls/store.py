@@ -1,14 +1,24 @@
 """Looks after the files of all live TLS of a process: what has changed is read again, with no connection touched.
 
 Strategy: files are looked at (``stat``) every ``Secrets.poll``, some in a turn of the reactor. A watch by the kernel
-would not see what is mounted or linked in, and a look costs two microseconds.
+would not see what is mounted or linked in, and a look costs two microseconds. What has changed is read in steps, for
+about ``SLICE_S`` in a turn.
 """
 
+import time
 import weakref
+from collections.abc import Generator
 from typing import Any
+
+from meshd.tls.live import finish
 
 SLICE = 32
 """Owners of files looked after in one turn of the reactor."""
+SLICE_S = 0.002
+"""How long what has changed is read in one turn."""
+MANY = 64
+"""Files of an owner that somebody's question does not wait for: those of some two dozen certificates are read at once.
+"""
 EXPIRY = "meshd_cert_expiry_timestamp_seconds"
 LIST_EXPIRY = "meshd_crl_expiry_timestamp_seconds"
 
@@ -24,7 +34,8 @@ class SecretStore:
         self.poll_s = poll_s
         self.owners: dict[str, weakref.WeakSet[Any]] = {}
         self._call: Any = None
-        self._coming: list[Any] = []
+        self._coming: list[tuple[Any, bool]] = []
+        self._steps: Generator | None = None
         metrics = world.metrics
         self._updates = metrics.counter(
             "meshd_secret_updates_total", "times that changed files of TLS were put in force").cell()
@@ -65,28 +76,51 @@ class SecretStore:
 
     def stop(self) -> None:
         """Look no more."""
-        call, self._call = self._call, None
+        call, self._call, self._steps = self._call, None, None
         if call is not None and call.active():
             call.cancel()
 
     def look(self) -> None:
-        """Look now, at all, because somebody has asked for it: what is gone on purpose may go."""
+        """Look now, at all, because somebody has asked for it: what is gone on purpose may go.
+
+        Who has many files is looked at from the next turn on; a reload makes those of listeners anew by itself.
+        """
         for owner in self.in_force():
-            self._refresh(owner, is_asked=True)
+            if self._call is None or len(owner.paths()) <= MANY:
+                finish(self._refresh(owner, True))
+            else:
+                self._coming.append((owner, True))
+                self._call.reset(0)
 
     def _look(self) -> None:
         """Look at some; after the last of them, rest."""
-        if not self._coming:
-            self._coming = self.in_force()
+        if not (self._coming or self._steps):
+            self._coming = [(owner, False) for owner in self.in_force()]
         try:
-            for _ in range(min(SLICE, len(self._coming))):
-                self._refresh(self._coming.pop())
+            self._work()
         finally:  # whatever one of them has raised, the others are looked after
-            self._call = self.world.call_later(0 if self._coming else self.poll_s, self._look)
+            rests = not (self._coming or self._steps)
+            self._call = self.world.call_later(self.poll_s if rests else 0, self._look)
 
-    def _refresh(self, owner: Any, is_asked: bool = False) -> None:
+    def _work(self) -> None:
+        """Do a slice of what is to be done."""
+        until = time.perf_counter() + SLICE_S
+        for _ in range(SLICE):
+            steps, self._steps = self._steps, None
+            if steps is None:
+                if not self._coming:
+                    return
+                steps = self._refresh(*self._coming.pop())
+            for _ in steps:
+                if time.perf_counter() >= until:
+                    self._steps = steps
+                    return
+            if time.perf_counter() >= until:
+                return
+
+    def _refresh(self, owner: Any, is_asked: bool) -> Generator[None, None, None]:
         before = owner.trouble
-        done = owner.refresh(is_asked)
+        done = yield from owner.refreshing(is_asked)
         if done:
             self._updates.value += 1
             self._tell(owner)

@@ -170,7 +170,8 @@ class Stream:
         """Say that it is lost, unless nobody wants to know."""
         if not self.is_over:
             self.is_over = True
-            self.receiver.lost(reason)
+            receiver, self.receiver = self.receiver, NOBODY
+            receiver.lost(reason)
 
     # The receiver's side
 
@@ -202,6 +203,7 @@ class Stream:
     def close(self) -> None:
         """Give it up; what waits for the kernel is dropped. The receiver hears no more."""
         self.is_over = True
+        self.receiver = NOBODY
         self.release()
 
     def release(self) -> None:

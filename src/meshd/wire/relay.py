@@ -255,3 +255,5 @@ class Relay:
         owner, self.owner = self.owner, None
         owner.relay_ended(reason)
         self.up.other = self.down.other = None
+        self.up.relay = self.down.relay = None
+        self.up.change = self.down.change = None

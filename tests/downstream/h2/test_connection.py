@@ -7,8 +7,10 @@ from tests.downstream.echo import Echo
 from tests.downstream.h2.client import H2Case, request
 from tests.exchange.mesh import GET, OK, status_of
 from tests.h2.wire import data, headers, rst, settings
+from tests.upstream.h2_case import Server
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+NONE = ((b"content-length", b"0"),)
 
 
 class Fast(H2Case):
@@ -54,6 +56,44 @@ class Fast(H2Case):
         peer.send(CHUNKED + b"3\r\ntwo\r\n0\r\nx-sum: 2\r\n\r\n")
         self.assertEqual(client.events()[1:], [("end", stream, [(b"x-sum", b"2")]), ("closed", stream)])
         self.assertEqual(client.body(stream), b"two")
+
+    def test_trailers_behind_a_length_of_none_pass_both_ways(self):
+        mesh = self.mesh(cluster={"protocol": "http2"})
+        for endpoint in mesh.cluster.endpoints:
+            endpoint.pool.engine = self.engine
+        client = self.client(mesh)
+        stream = client.begin(request(method=b"POST", content_length=b"0"), False)
+        server = Server(mesh.upstream.accept())
+        asked, = server.requests()
+        client.session.trailers(stream, Headers.of((b"x-sum", b"1")))
+        client.turn()
+        self.assertEqual(server.told("end"), [("end", asked, [(b"x-sum", b"1")])])
+        server.answer(asked, fields=NONE, is_last=False)
+        server.session.trailers(asked, Headers.of((b"grpc-status", b"5")))
+        server.turn()
+        self.assertEqual(client.events(), [
+            ("response", stream, 200, False), ("end", stream, [(b"grpc-status", b"5")]), ("closed", stream)])
+        self.assertEqual(client.log.heads[stream].headers.get(b"content-length"), b"0")
+        self.assertEqual(server.heads[asked].headers.get(b"content-length"), b"0")
+
+    def test_a_length_of_none_whose_end_comes_later(self):
+        mesh = self.mesh()
+        client = self.client(mesh)
+        for trailers in (None, Headers.of((b"x-sum", b"1"))):
+            stream = client.begin(request(method=b"POST", content_length=b"0"), False)
+            peer = mesh.upstream.peers[0] if mesh.upstream.peers else mesh.upstream.accept()
+            asked = peer.read()
+            self.assertIn(b"\r\ncontent-length: 0\r\n", asked)
+            self.assertNotIn(b"transfer-encoding", asked)
+            if trailers is None:
+                client.send(stream, b"", True)
+            else:
+                client.session.trailers(stream, trailers)
+                client.turn()
+            self.assertEqual(peer.read(), b"")
+            peer.send(OK)
+            self.assertEqual(client.body(stream), b"ok")
+        self.assertEqual(len(mesh.upstream.peers), 1)
 
     def test_an_answer_without_a_body_keeps_its_length(self):
         mesh = self.mesh()

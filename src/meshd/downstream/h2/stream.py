@@ -9,6 +9,7 @@ import base64
 from typing import Any
 
 from meshd.downstream.edge import admit
+from meshd.exchange.body import RequestBody
 from meshd.http import flag as flags
 from meshd.http.h2.code import CONNECT_ERROR, INTERNAL_ERROR
 from meshd.http.head import ResponseHead
@@ -61,7 +62,13 @@ class Stream:
         add_key(head, self.world.random)
 
     def ask(self, exchange: Any, head: Any) -> None:
-        """Apply the rules for heads, then ask the filters."""
+        """Apply the rules for heads, then ask the filters.
+
+        A request of no bytes whose end is still to come may end with trailers, unlike one of HTTP/1.1.
+        """
+        if not self.is_ended and exchange.body is None and head.upgrade is None:
+            exchange.body = RequestBody()
+            exchange.request_ended = 0.0
         if not admit(self.listener.edge, exchange):
             return
         if self.is_extended and head.upgrade is None:

@@ -18,7 +18,6 @@ from meshd.http.response import MAX_INFORMATIONAL
 FIRST_STREAMS = 100  # until the peer says; RFC 9113 6.5.2 recommends that it takes no less
 UNLIMITED = 2**32 - 1
 MAX_KEPT_STREAMS = 1000  # that were reset on this side; what comes on older ones is an error
-ROOM = 4  # how much more than a head's limits is read before the connection ends, so that the limit can be answered
 
 
 def goaway(last_stream_id: int, code: int, debug: bytes = b"") -> bytes:

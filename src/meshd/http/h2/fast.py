@@ -11,8 +11,8 @@ from ngh2 import (
 
 from meshd.http.h2 import fields
 from meshd.http.h2.code import MAX_CONCURRENT_STREAMS, PROTOCOL_ERROR
-from meshd.http.h2.common import ROOM, CommonSession, goaway
-from meshd.http.h2.settings import first_settings
+from meshd.http.h2.common import CommonSession, goaway
+from meshd.http.h2.settings import ROOM, first_settings
 from meshd.http.headers import Headers
 
 

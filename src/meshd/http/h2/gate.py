@@ -9,6 +9,7 @@ clients that say 2**31 - 1 (the first of two) are taken for broken by libnghttp2
 
 from meshd.http.h2.code import MAX_STREAM_ID, PREFACE
 from meshd.http.h2.counter import CONTINUATIONS, EMPTY_FRAMES, OUTBOUND_CONTROL, PRIORITY_FRAMES, WINDOW_UPDATES
+from meshd.http.h2.settings import ROOM
 
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 ACK = END_STREAM = 1
@@ -60,7 +61,7 @@ class Gate:
         self._max_priority = settings.max_priority_frames
         self._max_updates = settings.max_window_updates
         self._max_replies = settings.max_outbound_control_frames
-        self._max_section_bytes = settings.max_head_bytes
+        self._max_section_bytes = settings.max_head_bytes * ROOM
         self._max_continuations = settings.max_continuations
 
     def check(self, data: bytes) -> bytes:

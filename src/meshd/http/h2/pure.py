@@ -20,9 +20,9 @@ from meshd.http.h2.code import (
     COMPRESSION_ERROR, CONTINUATION, FRAME_SIZE_ERROR, GOAWAY, HEADERS, MAX_CONCURRENT_STREAMS, MAX_STREAM_ID,
     PRIORITY, PROTOCOL_ERROR, REFUSED_STREAM, SETTINGS, WINDOW_UPDATE,
 )
-from meshd.http.h2.common import MAX_KEPT_STREAMS, ROOM, CommonSession, goaway
+from meshd.http.h2.common import MAX_KEPT_STREAMS, CommonSession, goaway
 from meshd.http.h2.session import HEAD, UPGRADE
-from meshd.http.h2.settings import first_settings
+from meshd.http.h2.settings import ROOM, first_settings
 from meshd.http.headers import Headers
 
 _words = Struct(">II").unpack_from

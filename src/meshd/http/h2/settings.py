@@ -10,6 +10,9 @@ from meshd.http.h2.code import (
     MAX_FRAME_SIZE, MAX_HEADER_LIST_SIZE,
 )
 
+ROOM = 4
+"""How much more than a head's limits is read before the connection ends, so that the limit can be answered."""
+
 
 @attrs.frozen(cache_hash=True)
 class Settings:
