@@ -88,12 +88,12 @@ class StartingTest(unittest.TestCase):
         self.lineage.signal(signal.SIGTERM)
         self.assertIn("draining", self.lineage.refusal)
 
-    def test_one_that_neither_serves_nor_ends_is_ended_with_this_process(self):
-        given_up = []
-        self.lineage.starting.give_up = lambda: given_up.append(1)
-        self.lineage.end()
-        self.lineage.end()
-        self.assertEqual((given_up, self.lineage.starting), ([1], None))
+    def test_one_that_is_too_late_gets_nothing_and_neither_does_the_next(self):
+        self.lineage.signal(signal.SIGHUP)
+        self.lineage.give_up(SimpleNamespace(give_up=lambda: None))
+        self.lineage.starting = SimpleNamespace(pid=8, fault="", close=lambda: None)
+        self.lineage.answered()
+        self.assertEqual(self.killed, [])
 
     def test_no_signal_is_both_noted_and_passed_on(self):
         """Signals are blocked first: one that came between is in the loop's pipe, from which it is passed on."""

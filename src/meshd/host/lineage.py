@@ -73,6 +73,7 @@ class Lineage:
     def give_up(self, heir: Heir) -> None:
         """End an heir that does not serve."""
         self.starting = None
+        self._owed.clear()
         heir.give_up()
         self._wait_for_nobody()
 
@@ -113,11 +114,6 @@ class Lineage:
         signal.pthread_sigmask(signal.SIG_BLOCK, waiter.PASSED_ON)
         for number in waiter.PASSED_ON:
             signal.signal(number, lambda number, _: self.signal(number))
-
-    def end(self) -> None:
-        """This process ends: so does an heir that has been told to and has neither served nor ended yet."""
-        if self.starting is not None:
-            self.give_up(self.starting)
 
     def wait(self) -> None:
         """After the drain of a first generation: become the process that waits for its heirs. Returns if not so."""

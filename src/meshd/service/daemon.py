@@ -104,9 +104,9 @@ class Daemon(MultiService):
         self.lineage = lineage = Lineage(launch)
         self.shutdown = Shutdown(
             self.reloader, self.world, on_end, lambda: lineage.starting is None and self.admin.finish())
-        generations = Generations(
+        self._generations = Generations(
             reactor, self.lineage, sockets=self._listening, on_heir=self._succeeded, retry=self.request_reload)
-        self.reloader.upgrade = generations.upgrade
+        self.reloader.upgrade = self._generations.upgrade
         self._watchdog: Watchdog | None = None
         self._watched: Any = None
         self._sweep = LoopingCall(self._sweep_metrics)
@@ -158,7 +158,7 @@ class Daemon(MultiService):
     def end(self) -> None:
         """Give back what ``begin`` took; traffic has been drained."""
         self._leave_child()
-        self.lineage.end()
+        self._generations.end()
         self.world.secrets.stop()
         self.systemd.end()
         if self._sweep.running:

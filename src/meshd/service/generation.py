@@ -25,13 +25,13 @@ LOOK_S = 0.25
 
 @implementer(IReadDescriptor)
 class Answer:
-    """Waits for the heir's word; ``done`` gets True when it has said all, False where it is too late."""
+    """Waits for the heir's word; ``done`` gets "" when it has said all, else why it is waited for no longer."""
 
     def __init__(self, reactor: Any, heir: Heir) -> None:
         self.done: Deferred = Deferred()
         self._reactor = reactor
         self._heir = heir
-        self._late = reactor.callLater(READY_TIMEOUT_S, self._end, False)
+        self._late = reactor.callLater(READY_TIMEOUT_S, self._too_late)
         reactor.addReader(self)
 
     def fileno(self) -> int:
@@ -45,18 +45,22 @@ class Answer:
     def connectionLost(self, reason: Any) -> None:
         """The heir has ended without a word, or the reactor is torn down."""
         if not self.done.called:
-            self._end(True)
+            self.end()
 
     def doRead(self) -> None:
         """The heir has said something, or ended (IReadDescriptor)."""
         if self._heir.read():
-            self._end(True)
+            self.end()
 
-    def _end(self, is_answered: bool) -> None:
+    def _too_late(self) -> None:
+        self.end("" if self._heir.read() else f"it did not serve in {READY_TIMEOUT_S:g} s")
+
+    def end(self, why: str = "") -> None:
+        """Listen no more, before the pipe is closed: the reactor could not forget it after that."""
         self._reactor.removeReader(self)
         if self._late.active():
             self._late.cancel()
-        self.done.callback(is_answered)
+        self.done.callback(why)
 
 
 class Generations:
@@ -74,6 +78,7 @@ class Generations:
         self._on_heir = on_heir
         self._retry = retry
         self._is_waiting = False
+        self._answer: Answer | None = None
 
     def upgrade(self, why: str) -> Deferred:
         """Start the next generation; the Deferred gets its pid when it serves, or fails with MeshdError."""
@@ -86,13 +91,17 @@ class Generations:
             heir = self._lineage.start(self._sockets(), {})
         except OSError as error:
             return fail(MeshdError(f"upgrade: the new generation cannot be started: {error.strerror}"))
-        return Answer(self._reactor, heir).done.addCallback(self._answered, heir)
+        self._answer = Answer(self._reactor, heir)
+        return self._answer.done.addCallback(self._answered, heir)
 
-    def _answered(self, is_answered: bool, heir: Heir) -> int:
-        if self._lineage.starting is not heir:
-            raise MeshdError("upgrade: the daemon has ended")
-        late = f"it did not serve in {READY_TIMEOUT_S:g} s"
-        fault = self._lineage.answered() if is_answered else late
+    def end(self) -> None:
+        """This process ends: so does an heir that has been told to and has neither served nor ended yet."""
+        if self._answer is not None:
+            self._answer.end("the daemon has ended")
+
+    def _answered(self, why: str, heir: Heir) -> int:
+        self._answer = None
+        fault = why or self._lineage.answered()
         if fault:
             self._lineage.give_up(heir)
             raise MeshdError(f"upgrade: the new generation failed: {fault}")

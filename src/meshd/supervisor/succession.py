@@ -47,13 +47,17 @@ class Succession:
         except OSError as error:
             self._failed(f"upgrade: the new generation cannot be started: {error.strerror}")
             return
-        late = f"it did not serve in {READY_TIMEOUT_S:g} s"
-        self._late = self._loop.later(READY_TIMEOUT_S, self._give_up, heir, late)
+        self._late = self._loop.later(READY_TIMEOUT_S, self._too_late, heir, why)
         self._loop.watch(heir.ready_fd, READ, lambda: self._says(heir, why))
 
-    def _says(self, heir: Heir, why: str) -> None:
+    def _too_late(self, heir: Heir, why: str) -> None:
+        if not self._says(heir, why):
+            self._give_up(heir, f"it did not serve in {READY_TIMEOUT_S:g} s")
+
+    def _says(self, heir: Heir, why: str) -> bool:
+        """Say whether it has said all."""
         if not heir.read():
-            return
+            return False
         self._late.cancel()
         self._loop.forget(heir.ready_fd)
         fault = self._lineage.answered()
@@ -61,6 +65,7 @@ class Succession:
             self._give_up(heir, fault)
         else:
             self._served(f"{why}: a new generation serves (process {heir.pid}), this one drains", heir)
+        return True
 
     def _give_up(self, heir: Heir, fault: str) -> None:
         self._late.cancel()
