@@ -9,7 +9,7 @@ from meshd.host.launch import Launch
 from meshd.hot.ledger import LOCKING
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
-from meshd.supervisor.member import IDLE, LEAVING, PREPARING, READY, SERVING
+from meshd.supervisor.member import IDLE, LEAVING, PREPARING, READY, SERVING, STARTING
 from meshd.supervisor.supervisor import DRAINING, Supervisor
 
 
@@ -52,6 +52,9 @@ class Steps(TestCase):
     def read(self):
         reading = SimpleNamespace(outline=None, error="no", key=b"", data=b"")
         self.supervisor._have_read(reading)
+
+    def refusal(self, text):
+        return self.supervisor._outcome(text, is_accepted=False)
 
     def committed(self, member):
         self.team._message(member, ({"do": "committed", "change": 0}, b"", []))
@@ -128,3 +131,46 @@ class Steps(TestCase):
         self.assertEqual((second.state, second.is_serving, spare.index), (LEAVING, False, 1))
         self.committed(spare)
         self.assertIn(("succeeded", None), second.told)
+
+    def test_one_that_leaves_as_it_takes_up_what_is_in_force_leaves(self):
+        for word in ("prepared", "refused"):
+            first, second = self.members(Worker(0, SERVING), Worker(1, PREPARING))
+            spare = Worker(None, IDLE, False)
+            self.team.members.append(spare)
+            self.team.has_spare = False
+            self.team.replace(second, "its memory has grown")
+            self.team._message(second, ({"do": word, "change": 0, "outcome": {"summary": "no"}}, b"", []))
+            self.assertEqual((second.state, spare.index), (LEAVING, 1))
+            self.assertNotIn(("kill", None), second.told)
+            spare.offered = self.team.current[1]
+            self.committed(spare)
+            self.assertIn(("succeeded", None), second.told)
+
+    def test_a_change_waits_for_nobody_who_cannot_take_up_what_is_in_force(self):
+        first, second = self.members(Worker(0, SERVING), Worker(1, PREPARING, False))
+        self.supervisor.outline = {"digest": ""}
+        self.read()
+        self.team.members.remove(second)
+        third = Worker(1, STARTING, False)
+        self.team.members.append(third)
+        self.team._message(third, ({"do": "hello"}, b"", []))
+        self.assertEqual([one.told for one in (first, third)], [[("prepare", self.supervisor._changes)]] * 2)
+        self.supervisor._change.answered(third, {"do": "refused", "outcome": dict(self.refusal("no"))})
+        self.assertEqual(third.told[-1], ("prepare", 0))
+        fourth = Worker(None, STARTING, False)
+        self.team.members.append(fourth)
+        fourth.index = 1
+        self.team._message(fourth, ({"do": "hello"}, b"", []))
+        self.assertEqual(fourth.told, [("prepare", 0)])
+
+    def test_a_worker_that_comes_during_the_first_change_takes_up_what_came_of_it(self):
+        late = Worker(1, IDLE, False)
+        self.members(Worker(0, SERVING), late)
+        self.supervisor._catch_up(set())
+        self.assertEqual(late.told, [("prepare", 0)])
+
+    def test_a_start_that_succeeds_as_it_is_told_to_end_is_none(self):
+        self.supervisor.is_draining = True
+        with mock.patch.object(self.supervisor.lineage, "serves") as serves:
+            self.supervisor._serves()
+        self.assertEqual(serves.call_count, 0)

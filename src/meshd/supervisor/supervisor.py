@@ -18,7 +18,7 @@ from meshd.supervisor.change import Change
 from meshd.supervisor.log import Log
 from meshd.supervisor.loop import Loop
 from meshd.supervisor.manager import ServiceManager
-from meshd.supervisor.member import LEAVING, PREPARING, READY, SERVING, STARTING, Member
+from meshd.supervisor.member import IDLE, LEAVING, PREPARING, READY, SERVING, STARTING, Member
 from meshd.supervisor.reading import Reader, Reading, first_reading
 from meshd.supervisor.relay import Relay
 from meshd.supervisor.sockets import CannotBind, Shelf
@@ -157,7 +157,9 @@ class Supervisor:
         """All workers that should serve are told, as soon as they can hear."""
         members = self.team.placed()
         busy = (STARTING, PREPARING, READY)  # the last two: it takes up what is in force, and does one thing at a time
-        if any(member.state in busy for member in members) or len(members) < self.team.wanted:
+        is_early = any(member.state in busy for member in members) or len(members) < self.team.wanted
+        self.team.is_held = is_early  # who cannot take up what is in force may be able to take up this
+        if is_early:
             return  # ``_said`` comes back here
         reading, self._reading = self._reading, None
         sockets: dict = {}
@@ -184,6 +186,8 @@ class Supervisor:
             if not self.is_draining:  # else it was told to end meanwhile
                 self._cannot_start(outcome)
             return
+        else:
+            self._catch_up(set(self.team.members))
         self._tell_outcome(outcome)
 
     def _accepted(self, reading: Reading) -> None:
@@ -203,12 +207,14 @@ class Supervisor:
             self._serves()
 
     def _catch_up(self, everybody: set[Member]) -> None:
-        """Workers that took a dead one's place meanwhile began with the configuration before."""
+        """Workers that took a dead one's place meanwhile have none, or began with the configuration before."""
         for member in self.team.placed():
-            if member not in everybody and member.state == SERVING:
+            if member.state == IDLE or (member.state == SERVING and member not in everybody):
                 self.team.prepare(member, *self.team.current, self.shelf.held)
 
     def _serves(self) -> None:
+        if self.is_draining:  # it was told to end meanwhile
+            return
         self.lineage.serves()
         self.manager.ready()
         places = ", ".join(f"{name} {address}" for name, address in self.shelf.held)

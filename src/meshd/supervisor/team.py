@@ -30,9 +30,10 @@ class Team:
     """``arguments`` are what each worker is started with; ``wanted`` is how many carry traffic.
 
     ``current`` is (head, payload) of the configuration in force, for workers that come later; ``standing`` are the
-    orders that hold for them too; ``warm`` are processes that have been forked for the first. ``arena`` holds what all
-    count together: each worker has a slot in it, which is buried when it has ended. ``on_message`` gets what the team
-    does not answer itself; ``on_gone(member)`` is called when a worker has ended.
+    orders that hold for them too; ``warm`` are processes that have been forked for the first. ``is_held``: a change is
+    about to begin, and who comes now takes part in it. ``arena`` holds what all count together: each worker has a slot
+    in it, which is buried when it has ended. ``on_message`` gets what the team does not answer itself;
+    ``on_gone(member)`` is called when a worker has ended.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Team:
         self.restarts = 0
         self.standing: dict[str, dict[str, Any]] = {}
         self.warm: list[Warm] = []
+        self.is_held = False
         self.is_ending = False
         self._loop = loop
         self._log = log
@@ -110,8 +112,8 @@ class Team:
 
     def _place(self, member: Member, index: int) -> None:
         member.index = index
-        if member.state == IDLE and self.current is not None:
-            self.prepare(member, *self.current, self._shelf.held)
+        if member.state == IDLE:
+            self._take_up(member)
 
     def prepare(self, member: Member, head: dict[str, Any], payload: bytes, sockets: dict[Key, Any]) -> None:
         """Give a worker a configuration, and the sockets that it has not got."""
@@ -140,7 +142,8 @@ class Team:
         elif head["do"] == "hello":
             self._hello(member)
         elif head["do"] == "prepared" and head["change"] == 0:
-            member.state = READY
+            if member.state != LEAVING:
+                member.state = READY
             member.tell({"do": "commit", "change": 0})
         elif head["do"] == "committed" and head["change"] == 0:
             self.serves(member)
@@ -148,7 +151,8 @@ class Team:
                 self.prepare(member, *self.current, self._shelf.held)
             self._on_message(member, message)
         elif head["do"] == "refused" and head["change"] == 0:
-            member.kill(f"it cannot take the configuration in force: {head['outcome']['summary']}")
+            if member.state != LEAVING:
+                member.kill(f"it cannot take the configuration in force: {head['outcome']['summary']}")
         else:
             self._on_message(member, message)
 
@@ -156,7 +160,11 @@ class Team:
         member.state = IDLE
         for head in self.standing.values():
             member.tell(head)
-        if member.index is not None and self.current is not None:
+        self._take_up(member)
+
+    def _take_up(self, member: Member) -> None:
+        """A worker waits: where it has a place it takes up what is in force, or the change that is about to begin."""
+        if member.index is not None and self.current is not None and not self.is_held:
             self.prepare(member, *self.current, self._shelf.held)
         self._on_message(member, ({"do": "hello"}, b"", []))
 
