@@ -78,3 +78,10 @@ class LateTest(TestCase):
         self.assertIn("committed", second.killed)
         self.change.lost(second)
         self.assertEqual((self.found, self.shelf, self.loop.timers), ([True], ["keep"], []))
+
+    def test_who_did_not_serve_yet_has_no_sockets_when_it_is_given_up(self):
+        first, second = self.workers
+        second.is_serving = False
+        self.change._shelf.held = {"b": 2}
+        self.say("refused", first)
+        self.assertEqual((first.known, second.known), ({"b"}, set()))

@@ -56,8 +56,10 @@ class Worker(Daemon):
         self.log = SharedLog(self._levels, self.link)
         self._allowed = sorted(os.sched_getaffinity(0))
         self._offer: tuple[dict[str, Any], bytes] = ({}, b"")
+        self._sockets: list[tuple[int, str, str]] = []  # those of the offer
+        self._change = 0  # the one that is built; another may be offered already
         self._word: Deferred | None = None
-        self._aborted = 0  # the change that was given up before this one was ready for it
+        self._aborted = 0  # the last change that was given up before this worker was ready for it
         self._beat = LoopingCall(self._beats)
         self._beat.clock = self.reactor
         self.reloader.consent = self._consent
@@ -87,8 +89,7 @@ class Worker(Daemon):
         getattr(self, f"_do_{head['do']}")(head, payload, fds)
 
     def _do_sockets(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
-        for (name, address), fd in zip(head["rows"], fds):
-            self.world.sockets.give(socket.socket(fileno=fd), name, address, is_foreign=True)
+        self._sockets += [(fd, name, address) for (name, address), fd in zip(head["rows"], fds)]
 
     def _do_prepare(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:
         self.index = head["index"]
@@ -110,6 +111,10 @@ class Worker(Daemon):
 
     def _read_offer(self) -> Deferred:
         head, payload = self._offer
+        self._change = head["change"]
+        sockets, self._sockets = self._sockets, []
+        for fd, name, address in sockets:
+            self.world.sockets.give(socket.socket(fileno=fd), name, address, is_foreign=True)
         if head.get("error"):
             raise MeshdError(head["error"])
         reader = Reader(bytes.fromhex(head["key"]), self.registry.fingerprint)
@@ -120,11 +125,10 @@ class Worker(Daemon):
 
     def _consent(self) -> Deferred:
         """Everything is bound and started: wait for the others."""
-        change = self._offer[0]["change"]
-        if change and change == self._aborted:
+        if 0 < self._change <= self._aborted:
             return fail(MeshdError("another worker has refused it"))
         self._word = Deferred()
-        self.link.tell({"do": "prepared", "change": change})
+        self.link.tell({"do": "prepared", "change": self._change})
         return self._word
 
     def _do_commit(self, head: dict[str, Any], payload: bytes, fds: list[int]) -> None:

@@ -96,7 +96,7 @@ class Change:
                 member.tell({"do": "abort", "change": self.number, "text": outcome["summary"]})
             if member.state in (PREPARING, READY):
                 member.state = SERVING if member.is_serving else IDLE
-                member.known = set(self._shelf.held)
+                member.known = set(self._shelf.held if member.is_serving else ())
         self._shelf.undo(self._sockets)
         self._finish(outcome, False)
 
