@@ -13,6 +13,7 @@ from twisted.trial import unittest
 from meshd.host import handover
 from meshd.host.launch import Launch
 from meshd.host.lineage import Lineage
+from meshd.host.waiter import Waiter, announce
 
 SCRIPT = """
 import os, signal, subprocess, threading, time
@@ -36,6 +37,13 @@ print(heir.wait(30), late)
 class HoldTest(unittest.TestCase):
     def test_a_signal_that_another_thread_takes_reaches_the_heir(self):
         done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.stdout.strip(), f"{-signal.SIGTERM} []", done.stderr)
+
+    def test_one_that_comes_where_nobody_waits_reaches_the_heir(self):
+        """systemd follows the heir by itself, and from the second generation on the first process waits."""
+        script = SCRIPT.replace(", os.pipe()[0]", ", None").replace("threading.Thread", "# ").replace(
+            "print(", "lineage.wait()\nprint(")
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
         self.assertEqual(done.stdout.strip(), f"{-signal.SIGTERM} []", done.stderr)
 
 
@@ -94,6 +102,17 @@ class StartingTest(unittest.TestCase):
         self.lineage.starting = SimpleNamespace(pid=8, fault="", close=lambda: None)
         self.lineage.answered()
         self.assertEqual(self.killed, [])
+
+    def test_the_process_that_waits_knows_who_stays_where_one_fails_that_has_said_that_it_serves(self):
+        told, main = os.pipe()
+        self.addCleanup(os.close, told)
+        self.addCleanup(os.close, main)
+        self.lineage.testament.fd = {"main": main}.get
+        announce(main, 7)
+        self.lineage.give_up(SimpleNamespace(give_up=lambda: None))
+        waiter = Waiter(os.getpid(), told)
+        waiter.look()
+        self.assertEqual(waiter.pid, os.getpid())
 
     def test_no_signal_is_both_noted_and_passed_on(self):
         """Signals are blocked first: one that came between is in the loop's pipe, from which it is passed on."""

@@ -71,10 +71,11 @@ class Lineage:
         return fault
 
     def give_up(self, heir: Heir) -> None:
-        """End an heir that does not serve."""
+        """End an heir that does not serve. This generation stays in force, whatever that one has announced."""
         self.starting = None
         self._owed.clear()
         heir.give_up()
+        waiter.announce(self.testament.fd("main"), os.getpid())
         self._wait_for_nobody()
 
     def _wait_for_nobody(self) -> None:
@@ -105,19 +106,25 @@ class Lineage:
         self.testament.say()
 
     def hold_signals(self) -> None:
-        """With an heir: keep signals from now on for the process that waits, so that none is lost, or kills it.
+        """With an heir: keep signals from now on until ``wait``, so that none is lost, or kills the process that waits.
 
         One that another thread of this process takes goes to the heir at once: no reactor will run again to do it.
         """
-        if self.heir is None or self._main_read is None:
+        if self.heir is None:
             return
         signal.pthread_sigmask(signal.SIG_BLOCK, waiter.PASSED_ON)
         for number in waiter.PASSED_ON:
             signal.signal(number, lambda number, _: self.signal(number))
 
     def wait(self) -> None:
-        """After the drain of a first generation: become the process that waits for its heirs. Returns if not so."""
-        if self.heir is None or self._main_read is None:
+        """After the drain of a first generation: become the process that waits for its heirs. Returns if not so.
+
+        What has come since ``hold_signals`` goes to the heir.
+        """
+        if self.heir is None:
+            return
+        if self._main_read is None:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, waiter.PASSED_ON)
             return
         waiter.adopt_orphans()
         os.set_inheritable(self._main_read, True)

@@ -40,12 +40,15 @@ class Waiter:
         os.set_blocking(fd, False)
 
     def look(self) -> None:
-        """Learn which generation is in force."""
+        """Learn which generation is in force. A signal between the two steps would learn more than is kept here."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
         try:
             while data := os.read(self._fd, RECORD_BYTES):
                 self.pid = int.from_bytes(data, "big")
         except BlockingIOError:
             pass
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def pass_on(self, number: int, frame: Any) -> None:
         """Give a signal to the generation in force."""
