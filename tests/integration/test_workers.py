@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.harness.client import dial, get, status
 from tests.integration.harness.daemon import Daemon, Local, document, one_cluster
+from tests.integration.harness.tls import Mesh
 from tests.integration.process import Load, Upstream, wait_for
 
 HELLO = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": "one"}}
@@ -121,6 +122,21 @@ def test_a_killed_worker_is_replaced_and_its_counts_stay(daemon):
     assert daemon.metric("envoy_http_downstream_rq_total", listener="public") == 70
     assert daemon.json("/server_info")["restarts"] == 1
     assert f"worker {victim['index']} (process {victim['pid']}): ended by SIGKILL" in daemon.log()
+
+
+def test_a_reload_mends_what_a_new_worker_cannot_take_up(settings):
+    with Mesh() as mesh:
+        broken = configuration(secrets=mesh.settings())
+        listener = broken["listeners"][0] = {**settings["listeners"][0], "tls": mesh.serving()}
+        with Daemon(broken) as daemon:
+            os.remove(mesh.files("server")[1])
+            os.kill(workers(daemon)[0]["pid"], signal.SIGKILL)
+            wait_for(lambda: "it cannot take the configuration in force" in daemon.log(), "a worker that is refused")
+            settings["listeners"][0]["address"] = listener["address"]
+            daemon.write(settings)
+            assert daemon.reload()["accepted"]
+            wait_for(lambda: len(workers(daemon)) == 2, "both workers")
+            assert set(ask(daemon.port, 20)) == {"one"}
 
 
 def test_sigterm_to_a_worker_replaces_it_without_loss(daemon):

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 from twisted.trial.unittest import SynchronousTestCase
 
 from meshd.errors import MeshdError
+from meshd.runtime.outcome import Outcome
+from meshd.service.daemon import Daemon
 from meshd.service.worker import Worker
 
 
@@ -72,6 +74,17 @@ class Change(SynchronousTestCase):
         self.read()
         self.assertEqual([row[1:] for row in self.given], [("public", "a")])
         self.given[0][0].close()
+
+
+class First(SynchronousTestCase):
+    def test_a_worker_that_has_no_configuration_yet_says_why_it_cannot_take_one(self):
+        outcome = Outcome(is_accepted=False, generation=0, digest="", text="no", faults=("no file",))
+        worker = told(
+            world=SimpleNamespace(sockets=SimpleNamespace(close=lambda: None)), loaded=None,
+            reloader=SimpleNamespace(listeners={}, is_quiet=True, generation=0))
+        worker._reloaded = lambda *args: Daemon._reloaded(worker, *args)
+        Worker._done(worker, outcome, 0, [], 0)
+        self.assertEqual([(one["do"], one["outcome"]["summary"]) for one in worker.said], [("refused", "no file")])
 
 
 class Drain(SynchronousTestCase):

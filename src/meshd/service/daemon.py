@@ -348,7 +348,8 @@ class Daemon(MultiService):
     def _reloaded(self, outcome: Outcome, before: list, previous: int) -> dict:
         now = set(self.reloader.listeners.values())
         closed = sum(len(listener.connections) for listener in before if listener not in now)
-        found = fact.outcome_fact(outcome, node=self.loaded.snapshot.node.id, previous=previous, closed=closed)
+        node = self.loaded.snapshot.node.id if self.loaded is not None else "-"
+        found = fact.outcome_fact(outcome, node=node, previous=previous, closed=closed)
         self.last_reload = {key: value for key, value in found.items() if key != "text"}
         if self.reloader.is_quiet:
             return found
