@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 
 from meshd.model.tls import Certificate, DownstreamTls, UpstreamTls, Validation
 from meshd.tls.client import ClientTls
+from meshd.tls.live import finish
 from meshd.tls.material import BadSecret
 from meshd.tls.server import ServerTls
 from meshd.tls.store import SecretStore
@@ -294,6 +295,26 @@ class Lists(TlsCase):
         (folder / "ca.crl").unlink()
         store.look()
         self.assertTrue(is_let_in())
+
+    def test_they_stay_where_they_go_while_other_files_are_read(self):
+        folder = self.folder / "shop"
+        folder.mkdir()
+        (folder / "ca.crt").write_bytes(self.root.pem)
+        shown, rules = Certificate(secret="shop"), Validation(secret="shop")
+        self.leaf.write(folder)
+        (folder / "ca.crl").write_bytes(self.root.revoke())
+        server = ServerTls(DownstreamTls(certificates=(shown,), client_certificate="required", validation=rules),
+                           "listener it", str(self.folder), self.world, self.cells())
+        client = ClientTls(UpstreamTls(validation=rules), "cluster it", str(self.folder), self.world,
+                           self.cells("cluster"))
+        for owner in (server, client):
+            (folder / "ca.crl").write_bytes(self.root.revoke(self.leaf))
+            steps = owner.refreshing()
+            next(steps)
+            (folder / "ca.crl").unlink()
+            self.assertFalse(finish(steps))
+            self.assertIn("ca.crl: no such file", owner.facts()["error"])
+            self.assertEqual(len(owner.revoked), 1)
 
 
 class Bad(TlsCase):
