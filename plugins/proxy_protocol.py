@@ -123,6 +123,6 @@ def meshd_plugins():
     return [
         PluginType(
             kind="listener_filter", name="proxy_protocol", config=ProxyProtocol, build=ProxyProtocolFilter,
-            doc="Reads a PROXY protocol header (version 1 or 2) of trusted proxies in front.",
+            chooses=False, doc="Reads a PROXY protocol header (version 1 or 2) of trusted proxies in front.",
         )
     ]

@@ -16,11 +16,12 @@ def meshd_plugins():
     return [
         PluginType(
             kind="listener_filter", name="tls_inspector", config=TlsInspectorOptions, build=TlsInspector,
+            chooses=False,
             doc="Tells TLS from other bytes; finds server name (SNI) and protocols (ALPN) that a client wants."),
         PluginType(
             kind="listener_filter", name="http_inspector", config=HttpInspectorOptions, build=HttpInspector,
-            doc="Tells HTTP/1.0, HTTP/1.1 and HTTP/2 from other bytes."),
+            chooses=False, doc="Tells HTTP/1.0, HTTP/1.1 and HTTP/2 from other bytes."),
         PluginType(
             kind="listener_filter", name="original_dst", build=OriginalDst,
-            doc="Finds the address that a redirected client meant to reach."),
+            chooses=False, doc="Finds the address that a redirected client meant to reach."),
     ]

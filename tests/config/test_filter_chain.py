@@ -13,6 +13,15 @@ CLUSTERS = "clusters: [{name: a, endpoints: [{address: '127.0.0.1:80'}]}]\n"
 TCP = "network_filters: [{tcp_proxy: {cluster: a}}]"
 HTTP = "filters: [{router: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, cluster: a}]}]}}]"
 
+DRAWN = """
+from meshd.api import PluginType, hookimpl
+MESHD_API = ">=1,<2"
+
+@hookimpl
+def meshd_plugins():
+    return [PluginType(kind="listener_filter", name="drawn", build=lambda config, site: object())]
+"""
+
 
 class FilterChains(TestCase):
     def setUp(self):
@@ -123,6 +132,18 @@ class FilterChains(TestCase):
         for text in ("sni_cluster, tcp_proxy",
                      "sni_cluster, {connection_limit: {max_connections: 5}}, {tcp_proxy: {}}"):
             self.load(f"network_filters: [{text}]")
+
+    def test_a_listener_filter_may_choose_the_cluster(self):
+        plain = ("listener_filters: [{tls_inspector: }, {http_inspector: }, {original_dst: }, "
+                 "{proxy_protocol: {trusted: [10.0.0.0/8]}}], network_filters: [tcp_proxy]")
+        self.assertEqual(self.fault(plain)[0], "MSH0103")
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "drawn.py").write_text(DRAWN)
+            self.registry = Registry.load(PluginSettings(dir=folder), {})
+        self.load("listener_filters: [drawn], network_filters: [tcp_proxy]")
+        self.load("listener_filters: [drawn], default_filter_chain: {name: z, network_filters: [tcp_proxy]}")
+        self.assertEqual(self.fault("listener_filters: [{drawn: , disabled: true}], network_filters: [tcp_proxy]")[0],
+                         "MSH0103")
 
     def test_overrides_know_the_filters_of_their_own_chain(self):
         router = ("{router: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, cluster: a, "

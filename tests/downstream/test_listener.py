@@ -12,6 +12,7 @@ from meshd.errors import MeshdError
 from meshd.exchange.chain import Chain
 from meshd.hot.ledger import LOCKING
 from meshd.http import flag
+from meshd.runtime.swap import Swap
 from meshd.wire import address
 from meshd.wire.descriptor import with_socket
 from tests.downstream.backlog import backlog
@@ -267,6 +268,15 @@ class Reloads(ListenerCase):
         self.assertEqual(len(mesh.listener.connections), 0)
         mesh.world.run(mesh.listener.close)
         self.assertEqual([status_of(client.read()) for client in clients], [200] * 200)
+
+    def test_gone_it_serves_all_who_wait_though_a_supervisor_has_the_socket_too(self):
+        mesh = self.listening()
+        mesh.listener.is_foreign, mesh.listener.accepts = True, 1
+        clients = [self.connect(mesh) for _ in range(20)]
+        mesh.world.run(lambda: Swap(None, gone=[mesh.listener]).drain(5.0))
+        for client in clients:
+            client.send(GET)
+            self.assertEqual(status_of(client.read()), 200)
 
     def test_closed_it_takes_in_as_many_as_may_be(self):
         mesh = self.listening(limits={"max_connections": 100})

@@ -305,6 +305,23 @@ class Filters(TcpCase):
         self.assertEqual(self.end()[:2], ("RL", "enough"))
         self.assertFalse(mesh.upstream.is_wanted())
 
+    def test_a_sink_may_refuse_too(self):
+        for hook in ("on_connection", "on_progress"):
+            for early in (b"", b"12345"):
+                mesh = self.tcp()
+                setattr(self.noted, hook, lambda session: session.refuse(flag.RL, "enough"))
+                mesh.listener.replace(self.spec, {"": self.chain(mesh)})
+                client = self.connect(mesh)
+                client.socket.send(early)
+                mesh.turn()
+                client.socket.send(b"1")
+                mesh.advance(16)
+                mesh.turn()
+                self.assertNotEqual(client.end(), "open")
+                self.assertEqual(self.end()[:2], ("RL", "enough"))
+                self.assertEqual(mesh.world.bugs, [])
+                self.check_free(mesh)
+
     def test_they_may_see_and_change_bytes(self):
         class Upper:
             def on_data(self, session, data):

@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives import serialization
 
 from meshd.model.tls import Certificate, DownstreamTls, UpstreamTls, Validation
 from meshd.tls.client import ClientTls
+from meshd.tls.live import finish
 from meshd.tls.material import BadSecret
-from meshd.tls.server import ServerTls
+from meshd.tls.server import Pair, ServerTls
 from meshd.tls.store import SecretStore
 from tests.pki import Authority
 from tests.tls.side import TlsCase
@@ -239,6 +240,31 @@ class Many(TlsCase):
         self.assertIn("39/tls.key: not the key of the certificate", tls.facts()["error"])
         self.assertEqual(len(tls.choice.exact), 40)
 
+    def test_what_was_read_before_somebody_asked_does_not_take_the_place_of_what_is_newer(self):
+        names = ("a", "b")
+        for name in names:
+            (self.folder / name).mkdir()
+            self.root.leaf(f"{name}.example").write(self.folder / name)
+        spec = DownstreamTls(certificates=tuple(Certificate(secret=name) for name in names))
+        tls = ServerTls(spec, "listener it", str(self.folder), self.world, self.cells())
+        store = SecretStore(self.world, 1.0)
+        store.add(tls)
+        store.start()
+        self.addCleanup(store.stop)
+        newest, looks = self.root.leaf("a.example"), []
+
+        def read(one, directory):
+            if one.secret == "b" and not looks:
+                newest.write(self.folder / "a")
+                looks.append(self.world.call_later(0, store.look))
+            return Pair(one, directory)
+
+        self.root.leaf("a.example").write(self.folder / "a")
+        with mock.patch("meshd.tls.store.SLICE_S", -1.0), mock.patch("meshd.tls.server.Pair", read):
+            self.world.advance(1.1)
+        self.assertEqual(len(looks), 1)
+        self.assertEqual(tls.choice.of("a.example").local.fingerprint, hashlib.sha256(newest.der).hexdigest())
+
 
 class Apart(TlsCase):
     """Authorities in a folder of their own."""
@@ -294,6 +320,26 @@ class Lists(TlsCase):
         (folder / "ca.crl").unlink()
         store.look()
         self.assertTrue(is_let_in())
+
+    def test_they_stay_where_they_go_while_other_files_are_read(self):
+        folder = self.folder / "shop"
+        folder.mkdir()
+        (folder / "ca.crt").write_bytes(self.root.pem)
+        shown, rules = Certificate(secret="shop"), Validation(secret="shop")
+        self.leaf.write(folder)
+        (folder / "ca.crl").write_bytes(self.root.revoke())
+        server = ServerTls(DownstreamTls(certificates=(shown,), client_certificate="required", validation=rules),
+                           "listener it", str(self.folder), self.world, self.cells())
+        client = ClientTls(UpstreamTls(validation=rules), "cluster it", str(self.folder), self.world,
+                           self.cells("cluster"))
+        for owner in (server, client):
+            (folder / "ca.crl").write_bytes(self.root.revoke(self.leaf))
+            steps = owner.refreshing()
+            next(steps)
+            (folder / "ca.crl").unlink()
+            self.assertFalse(finish(steps))
+            self.assertIn("ca.crl: no such file", owner.facts()["error"])
+            self.assertEqual(len(owner.revoked), 1)
 
 
 class Bad(TlsCase):

@@ -35,8 +35,8 @@ def no_references(config: Any) -> Iterable["Need"]:
 class Need:
     """Something that a plugin's configuration uses: ``path`` names the field (``routes[2].cluster``).
 
-    ``kind`` is cluster, listener, secret, file, filter (an instance of the same listener's chain), or choice: a network
-    filter before this one that may choose for it; ``name`` is the key that would do without.
+    ``kind`` is cluster, listener, secret, file, filter (an instance of the same listener's chain), or choice: a filter
+    of connections before this one that may choose for it; ``name`` is the key that would do without.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class PluginType:
 
     ``config`` is a ``@config`` class (None: takes no configuration). ``build(config, site)`` returns the object (or is
     a generator that returns it). ``references(config)`` yields what it uses. ``terminal``: a filter that ends its
-    chain. ``chooses``: a network filter that may choose the cluster for those behind it.
+    chain. ``chooses``: a network or listener filter that may choose the cluster for those behind it.
     """
 
     kind: str

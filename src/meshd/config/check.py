@@ -94,12 +94,15 @@ def _check_needs(used, names, known: dict, context: Context) -> None:
 
 
 def _check_choice(used, key: str, context: Context) -> None:
-    """Add a fault unless a network filter before this one may choose what the key ``key`` would say."""
+    """Add a fault unless a network filter before this one, or one of the listener's, may choose what ``key`` would say.
+    """
     chain, _, place = used.path.rpartition(".network_filters[")
     seen = next((one for one in context.seen if one.cls in CHAINS and one.path == chain), None)
     if seen is None or "network_filters" not in seen.values:
         return
-    before = seen.values["network_filters"][:int(place.partition("]")[0])]
+    looking = [filters for one in context.seen if one.cls is Listener and f"{chain}.".startswith(f"{one.path}.")
+               for filters in one.values.get("listener_filters", ())]
+    before = [*looking, *seen.values["network_filters"][:int(place.partition("]")[0])]]
     types = [context.plugin_type(one.kind, one.type) for one in before if not one.disabled]
     if not used.plugin.disabled and not any(one is not None and one.chooses for one in types):
         context.fault("MSH0103", used.node, used.path, f'missing "{key}", expected it as no filter before this one '

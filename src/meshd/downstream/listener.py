@@ -334,10 +334,12 @@ class LiveListener:
                 unlink_quietly(self.spec.address[5:])
         self.leave()
 
-    def take_last(self) -> None:
-        """Take in whom the kernel has taken for us: it resets them, unless the socket stays open elsewhere."""
+    def take_last(self, is_all: bool = False) -> None:
+        """Take in whom the kernel has taken for us: it resets them, unless the socket stays open elsewhere; all of them
+        where nobody serves them there.
+        """
         late, cell = self.world.clock.now() + LAST_S, self.cells.connections
-        for _ in range(1 if self.is_foreign else self.spec.backlog):
+        for _ in range(1 if self.is_foreign and not is_all else self.spec.backlog):
             before = cell.value
             if self.is_accepting:
                 self.on_event(READ)

@@ -216,6 +216,8 @@ class TcpConnection:
         relay.down.paused, relay.down.resumed = chain.cells.paused, chain.cells.resumed
         serving = self.listener.chain
         serving.tell(serving.begin_steps, "on_connection", session)
+        if self.is_over:
+            return
         self.reported = self.poller.now
         early, self.early = self.early, b""
         if early:
@@ -238,6 +240,8 @@ class TcpConnection:
             chain.changer(chain.write_steps, "on_write", session))
         serving = self.listener.chain
         serving.tell(serving.begin_steps, "on_connection", session)
+        if self.is_over:
+            return
         self.reported = self.poller.now
         self.descriptor.resume()
         early, self.early = self.early, b""
@@ -351,6 +355,8 @@ class TcpConnection:
             serving = self.listener.chain
             if self.count():
                 serving.tell(serving.progress_steps, "on_progress", session)
+            if self.is_over:
+                return
         if plan.max_duration_s and now >= session.started + plan.max_duration_s:
             cells.duration_timeouts.value += 1
             session.flags |= flags.DT

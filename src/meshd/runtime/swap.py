@@ -77,6 +77,9 @@ class Swap:
     def drain(self, deadline_s: float) -> Deferred:
         """Close the listeners and drain the chains that are gone; the Deferred fires when their connections have ended.
         """
+        for listener in self.gone:
+            if not listener.spec.is_udp:
+                listener.take_last(True)  # of several workers too, whose supervisor has the socket a little longer
         closed = drain([*self.gone, *(old for old, _ in self.moved)], deadline_s)
         return gatherResults([closed, *(listener.drain_chain(chain, deadline_s) for listener, chain in self.ending)])
 

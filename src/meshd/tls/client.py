@@ -50,12 +50,12 @@ class ClientTls(Live):
 
     def make(self) -> Steps:
         """Read the files and put what they hold in force; known sessions are of the old."""
-        yield
         spec, rows = self.spec, []
-        context = contexts.make(spec, ssl.PROTOCOL_TLS_CLIENT, self.alpn)
         authorities = None
         if spec.validation is not None and not self.goes_by_hash():
             authorities = contexts.Authorities(spec.validation, self.directory)
+        yield
+        context = contexts.make(spec, ssl.PROTOCOL_TLS_CLIENT, self.alpn)
         if spec.certificate is not None:
             path, key_path = material.pair_paths(spec.certificate, self.directory)
             chain, found = material.read_certificates(path, "certificate_file")

@@ -85,13 +85,13 @@ class ServerTls(Live):
 
     def make(self) -> Steps:
         """Read the files and put what they hold in force."""
+        authorities = None
+        if self.spec.validation is not None:  # before the first step: whether there are revocation lists is known
+            authorities = contexts.Authorities(self.spec.validation, self.directory)
         pairs = []
         for one in self.spec.certificates:
             pairs.append(Pair(one, self.directory))
             yield
-        authorities = None
-        if self.spec.validation is not None:
-            authorities = contexts.Authorities(self.spec.validation, self.directory)
         made: dict[tuple[int, ...], contexts.Context] = {}
         fitting: dict[str, list[int]] = {}
         for number, pair in enumerate(pairs):

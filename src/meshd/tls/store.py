@@ -35,7 +35,7 @@ class SecretStore:
         self.owners: dict[str, weakref.WeakSet[Any]] = {}
         self._call: Any = None
         self._coming: list[tuple[Any, bool]] = []
-        self._steps: Generator | None = None
+        self._steps: tuple[Any, Generator] | None = None
         metrics = world.metrics
         self._updates = metrics.counter(
             "meshd_secret_updates_total", "times that changed files of TLS were put in force").cell()
@@ -83,8 +83,12 @@ class SecretStore:
     def look(self) -> None:
         """Look now, at all, because somebody has asked for it: what is gone on purpose may go.
 
-        Who has many files is looked at from the next turn on; a reload makes those of listeners anew by itself.
+        Who has many files is looked at from the next turn on; a reload makes those of listeners anew by itself. What is
+        being read comes first, lest it take the place of what is newer.
         """
+        if self._steps is not None and len(self._steps[0].paths()) <= MANY:
+            begun, self._steps = self._steps[1], None
+            finish(begun)
         for owner in self.in_force():
             if self._call is None or len(owner.paths()) <= MANY:
                 finish(self._refresh(owner, True))
@@ -106,14 +110,15 @@ class SecretStore:
         """Do a slice of what is to be done."""
         until = time.perf_counter() + SLICE_S
         for _ in range(SLICE):
-            steps, self._steps = self._steps, None
-            if steps is None:
+            begun, self._steps = self._steps, None
+            if begun is None:
                 if not self._coming:
                     return
-                steps = self._refresh(*self._coming.pop())
-            for _ in steps:
+                owner, is_asked = self._coming.pop()
+                begun = owner, self._refresh(owner, is_asked)
+            for _ in begun[1]:
                 if time.perf_counter() >= until:
-                    self._steps = steps
+                    self._steps = begun
                     return
             if time.perf_counter() >= until:
                 return
