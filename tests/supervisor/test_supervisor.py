@@ -75,6 +75,21 @@ class Steps(TestCase):
         self.assertEqual([one["accepted"] for one in self.found], [True, False])
         self.assertEqual(self.reader.call_count, 1)
 
+    def test_an_upgrade_asked_while_another_s_reload_is_read_is_made_by_the_next_reading(self):
+        self.members(Worker(0, SERVING), Worker(1, SERVING))
+        self.supervisor.outline = outline = {
+            "fingerprint": [], "workers": 2, "settings": {"load": [], "dir": None}, "node": "-"}
+        self.supervisor.reload(self.found.append)
+        self.supervisor.renew(self.found.append)
+        with mock.patch.object(self.supervisor, "_begin_change") as change, \
+                mock.patch.object(self.supervisor, "_upgrade") as upgrade:
+            self.supervisor._have_read(SimpleNamespace(outline=outline))
+            self.assertEqual((change.call_count, upgrade.call_count), (1, 0))
+            self.supervisor._tell_outcome(self.refusal("nothing changed"))
+            self.supervisor._have_read(SimpleNamespace(outline=outline))
+            upgrade.assert_called_once_with("an upgrade was asked for")
+        self.assertEqual((change.call_count, len(self.found)), (1, 1))
+
     def test_an_heir_that_serves_after_the_end_began_cuts_nothing(self):
         first, second = self.members(Worker(0, SERVING), Worker(1, SERVING))
         self.supervisor.quit()

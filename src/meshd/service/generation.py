@@ -82,9 +82,10 @@ class Generations:
 
     def upgrade(self, why: str) -> Deferred:
         """Start the next generation; the Deferred gets its pid when it serves, or fails with MeshdError."""
-        refusal = self._lineage.refusal
+        is_alone, refusal = self._lineage.testament.is_alone(), self._lineage.refusal
         if refusal:
-            self._wait()
+            if not is_alone:
+                self._wait()
             return fail(MeshdError(refusal))
         log.info("upgrade: {why}: starting a new generation", why=why)
         try:
@@ -109,7 +110,7 @@ class Generations:
         return heir.pid
 
     def _wait(self) -> None:
-        if not self._is_waiting and not self._lineage.testament.is_alone():
+        if not self._is_waiting:
             self._is_waiting = True
             self._reactor.callLater(LOOK_S, self._look)
 

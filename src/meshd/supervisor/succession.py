@@ -36,9 +36,10 @@ class Succession:
 
     def begin(self, why: str, shelf: Shelf, arena: Arena) -> None:
         """Start the next generation."""
-        refusal = self._lineage.refusal
+        is_alone, refusal = self._lineage.testament.is_alone(), self._lineage.refusal
         if refusal:
-            self._wait()
+            if not is_alone:
+                self._wait()
             self._failed(refusal)
             return
         self._log.info(f"upgrade: {why}: starting a new generation")
@@ -80,7 +81,7 @@ class Succession:
 
     def _wait(self) -> None:
         """Ask again when the generation before has ended."""
-        if not self._is_retrying and not self._lineage.testament.is_alone():
+        if not self._is_retrying:
             self._is_retrying = True
             self._loop.later(LOOK_S, self._look)
 

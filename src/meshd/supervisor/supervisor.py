@@ -64,7 +64,7 @@ class Supervisor:
         self._is_busy = False
         self._askers: list[Told] = []
         self._next: list[Told] = []
-        self._is_renewing = False
+        self._is_renewing = self._renews_next = False
         self._cut: Any = None
 
     def facts(self) -> dict[str, Any]:
@@ -108,31 +108,32 @@ class Supervisor:
         if not self.lineage.signal(signal.SIGHUP):
             self.reload(lambda outcome: None)
 
-    def reload(self, told: Told) -> None:
+    def reload(self, told: Told, *, renews: bool = False) -> None:
         """Read the configuration anew; ``told`` gets the outcome of a reading that begins after this call."""
         if self.is_draining:
             told(DRAINING)
-        elif self._is_busy:
-            self._next.append(told)
-        else:
-            self._askers = [told]
-            self.manager.reloading()
+            return
+        self._next.append(told)
+        self._renews_next |= renews
+        if not self._is_busy:
             self._read()
 
     def renew(self, told: Told) -> None:
         """Hand over to a new generation, whatever has changed."""
-        self._is_renewing = True
-        self.reload(told)
+        self.reload(told, renews=True)
 
     def _read(self) -> None:
+        """Read for all who have asked meanwhile."""
         self._is_busy = True
+        self._askers, self._next = self._next, []
+        self._is_renewing, self._renews_next = self._renews_next, False
+        self.manager.reloading()
         Reader(self._loop, self._told["paths"], self._settings, self._have_read)
 
     def _have_read(self, reading: Reading) -> None:
         if self.is_draining:
             return
         reason = self._needs_heir(reading)
-        self._is_renewing = False
         if reason:
             self._upgrade(reason)
         else:
@@ -237,8 +238,6 @@ class Supervisor:
         for told in askers:
             told(outcome)
         if self._next and not self.is_draining and self.lineage.heir is None:
-            self._askers, self._next = self._next, []
-            self.manager.reloading()
             self._read()
 
     # An upgrade
