@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives import serialization
 
 from meshd.model.tls import Validation
 from meshd.tls import known
+from meshd.tls.live import finish
 from meshd.wire.tls.certificate import Certificate
 from tests.pki import Authority
 from tests.tls.side import TlsCase
@@ -78,10 +79,10 @@ class Known(TlsCase):
         other = self.root.leaf("a")
         with mock.patch.object(known, "MOST", 1):
             tls = self.asking(verify_certificate_spki=(self.pin(self.leaf_of), self.pin(other)))
-            self.assertIsNone(tls.refresh())
+            self.assertIsNone(finish(tls.refreshing()))
             self.assertEqual([self.attempt(tls, self.leaf_of) for _ in range(2)], [["secured"]] * 2)
             self.assertEqual(self.attempt(tls, other)[-1], "lost")
-            self.assertTrue(tls.refresh())
+            self.assertTrue(finish(tls.refreshing()))
             self.assertEqual(self.attempt(tls, other), ["secured"])
 
 

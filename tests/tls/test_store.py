@@ -203,7 +203,7 @@ class IstioNames(TlsCase):
         new = self.root.leaf("a.example")
         (folder / "cert-chain.pem").write_bytes(new.pem)
         (folder / "key.pem").write_bytes(new.key_pem)
-        self.assertTrue(tls.refresh())
+        self.assertTrue(finish(tls.refreshing()))
         self.assertEqual(tls.choice.default.local.fingerprint, hashlib.sha256(new.der).hexdigest())
 
 
@@ -283,7 +283,7 @@ class Apart(TlsCase):
             self.settle(peer)
             self.assertEqual(layer.owner.said[-1], word)
         (self.folder / "shop-cacert" / "ca.crt").unlink()
-        self.assertFalse(tls.refresh())
+        self.assertFalse(finish(tls.refreshing()))
         self.assertIn("shop-cacert/ca.crt: no such file", tls.facts()["error"])
 
 

@@ -106,7 +106,7 @@ def _check_choice(used, key: str, context: Context) -> None:
     types = [context.plugin_type(one.kind, one.type) for one in before if not one.disabled]
     if not used.plugin.disabled and not any(one is not None and one.chooses for one in types):
         context.fault("MSH0103", used.node, used.path, f'missing "{key}", expected it as no filter before this one '
-                      f"chooses it: nobody would be served", hint=f'give the {key}, or a filter before that chooses it')
+                      "chooses it: nobody would be served", hint=f'give the {key}, or a filter before that chooses it')
 
 
 def _check_file(file: str, node: Node, path: str, context: Context) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from meshd.api.exchange import CONTINUE, STOP
+from meshd.api.exchange import STOP
 from meshd.downstream.served import Served
 from meshd.downstream.tunnel import Tunnel
 from meshd.exchange.session import Session

@@ -21,7 +21,6 @@ from meshd.errors import MeshdError
 from meshd.host.channel import Message
 from meshd.runtime.outcome import Outcome
 from meshd.runtime.pump import pump
-from meshd.service import fact
 from meshd.service.daemon import Daemon, log
 from meshd.service.link import BEAT_S, Link
 from meshd.telemetry.share import shared

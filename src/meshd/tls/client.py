@@ -14,7 +14,6 @@ from meshd.tls import context as contexts
 from meshd.tls import material
 from meshd.tls.cells import TlsCells
 from meshd.tls.live import Live, Steps, authority_rows, chain_rows, finish
-from meshd.wire.tls.certificate import Certificate
 from meshd.wire.tls.layer import TlsDescriptor
 from meshd.wire.tls.security import Security
 

@@ -91,10 +91,6 @@ class Live:
         """Load at the next look, whether a file has changed or not."""
         self._seen = ()
 
-    def refresh(self, is_asked: bool = False) -> bool | None:
-        """Do all steps of ``refreshing`` at once."""
-        return finish(self.refreshing(is_asked))
-
     def refreshing(self, is_asked: bool = False) -> Steps:
         """Load again if a file has changed; return whether that worked, None where nothing has changed.
 

@@ -67,7 +67,7 @@ class Security:
         if ask is not None:
             found = [Certificate(data) for data in ask()]
         else:
-            chain = self.engine._sslobj.get_unverified_chain() or ()  # public from Python 3.13 on
+            chain = self.raw.get_unverified_chain() or ()  # public from Python 3.13 on
             found = certificates("".join(one.public_bytes() for one in chain).encode())
         return found or ([self.peer] if self.peer is not None else [])
 
