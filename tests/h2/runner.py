@@ -3,6 +3,7 @@
 import socket
 import sys
 import time
+from itertools import groupby
 
 from meshd.http.h2.code import SETTINGS
 from meshd.http.h2.session import start
@@ -143,11 +144,12 @@ def _run(case: Case, talk) -> str:
     steps = None if case.is_held and not talk.holds else case.steps(their)
     if steps is None:
         return NOT_TRIED
-    for step in steps:
-        if isinstance(step, Until):
-            _listen(talk, lambda: any(frame.is_end and frame.stream_id == step.stream_id for frame in heard.frames))
+    for is_until, group in groupby(steps, lambda step: isinstance(step, Until)):
+        if is_until:
+            for step in group:
+                _listen(talk, lambda: any(frame.is_end and frame.stream_id == step.stream_id for frame in heard.frames))
         else:
-            talk.send(step)
+            talk.send(b"".join(group))  # in one write: an answer that came in between would be another state
     if case.has_barrier:
         talk.send(ping(BARRIER))
     _listen(talk, lambda: case.expect.judge(heard) is not None)
