@@ -1,31 +1,15 @@
 """Keys without an effect where they stand are warned of, each at its place; those with one are not."""
 
-import tempfile
-from pathlib import Path
-from unittest import TestCase
+from tests.config.one_listener import CLUSTERS, HTTP, TCP, ListenerTestCase
 
-from meshd.config.load import load
-from meshd.model.plugin import PluginSettings
-from meshd.registry import Registry
-
-CLUSTERS = "clusters: [{name: a, endpoints: [{address: '127.0.0.1:80'}]}]\n"
-TCP = "network_filters: [{tcp_proxy: {cluster: a}}]"
-HTTP = "filters: [{router: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, cluster: a}]}]}}]"
 UDP = "protocol: udp, udp: {cluster: a}"
 SOME = "http: {accept_http_10: false}, timeouts: {idle: 7s}, limits: {max_fields: 9, buffer_high: 128KiB}"
 
 
-class Effect(TestCase):
-    def setUp(self):
-        self.registry = Registry.load(PluginSettings(), {})
-
+class Effect(ListenerTestCase):
     def warned(self, listener, before=CLUSTERS):
         """Return the paths that are warned of, below the listener or others."""
-        text = before + "listeners:\n  - {name: l, address: '127.0.0.1:8080', " + listener + "}\n"
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "mesh.yaml")
-            path.write_text(text)
-            self.found = load([str(path)], self.registry).warnings
+        self.found = self.read(listener, before).warnings
         self.assertEqual({(one.code, one.severity) for one in self.found} - {("MSH0124", "warning")}, set())
         return sorted(one.path.removeprefix("listeners[0].") for one in self.found)
 
@@ -66,6 +50,8 @@ class Effect(TestCase):
                 "http.set_current_client_cert_details"])
             found = self.warned(f"default_filter_chain: {{name: w, {HTTP}, {text}}}")
             self.assertEqual(len(found), 1 + (codec == "http1"))
+        self.assertEqual(self.warned(f"{HTTP}, http: {{codec: http2, accept_http_10: true, http2: {{}}}}"),
+                         ["http.accept_http_10"])
         self.assertEqual(self.warned(f"{HTTP}, http: {{forward_client_cert_details: sanitize_set, "
                                      "set_current_client_cert_details: {uri: true}}"), [])
 

@@ -2,16 +2,11 @@
 
 import tempfile
 from pathlib import Path
-from unittest import TestCase
 
-from meshd.config.load import load
 from meshd.errors import ConfigurationError
 from meshd.model.plugin import PluginSettings
 from meshd.registry import Registry
-
-CLUSTERS = "clusters: [{name: a, endpoints: [{address: '127.0.0.1:80'}]}]\n"
-TCP = "network_filters: [{tcp_proxy: {cluster: a}}]"
-HTTP = "filters: [{router: {virtual_hosts: [{name: a, domains: ['*'], routes: [{match: {prefix: /}, cluster: a}]}]}}]"
+from tests.config.one_listener import CLUSTERS, HTTP, TCP, ListenerTestCase
 
 DRAWN = """
 from meshd.api import PluginType, hookimpl
@@ -23,17 +18,10 @@ def meshd_plugins():
 """
 
 
-class FilterChains(TestCase):
-    def setUp(self):
-        self.registry = Registry.load(PluginSettings(), {})
-
+class FilterChains(ListenerTestCase):
     def load(self, listener, clusters=CLUSTERS):
         """Return the listener of a configuration."""
-        text = clusters + "listeners:\n  - {name: l, address: '127.0.0.1:8080', " + listener + "}\n"
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "mesh.yaml")
-            path.write_text(text)
-            return load([str(path)], self.registry).snapshot.listeners[0]
+        return self.read(listener, clusters).snapshot.listeners[0]
 
     def fault(self, listener, clusters=CLUSTERS):
         """Return (code, path, message) of the one fault; warnings do not count."""

@@ -9,6 +9,7 @@ from itertools import islice
 
 from meshd.config.clash import check_addresses
 from meshd.config.effect import check_effect
+from meshd.config.offer import check_offers
 from meshd.config.share import check_beside, check_canaries
 from meshd.document.context import Context, Referral, Seen
 from meshd.document.locate import locate
@@ -49,6 +50,7 @@ def check(context: Context, is_complete: bool = True) -> None:
 
         check_certificates(context, datetime.now(UTC).timestamp())
     check_effect(context)
+    check_offers(context)
     listeners = [seen for seen in context.seen if seen.cls is Listener]
     check_addresses(listeners, [seen for seen in context.seen if seen.cls is Admin], context)
 

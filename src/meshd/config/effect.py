@@ -71,6 +71,8 @@ def _of_http(seen: Seen) -> Rows:
         return
     if http.codec == "http1":
         yield from _row(node, "http2", "codec is http1", "codec: auto", "http.")
+    elif http.codec == "http2":
+        yield from _row(node, "accept_http_10", "codec is http2", "codec: auto", "http.")
     if http.forward_client_cert_details not in ADDING:
         yield from _row(node, "set_current_client_cert_details", "x-forwarded-client-cert gets nothing from here",
                         f"forward_client_cert_details: {' or '.join(ADDING)}", "http.")

@@ -67,6 +67,7 @@ CODES = {
     "MSH0122": _code("a key may be read by everybody on this machine", severity=WARNING),
     "MSH0123": _code("several groups cannot be chosen here: OpenSSL's own list is offered", severity=WARNING),
     "MSH0124": _code("a key has no effect where it stands", severity=WARNING),
+    "MSH0125": _code("a protocol is offered over TLS that is not spoken there", severity=WARNING),
     "MSH0201": _code("something is referred to that is not configured"),
     "MSH0202": _code("a filter chain does not end in one terminal filter"),
     "MSH0210": _code("a port is already taken by another listener or the admin API"),

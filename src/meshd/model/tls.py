@@ -200,8 +200,18 @@ class UpstreamTls:
         """Yield faults between fields."""
         if self.min_version > self.max_version:
             yield "min_version", "expected no more than max_version"
+        if self.sni is not None and not _is_host_name(self.sni):
+            yield "sni", "expected a host's name: labels of 1 to 63 characters with dots between, no blanks"
         if self.insecure_skip_verify and self.validation is not None:
             yield "insecure_skip_verify", "expected either a validation or to skip it, not both"
+
+
+def _is_host_name(name: str) -> bool:
+    """Say whether a server can be asked for a name (RFC 6066 3)."""
+    try:
+        return name.isprintable() and " " not in name and bool(name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 @config
