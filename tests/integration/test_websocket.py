@@ -19,7 +19,7 @@ websockets = pytest.importorskip("websockets")
 UPGRADE = (b"GET /tunnel HTTP/1.1\r\nhost: a\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
            b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n"
-LIMITS = {"route": {"timeout": "500ms"}}
+LIMITS = {"route": {"timeout": "3s"}}
 
 
 async def speak(server):
@@ -145,7 +145,7 @@ def test_server_closes(daemon):
 def test_tunnel_outlives_the_route_timeout(daemon):
     async def talk():
         async with connect(daemon) as client:
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(3.5)
             await client.send("still here")
             assert await client.recv() == "still here"
 
