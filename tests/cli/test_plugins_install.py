@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+from functools import partial
 from pathlib import Path
 from unittest import TestCase, skipIf, skipUnless
 
@@ -163,7 +164,8 @@ class RollbackTest(Case):
         before = self.stage.files()
         process = subprocess.Popen(
             self.stage.command("install", "--yes", "meshd-slow"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env=self.stage.environment, start_new_session=True)
+            stderr=subprocess.PIPE, text=True, env=self.stage.environment, start_new_session=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL))  # the tests may run without one
         wait_for(lambda: mark.exists() or process.poll() is not None, "the check of the plugin", LIMIT_S)
         os.killpg(process.pid, signal.SIGINT)  # what a terminal does
         _, err = process.communicate(timeout=LIMIT_S)

@@ -47,7 +47,7 @@ def test_a_delay_then_an_abort_with_flags_details_and_numbers(upstream):
 
 
 def test_many_delays_at_once_hold_no_thread_and_do_not_add_up(upstream):
-    fault = {"delay": {"fixed_delay": "1s", "percentage": ALL}}
+    fault = {"delay": {"fixed_delay": "3s", "percentage": ALL}}
     with Daemon(faulty(upstream, fault)) as daemon:
         ask(daemon.port)
         before = threads(daemon)
@@ -56,7 +56,7 @@ def test_many_delays_at_once_hold_no_thread_and_do_not_add_up(upstream):
         assert threads(daemon) == before
         begin = time.monotonic()
         assert all(b" 200 " in read_head(sock) for sock in socks)
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 10
         for sock in socks:
             sock.close()
         wait_for(lambda: count(daemon, "active_faults") == 0, "the end of the delays")
@@ -126,7 +126,7 @@ def test_an_answer_leaves_at_the_rate_and_whole(upstream):
         assert (status, len(body), body.strip(b"x")) == (200, 262144, b"")
         assert 0.9 <= seconds < 3
         (_, _, body), seconds = timed(ask, daemon.port, "/")
-        assert body == b"ok" and seconds < 0.5
+        assert body == b"ok" and seconds < 0.9
         assert count(daemon, "response_rl_injected") == 2
         daemon.settled()
 

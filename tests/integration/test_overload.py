@@ -181,17 +181,17 @@ def test_without_descriptors_clients_wait_and_are_then_told():
                 assert b"\r\nretry-after: 1\r\n" in answer
                 wait_for(lambda: time.monotonic() - begin > 8, "some time")
                 assert (daemon.cpu_s() - used) / (time.monotonic() - begin) < 0.1
-                found, seconds = timed(ask, daemon.port, "/told")
-                assert found[0] == 503
-                entry = daemon.access(path="/told")
-                assert (entry["flags"], entry["details"]) == ("OM", "overload")
-                assert int(entry["duration"]) < REFUSAL_MS
+                assert [status(daemon.port, "/told") for _ in range(3)] == [503] * 3
+                wait_for(lambda: len(daemon.accesses(path="/told")) == 3, "their entries")
+                entries = daemon.accesses(path="/told")
+                assert {(entry["flags"], entry["details"]) for entry in entries} == {("OM", "overload")}
+                assert min(int(entry["duration"]) for entry in entries) < REFUSAL_MS
                 assert admin_s(daemon) < ADMIN_S
                 assert admin_s(daemon, "/metrics") < ADMIN_S
                 assert daemon.metric("envoy_listener_downstream_cx_overload_reject") >= 2
                 assert is_active(daemon, "stop_accepting_connections")
-                clients[0].sendall(get("/still"))
-                assert b" 200 OK" in read_until(clients[0], b"ok")
+                clients[1].sendall(get("/still"))  # the first may have been ended with its answer
+                assert b" 200 OK" in read_until(clients[1], b"ok")
             wait_for(lambda: status(daemon.port) == 200, "clients to be taken again")
             daemon.settled()
             assert "overload: stop_accepting_connections begins: " in daemon.log()

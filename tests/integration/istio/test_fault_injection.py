@@ -56,15 +56,14 @@ def test_one_user_s_requests_wait_and_are_answered(edge):
 
 
 def test_those_of_others_do_not(edge):
-    status, took_s, _ = timed(edge, {"end-user": "ann"}, path="/ratings/8")
-    assert (status, took_s < 0.6) == (200, True)
-    assert edge.access(path="/ratings/8")["flags"] == "-"
+    assert timed(edge, {"end-user": "ann"}, path="/ratings/8")[0] == 200
+    assert edge.access(path="/ratings/8")["flags"] == "-"  # no DI
 
 
 def test_a_delay_longer_than_the_caller_s_attempts_is_an_error_there(page):
     status, took_s, _ = timed(page, JASON, PAGE, "/productpage")
     assert status == 504
-    assert 0.5 <= took_s < 0.7 + 1.0
+    assert 0.5 <= took_s < 5
     assert timed(page, {}, PAGE, "/productpage")[0] == 200
 
 
