@@ -178,9 +178,9 @@ class Frames:
 @attrs.frozen
 class Case:
     """One case. ``section`` is of RFC 9113, or names another RFC. ``send``: bytes and steps, or a function that makes
-    them of the peer's settings ({id: value}; None where the case cannot be tried on such a peer). ``words`` are the
-    RFC's, cited where a well-known proxy decides otherwise. ``is_held``: of the server's side, nobody may take the
-    body of a request for /hold.
+    them of the peer's settings ({id: value}; None where the case cannot be tried on such a peer); bytes with no step
+    between them go in one write. ``words`` are the RFC's, cited where a well-known proxy decides otherwise.
+    ``is_held``: of the server's side, nobody may take the body of a request for /hold.
     """
 
     section: str
