@@ -7,11 +7,10 @@ from meshd.document.code import CODES
 from meshd.document.context import Context, Seen
 from meshd.document.node import Node
 from meshd.model.listener import Listener
+from meshd.model.tls import H2_ALPN, HTTP1_ALPN
 
 CODE = "MSH0125"
-FOREIGN = {
-    "auto": (), "http1": ("h2", "istio-h2"), "http2": ("http/1.1", "http/1.0", "istio-http/1.1", "istio-http/1.0"),
-}
+FOREIGN = {"auto": (), "http1": H2_ALPN, "http2": HTTP1_ALPN}
 """By codec, what it does not speak."""
 
 

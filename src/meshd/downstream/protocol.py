@@ -10,11 +10,10 @@ from typing import Any
 from meshd.downstream.connection import Connection
 from meshd.downstream.h2.connection import H2Connection
 from meshd.downstream.tcp import TcpConnection
+from meshd.model.tls import H2_ALPN
 
 CONNECTIONS = {"http": Connection, "http1": Connection, "h2": H2Connection, "tcp": TcpConnection}
 """By what a chain speaks (``speech_of``)."""
-H2 = ("h2", "istio-h2")
-"""HTTP/2 by its own word and by Istio's, whose words for HTTP/1 mean what the chain speaks anyway."""
 SPEECHES = {"auto": "http", "http1": "http1", "http2": "h2"}
 OFFERS = {"http": ("h2", "http/1.1"), "http1": ("http/1.1",), "h2": ("h2",)}
 
@@ -25,8 +24,10 @@ def speech_of(spec: Any) -> str:
 
 
 def class_of(speech: str, agreed: str) -> Any:
-    """Return the class for a chain and a client with which ``agreed`` was agreed on ("": nothing)."""
-    return CONNECTIONS["h2" if speech == "http" and agreed in H2 else speech]
+    """Return the class for a chain and a client with which ``agreed`` was agreed on ("": nothing). Words for HTTP/1
+    mean what the chain speaks anyway.
+    """
+    return CONNECTIONS["h2" if speech == "http" and agreed in H2_ALPN else speech]
 
 
 def alpn_of(spec: Any) -> tuple[str, ...]:

@@ -19,6 +19,9 @@ SECRET = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*|/.+", maximum=4096)
 """A folder of ``secrets.directory``, or any by its absolute path."""
 MESH_ALPN = ("istio-peer-exchange", "istio", "istio-http/1.0", "istio-http/1.1", "istio-h2")
 """What clients offer (ALPN) when they speak TLS of the mesh (Istio's words)."""
+H2_ALPN = ("h2", "istio-h2")
+HTTP1_ALPN = ("http/1.1", "http/1.0", "istio-http/1.1", "istio-http/1.0")
+"""Words for the versions of HTTP, the registered ones (RFC 7301, RFC 9113 3.2) and Istio's."""
 DISABLE, PERMISSIVE, STRICT = "disable", "permissive", "strict"
 """Whom a listener asks for mutual TLS (Istio's PeerAuthentication)."""
 _HASH = re.compile(r"(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}")

@@ -3,6 +3,7 @@
 import weakref
 from typing import Any
 
+from meshd.model.tls import H2_ALPN
 from meshd.upstream.connection import UpstreamConnection
 from meshd.upstream.h2.connection import StreamConnection
 from meshd.upstream.h2.pool import StreamPool
@@ -10,7 +11,6 @@ from meshd.upstream.pool import Pool
 from meshd.wire.nobody import part
 
 BOTH = ("h2", "http/1.1")
-H2 = ("h2", "istio-h2")
 
 
 class TwoPools(Pool):
@@ -78,7 +78,7 @@ class AgreedConnection(UpstreamConnection):
 
     def secured(self, protocol: str = "") -> None:
         """TLS has agreed on a protocol."""
-        if protocol in H2:
+        if protocol in H2_ALPN:
             self.pool.move(self, self.pool.streams)
         else:
             super().secured(protocol)
@@ -89,7 +89,7 @@ class AgreedStreams(StreamConnection):
 
     def secured(self, protocol: str = "") -> None:
         """TLS has agreed on a protocol."""
-        if protocol in H2:
+        if protocol in H2_ALPN:
             super().secured(protocol)
         else:
             beside = self.pool.beside()
